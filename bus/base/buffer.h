@@ -41,7 +41,7 @@ struct Block {
   _Atomic uint32_t references;
   size_t size;
   const uint8_t *data;
-  void *owner;                 /* whose bytes these are, when they don't follow inline */
+  void *owner;                  /* whose bytes these are, when they don't follow inline */
   void (*release)(void *owner); /* gives owner back; NULL when inline */
 };
 

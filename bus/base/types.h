@@ -44,7 +44,7 @@ typedef struct Text {
   })
 
 /* The object that holds member at address. */
-#define CONTAINER_OF(address, type, member) ((type *)(void *)((char *)(address) - offsetof(type, member)))
+#define CONTAINER_OF(address, type, member) ((type *)(void *)((char *)(address)-offsetof(type, member)))
 
 static inline Text text_of(const char *string) {
   return (Text){string, string ? strlen(string) : 0};

@@ -14,10 +14,10 @@ pkg_check_modules(LIBSYSTEMD REQUIRED IMPORTED_TARGET libsystemd>=252)
 pkg_check_modules(LIBUNWIND REQUIRED IMPORTED_TARGET libunwind)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(LIBCYAML REQUIRED IMPORTED_TARGET libcyaml)
-pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka) # tests only: quickstart does without
 
-add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Wno-gnu-statement-expression
-                    -fno-omit-frame-pointer -g)
+add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Werror
+                    -Wno-gnu-statement-expression -fno-omit-frame-pointer -g)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wno-pedantic)
 else()
@@ -33,10 +33,14 @@ if(PONS_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 if(PONS_COVERAGE)
-  add_compile_options(--coverage)
+  add_compile_options(--coverage -fprofile-update=atomic)
   add_link_options(--coverage)
 endif()
 if(PONS_HARDEN)
-  add_compile_options(-flto=auto -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fPIE -fcf-protection)
-  add_link_options(-flto=auto -pie -Wl,-z,relro,-z,now -Wl,--as-needed)
+  # The plain ar does not see the symbols of LTO objects; the compiler's own wrapper does.
+  set(CMAKE_AR ${CMAKE_C_COMPILER_AR})
+  set(CMAKE_RANLIB ${CMAKE_C_COMPILER_RANLIB})
+  add_compile_options(-flto=auto -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fPIE
+                      -fcf-protection)
+  add_link_options(-flto=auto -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
 endif()
