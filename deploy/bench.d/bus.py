@@ -154,6 +154,8 @@ def run(options, say):
     if not chosen:
         raise BenchError("no peer can take part")
     wanted = [case for case in cases(options.quick) if not options.cases or case.name.split()[0] in options.cases]
+    if not wanted:
+        raise BenchError(f"--cases: known are {', '.join(shape[0] for shape in SHAPES)}")
     span = Span(options.warm_ms or (150 if options.quick else 300), options.measure_ms or (400 if options.quick else 1000))
     report = Report("bus")
     run_codec(report, options.build)
