@@ -1,0 +1,42 @@
+/* What:      the three steps between a file and a Config: the file against the keys, the variables over it, the whole
+ *            against itself.
+ * Owns:      nothing.
+ * May use:   base, libcyaml.
+ * Threading: one thread.
+ * Spec:      docs/configuration.md */
+#ifndef PONS_CONFIG_CHECK_INTERNAL_H
+#define PONS_CONFIG_CHECK_INTERNAL_H
+
+#include "bus/config/config.h"
+#include "bus/config/report-internal.h"
+#include "bus/config/schema-internal.h"
+#include "bus/config/tree-internal.h"
+
+/* Compares the tree with the keys of the top: unknown and double keys, wrong kinds, values out of bounds, missing ones.
+   All findings go into report. */
+void check_keys(Report *report, const Tree *tree);
+
+/* Gives each key that node (NULL: nothing) has not set its default. base is the struct of mapping. */
+void defaults_apply(const Mapping *mapping, const Node *node, void *base);
+/* Gives a value to what has its default only in words (site, directories, endpoints, programs), adds the agents of the
+   catalog, the groups and profiles that are always there, and completes paths: ipc in runtime_dir, secrets beside file
+   (NULL: the working directory). */
+void defaults_work_out(Config *config, const char *file);
+
+/* Checks each PONS_ variable of the process by itself; findings go into report, warnings into its buffer alone. */
+void environment_check(Report *report);
+/* Sets the keys that have a PONS_ variable, all of which environment_check has passed. */
+void environment_apply(Config *config);
+/* The variable that has set the key at path, written into ret, which it returns; or NULL. */
+const char *environment_source(const char *path, char ret[KEY_VARIABLE_SIZE]);
+
+/* Checks what no single key can tell: names that must exist or be unique, addresses, sums, orders. */
+void check_whole(Report *report, const Config *config, const Tree *tree);
+
+/* The names in agents/catalog.def; ends with NULL. */
+extern const char *const catalog_names[];
+
+/* A copy of formatted text, to be freed. */
+char *text_format(const char *format, ...) _printf_(1, 2);
+
+#endif

@@ -1,0 +1,177 @@
+/* What:      pons.yaml as one read-only struct: loaded once, checked whole, swapped whole; where secrets are read.
+ * Owns:      a Config owns all that it points to.
+ * May use:   base, libcyaml and the libyaml beneath it.
+ * Threading: config_load reads the environment, so call it before threads start; a loaded Config is read-only, any
+ * thread. Spec:      docs/configuration.md */
+#ifndef PONS_CONFIG_CONFIG_H
+#define PONS_CONFIG_CONFIG_H
+
+#include "bus/base/buffer.h"
+#include "bus/base/types.h"
+
+/* Expected outcomes of this room. */
+#define CONFIG_E_INVALID 1 /* the file or a PONS_ variable says something that can't be; errors names each place */
+#define CONFIG_E_SECRET 2  /* a secret can't be had: absent, empty, too large, or readable by everybody */
+
+/* Each struct is one mapping of pons.yaml and each member one key of the same name; bus/config/keys.def has default,
+   bounds and meaning of each. A `char *` is NULL only where the comment says so. `x_count` counts the list `x`. */
+
+typedef struct ConfigLog {
+  char *level; /* what log_level_parse takes */
+} ConfigLog;
+
+typedef struct ConfigLimits {
+  uint32_t requests_per_client;
+  uint64_t bytes_per_client;
+  uint64_t bytes_all;
+  uint32_t queue_per_service;
+  uint32_t sessions;
+  uint32_t subscriptions_per_session;
+  uint32_t last_values;
+} ConfigLimits;
+
+typedef struct ConfigHeartbeat {
+  uint32_t interval_ms;
+  uint32_t timeout_ms;
+  uint32_t idle_ms;
+} ConfigHeartbeat;
+
+typedef struct ConfigVersion {
+  char *version;
+  uint32_t weight;
+} ConfigVersion;
+
+typedef struct ConfigRoute {
+  char *service;
+  ConfigVersion *versions;
+  uint32_t versions_count;
+} ConfigRoute;
+
+typedef struct ConfigBroker {
+  char *name;
+  char **listen; /* ZeroMQ endpoints, complete: ipc paths are absolute */
+  uint32_t listen_count;
+  bool insecure;
+  ConfigLimits limits;
+  ConfigHeartbeat heartbeat;
+  ConfigRoute *routes;
+  uint32_t routes_count;
+} ConfigBroker;
+
+typedef struct ConfigRetry {
+  uint32_t budget_tokens;
+  double ratio;
+  uint32_t attempts;
+} ConfigRetry;
+
+typedef struct ConfigClient {
+  char **endpoints; /* never empty */
+  uint32_t endpoints_count;
+  ConfigRetry retry;
+  uint32_t deadline_ms;
+} ConfigClient;
+
+/* A secret is a reference; exactly one member is not NULL. Both NULL: there is none. */
+typedef struct ConfigSecret {
+  char *file; /* absolute */
+  char *env;
+} ConfigSecret;
+
+typedef struct ConfigVariable {
+  char *name;
+  char *value; /* NULL when it is a secret */
+  ConfigSecret secret;
+} ConfigVariable;
+
+typedef struct ConfigRestart {
+  uint32_t burst;
+  uint32_t within_ms;
+  uint32_t delay_ms;
+  uint32_t delay_max_ms;
+} ConfigRestart;
+
+typedef struct ConfigAgent {
+  char *name;
+  bool enabled;
+  uint32_t instances;
+  char *group;
+  char *program; /* with a '/' a path, else looked for beside the programs of pons and then in PATH */
+  char **arguments;
+  uint32_t arguments_count;
+  ConfigVariable *environment;
+  uint32_t environment_count;
+  uint32_t weight; /* 0: as the program says */
+  char *tier;      /* NULL: as the program says */
+  char *role;      /* NULL: as the program says */
+  char *version;   /* NULL: as the program says */
+  ConfigRestart restart;
+  uint32_t start_timeout_ms;
+  uint32_t stop_timeout_ms;
+  uint32_t watchdog_ms; /* 0: none */
+} ConfigAgent;
+
+typedef struct ConfigGroup {
+  char *name;
+  uint32_t burst;
+  uint32_t within_ms;
+} ConfigGroup;
+
+typedef struct ConfigProfile {
+  char *name;
+  char **agents; /* names, or "*" for all */
+  uint32_t agents_count;
+} ConfigProfile;
+
+typedef struct Config {
+  char *site;
+  ConfigLog log;
+  char *runtime_dir;
+  char *state_dir;
+  char *profile;
+  ConfigBroker broker;
+  ConfigClient client;
+  ConfigAgent *agents; /* those of the file in its order, then the rest of agents/catalog.def with defaults */
+  uint32_t agents_count;
+  ConfigGroup *groups;
+  uint32_t groups_count;
+  ConfigProfile *profiles;
+  uint32_t profiles_count;
+  char *source; /* the file's path, or "built-in defaults"; not a key */
+} Config;
+
+/* Reads the configuration: the file at path, or for NULL the first of $PONS_CONFIG, ./pons.yaml, /etc/pons/pons.yaml
+   that exists, or else the built-in defaults; then the PONS_ variables over it; then checks all of it.
+   Returns 0 and gives the caller *ret. CONFIG_E_INVALID: something is wrong in the file or in a variable. Negative
+   errno: the file can't be read (-ENOENT also for a $PONS_CONFIG that does not exist). On failure *ret is left alone.
+   Appends to errors one line for each finding, "FILE:LINE:COLUMN: KEY: what is wrong; what to do" or "VARIABLE: ...";
+   after success these are warnings only, each with "warning: " behind its place. No line holds a secret. Reads files.
+ */
+int config_load(const char *path, Config **ret, Buffer *errors);
+/* Frees a Config and nulls the pointer; takes NULL. Usable as _cleanup_. */
+void config_destroy(Config **config);
+
+/* Appends the whole configuration in effect as YAML that config_load would read back to the same; behind each secret
+   stands the comment "<secret from file PATH>" or "<secret from environment NAME>" and never its value. */
+void config_print(const Config *config, Buffer *ret);
+/* Appends the table of all keys (type, default, bounds, variable, meaning) as Markdown: docs/configuration.md has it.
+ */
+void config_schema_print(Buffer *ret);
+
+/* The agent, group or profile of that name, borrowed, or NULL. */
+const ConfigAgent *config_find_agent(const Config *config, const char *name);
+const ConfigGroup *config_find_group(const Config *config, const char *name);
+const ConfigProfile *config_find_profile(const Config *config, const char *name);
+/* Whether agent is to run under profile: it is enabled, and the profile names it or says "*". */
+bool config_profile_has(const ConfigProfile *profile, const ConfigAgent *agent);
+
+/* Reads a secret where it is used: the file's bytes, or the variable's, without the newline at their end. Returns 0 and
+   gives the caller *ret, to be ended with config_secret_destroy. CONFIG_E_SECRET: it can't be had; errors says why and
+   what to do, without a byte of it. On failure *ret is left alone. Reads a file of at most 64 KiB. */
+int config_secret_read(const ConfigSecret *secret, char **ret, Buffer *errors);
+/* Overwrites the secret, frees it and nulls the pointer; takes NULL. Usable as _cleanup_. */
+void config_secret_destroy(char **secret);
+/* Reads each secret of the enabled agents and drops it again: what `pons config check` and `pons up` do before anything
+   starts. Returns 0 or CONFIG_E_SECRET; appends one line to errors for each that can't be had. Reads files. */
+int config_check_secrets(const Config *config, Buffer *errors);
+
+#endif

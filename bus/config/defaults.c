@@ -1,0 +1,220 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bus/config/check-internal.h"
+
+/* Groups and profiles that a file need not write down. */
+#define GROUP_CORE "core"
+static const struct {
+  const char *name;
+  const char *agent;
+} standard_profiles[] = {{"core", "echo"}, {"full", "*"}};
+
+char *text_format(const char *format, ...) {
+  char *text = NULL;
+  va_list arguments;
+
+  va_start(arguments, format);
+  if (vasprintf(&text, format, arguments) < 0)
+    abort(); /* as buffer_reserve */
+  va_end(arguments);
+  return text;
+}
+
+void defaults_apply(const Mapping *mapping, const Node *node, void *base) {
+  for (uint32_t i = 0; i < mapping->count; i++) {
+    const Key *key = &mapping->keys[i];
+    const cyaml_schema_field_t *field = &mapping->fields[i];
+    const Node *child = node_find(node, key->name);
+    char *at = (char *)base + field->data_offset;
+
+    if (key->kind == KEY_GROUP) {
+      defaults_apply(key->inside, child, at);
+    } else if (key->kind == KEY_ENTRIES) {
+      char *entry = *(char **)(void *)at;
+
+      for (child = child ? child->first : NULL; child; child = child->next, entry += key->inside->size_bytes)
+        defaults_apply(key->inside, child, entry);
+    } else if (!child && key->standard) {
+      key_set(key, field, base, key->standard);
+    }
+  }
+}
+
+/* Replaces *text and frees what it was. */
+static void replace(char **text, char *with) {
+  free(*text);
+  *text = with;
+}
+
+/* One more zeroed entry behind a list; libcyaml frees lists entry by entry and then with free. */
+static void *grow(void *list, uint32_t *count, size_t entry_bytes) {
+  char **entries = list;
+  char *grown = realloc(*entries, (*count + 1) * entry_bytes);
+
+  if (!grown)
+    abort();
+  *entries = grown;
+  memset(grown + *count * entry_bytes, 0, entry_bytes);
+  return grown + (*count)++ * entry_bytes;
+}
+
+/* The host's name, made to fit what a name may be. */
+static char *host_name(void) {
+  char host[64] = "";
+  char *end;
+
+  if (gethostname(host, sizeof host - 1) < 0)
+    return text_format("localhost");
+  for (char *c = host; *c; c++) {
+    if (*c >= 'A' && *c <= 'Z')
+      *c = (char)(*c - 'A' + 'a');
+    else if (*c == '.')
+      *c = '\0'; /* the domain does not name the machine */
+    else if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", *c))
+      *c = '-';
+    if (!*c)
+      break;
+  }
+  end = host + strspn(host, "-");
+  return text_format("%s", *end ? end : "localhost");
+}
+
+static char *standard_runtime_dir(void) {
+  const char *base = getenv("XDG_RUNTIME_DIR");
+
+  if (geteuid() == 0)
+    return text_format("/run/pons");
+  if (base && *base == '/')
+    return text_format("%s/pons", base);
+  return text_format("/tmp/pons-%u", (unsigned)geteuid());
+}
+
+static char *standard_state_dir(const char *runtime_dir) {
+  const char *base = getenv("XDG_STATE_HOME");
+  const char *home = getenv("HOME");
+
+  if (geteuid() == 0)
+    return text_format("/var/lib/pons");
+  if (base && *base == '/')
+    return text_format("%s/pons", base);
+  if (home && *home == '/')
+    return text_format("%s/.local/state/pons", home);
+  return text_format("%s/state", runtime_dir);
+}
+
+static void complete_endpoints(char **endpoints, uint32_t count, const char *runtime_dir) {
+  for (uint32_t i = 0; i < count; i++) {
+    const char *path = endpoints[i] + 6;
+
+    if (strncmp(endpoints[i], "ipc://", 6) == 0 && *path != '/' && *path != '@')
+      replace(&endpoints[i], text_format("ipc://%s/%s", runtime_dir, path));
+  }
+}
+
+/* An endpoint to connect to for one that is listened at: every address of this machine is reached by loopback. */
+static char *connect_endpoint(const char *listen) {
+  static const char *const all[] = {"tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:"};
+
+  for (size_t i = 0; i < ELEMENTS(all); i++)
+    if (strncmp(listen, all[i], strlen(all[i])) == 0)
+      return text_format("tcp://127.0.0.1:%s", listen + strlen(all[i]));
+  return text_format("%s", listen);
+}
+
+static void work_out_endpoints(Config *config) {
+  const ConfigBroker *broker = &config->broker;
+  ConfigClient *client = &config->client;
+  const char *chosen;
+
+  complete_endpoints(broker->listen, broker->listen_count, config->runtime_dir);
+  complete_endpoints(client->endpoints, client->endpoints_count, config->runtime_dir);
+  chosen = broker->listen_count ? broker->listen[0] : NULL;
+  if (client->endpoints_count)
+    return;
+  for (uint32_t i = 0; i < broker->listen_count; i++)
+    if (strncmp(broker->listen[i], "ipc://", 6) == 0) {
+      chosen = broker->listen[i];
+      break;
+    }
+  if (chosen)
+    *(char **)grow(&client->endpoints, &client->endpoints_count, sizeof(char *)) = connect_endpoint(chosen);
+}
+
+static void add_agents(Config *config) {
+  for (size_t i = 0; catalog_names[i]; i++) {
+    ConfigAgent *agent;
+
+    if (config_find_agent(config, catalog_names[i]))
+      continue;
+    agent = grow(&config->agents, &config->agents_count, sizeof *agent);
+    agent->name = text_format("%s", catalog_names[i]);
+    for (uint32_t k = 0; k < mapping_top->count; k++)
+      if (strcmp(mapping_top->keys[k].name, "agents") == 0)
+        defaults_apply(mapping_top->keys[k].inside, NULL, agent);
+  }
+}
+
+static void work_out_agents(Config *config, const char *file) {
+  const char *slash = file ? strrchr(file, '/') : NULL;
+  int folder_size = slash ? (int)(slash - file) : 1;
+  const char *folder = slash ? file : ".";
+
+  for (uint32_t i = 0; i < config->agents_count; i++) {
+    ConfigAgent *agent = &config->agents[i];
+
+    if (!agent->program)
+      agent->program = text_format("pons-agent-%s", agent->name);
+    for (uint32_t k = 0; k < agent->environment_count; k++) {
+      char **secret = &agent->environment[k].secret.file;
+      if (*secret && **secret != '/')
+        replace(secret, text_format("%.*s/%s", folder_size, folder, *secret));
+    }
+  }
+}
+
+static void add_groups(Config *config) {
+  ConfigGroup *group;
+
+  if (config_find_group(config, GROUP_CORE))
+    return;
+  group = grow(&config->groups, &config->groups_count, sizeof *group);
+  group->name = text_format(GROUP_CORE);
+  for (uint32_t k = 0; k < mapping_top->count; k++)
+    if (strcmp(mapping_top->keys[k].name, "groups") == 0)
+      defaults_apply(mapping_top->keys[k].inside, NULL, group);
+}
+
+static void add_profiles(Config *config) {
+  for (size_t i = 0; i < ELEMENTS(standard_profiles); i++) {
+    const char *agent = standard_profiles[i].agent;
+    ConfigProfile *profile;
+
+    if (config_find_profile(config, standard_profiles[i].name))
+      continue;
+    if (strcmp(agent, "*") != 0 && !config_find_agent(config, agent))
+      continue;
+    profile = grow(&config->profiles, &config->profiles_count, sizeof *profile);
+    profile->name = text_format("%s", standard_profiles[i].name);
+    *(char **)grow(&profile->agents, &profile->agents_count, sizeof(char *)) = text_format("%s", agent);
+  }
+}
+
+void defaults_work_out(Config *config, const char *file) {
+  if (!config->site)
+    config->site = host_name();
+  if (!config->runtime_dir)
+    config->runtime_dir = standard_runtime_dir();
+  if (!config->state_dir)
+    config->state_dir = standard_state_dir(config->runtime_dir);
+  if (!config->broker.name)
+    config->broker.name = text_format("%s", config->site);
+  work_out_endpoints(config);
+  add_agents(config);
+  work_out_agents(config, file);
+  add_groups(config);
+  add_profiles(config);
+}

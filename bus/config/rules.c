@@ -1,0 +1,236 @@
+/* What a value may be, and how text becomes one. Numbers are decimal digits and nothing else: libcyaml would take 010
+   for eight and 0x10 for sixteen, and any word but "false", "no", "disable" and "0" for true. */
+#include <stdlib.h>
+
+#include "bus/config/schema-internal.h"
+
+#define LETTERS_SMALL "abcdefghijklmnopqrstuvwxyz"
+#define LETTERS LETTERS_SMALL "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+#define SHOWN_BYTES 80
+
+static bool consists_of(Text text, const char *allowed, size_t most_bytes) {
+  if (text.size == 0 || text.size > most_bytes)
+    return false;
+  for (size_t i = 0; i < text.size; i++)
+    if (!text.data[i] || !strchr(allowed, text.data[i]))
+      return false;
+  return true;
+}
+
+static bool begins_with(Text text, const char *prefix) {
+  size_t size = strlen(prefix);
+
+  return text.size >= size && memcmp(text.data, prefix, size) == 0;
+}
+
+static bool is_name(Text text) {
+  return consists_of(text, LETTERS_SMALL DIGITS "_-", 63) && text.data[0] != '-' && text.data[0] != '_';
+}
+
+static bool is_endpoint(Text text) {
+  Text rest = {text.data + 6, text.size - 6};
+  const char *colon;
+  Text port;
+
+  if (text.size <= 6 || text.size > 255 || memchr(text.data, ',', text.size))
+    return false;
+  if (begins_with(text, "ipc://"))
+    return true;
+  colon = memrchr(rest.data, ':', rest.size);
+  if (!begins_with(text, "tcp://") || !colon || colon == rest.data)
+    return false;
+  port = (Text){colon + 1, rest.size - (size_t)(colon + 1 - rest.data)};
+  return text_is(port, "*") || (consists_of(port, DIGITS, 5) && strtoul(port.data, NULL, 10) <= 65535);
+}
+
+static bool follows_rule(KeyRule rule, Text text) {
+  switch (rule) {
+  case RULE_ANY:
+    return true;
+  case RULE_NAME:
+    return is_name(text);
+  case RULE_AGENT:
+    return text_is(text, "*") || is_name(text);
+  case RULE_SERVICE:
+    return consists_of(text, LETTERS DIGITS "_.-", 63);
+  case RULE_VERSION:
+    return consists_of(text, LETTERS DIGITS "_.-", 31);
+  case RULE_ENDPOINT:
+    return is_endpoint(text);
+  case RULE_PATH:
+    return begins_with(text, "/");
+  case RULE_FILE:
+    return text.size > 0;
+  case RULE_VARIABLE:
+    return consists_of(text, LETTERS DIGITS "_", 127) && !strchr(DIGITS, text.data[0]);
+  }
+  return false;
+}
+
+static const char *rule_text(KeyRule rule) {
+  static const char *const texts[] = {
+      [RULE_ANY] = "any text without a NUL byte",
+      [RULE_NAME] = "1 to 63 characters of a-z, 0-9, _ and -, the first a letter or a digit",
+      [RULE_AGENT] = "the name of an agent, or \"*\" for all",
+      [RULE_SERVICE] = "1 to 63 characters of A-Z, a-z, 0-9, _, . and -",
+      [RULE_VERSION] = "1 to 31 characters of A-Z, a-z, 0-9, _, . and -",
+      [RULE_ENDPOINT] = "tcp://ADDRESS:PORT with a port up to 65535, or ipc://PATH, of at most 255 bytes",
+      [RULE_PATH] = "a path that begins with /",
+      [RULE_FILE] = "a path or a file name, not empty",
+      [RULE_VARIABLE] = "the name of an environment variable: A-Z, a-z, 0-9 and _, the first no digit",
+  };
+
+  return texts[rule];
+}
+
+static bool is_word(const char *words, Text text) {
+  size_t size;
+
+  for (const char *word = words; *word; word += size + (word[size] == ' ')) {
+    size = strcspn(word, " ");
+    if (text_equal(text, (Text){word, size}))
+      return true;
+  }
+  return false;
+}
+
+static bool is_number(const Key *key, Text text) {
+  unsigned long long number;
+
+  if (!consists_of(text, DIGITS, 15) || (text.size > 1 && text.data[0] == '0'))
+    return false;
+  number = strtoull(text.data, NULL, 10);
+  return (double)number >= key->least && (double)number <= key->most;
+}
+
+static bool is_ratio(const Key *key, Text text) {
+  const char *dot = text.size ? memchr(text.data, '.', text.size) : NULL;
+  Text whole = {text.data, dot ? (size_t)(dot - text.data) : text.size};
+  double ratio;
+
+  if (!consists_of(whole, DIGITS, 9))
+    return false;
+  if (dot && !consists_of((Text){dot + 1, text.size - whole.size - 1}, DIGITS, 9))
+    return false;
+  ratio = strtod(text.data, NULL);
+  return ratio >= key->least && ratio <= key->most;
+}
+
+/* Text from outside in a message: cut, and without what a terminal would act on. */
+static void show(Buffer *ret, Text text) {
+  size_t size = (size_t)min_u64(text.size, SHOWN_BYTES);
+
+  buffer_append(ret, "is '", 4);
+  for (size_t i = 0; i < size; i++) {
+    char c = (unsigned char)text.data[i] < ' ' || text.data[i] == 127 ? '?' : text.data[i];
+
+    buffer_append(ret, &c, 1);
+  }
+  buffer_printf(ret, "%s', must be ", text.size > size ? "..." : "");
+}
+
+static bool key_allows(const Key *key, Text text) {
+  switch (key->kind) {
+  case KEY_NUMBER:
+    return is_number(key, text);
+  case KEY_RATIO:
+    return is_ratio(key, text);
+  case KEY_SWITCH:
+    return text_is(text, "true") || text_is(text, "false");
+  case KEY_WORD:
+    return is_word(key->words, text);
+  default:
+    return text.size <= STRING_MAX_BYTES && (text.size == 0 || !memchr(text.data, '\0', text.size)) &&
+           follows_rule(key->rule, text);
+  }
+}
+
+void key_bounds(const Key *key, Buffer *ret) {
+  switch (key->kind) {
+  case KEY_NUMBER:
+    buffer_printf(ret, "a whole number from %.0f to %.0f", key->least, key->most);
+    break;
+  case KEY_RATIO:
+    buffer_printf(ret, "a number from %g to %g", key->least, key->most);
+    break;
+  case KEY_SWITCH:
+    buffer_printf(ret, "true or false");
+    break;
+  case KEY_WORD:
+    buffer_printf(ret, "one of: %s", key->words);
+    break;
+  default:
+    buffer_printf(ret, "%s", rule_text(key->rule));
+  }
+}
+
+bool key_check(const Key *key, Text text, Buffer *ret) {
+  if (key_allows(key, text))
+    return true;
+  show(ret, text);
+  if (text.size > STRING_MAX_BYTES)
+    buffer_printf(ret, "at most %d bytes", STRING_MAX_BYTES);
+  else
+    key_bounds(key, ret);
+  return false;
+}
+
+static char *copy_text(const char *data, size_t size_bytes) {
+  char *copy = strndup(data, size_bytes);
+
+  if (!copy)
+    abort(); /* as buffer_reserve: the file is bounded, so that is a broken machine */
+  return copy;
+}
+
+static void set_strings(const cyaml_schema_field_t *field, void *base, const char *text) {
+  char ***strings = (char ***)(void *)((char *)base + field->data_offset);
+  uint32_t *count = (uint32_t *)(void *)((char *)base + field->count_offset);
+  const char *rest = text;
+
+  while (*count)
+    free((*strings)[--*count]);
+  while (*rest) {
+    size_t skip = strspn(rest, ", ");
+    size_t size = strcspn(rest + skip, ",");
+    size_t kept = size;
+
+    while (kept && rest[skip + kept - 1] == ' ')
+      kept--;
+    if (kept) {
+      char **grown = realloc(*strings, (*count + 1) * sizeof **strings);
+
+      if (!grown)
+        abort();
+      *strings = grown;
+      grown[(*count)++] = copy_text(rest + skip, kept);
+    }
+    rest += skip + size;
+  }
+}
+
+void key_set(const Key *key, const cyaml_schema_field_t *field, void *base, const char *text) {
+  char *at = (char *)base + field->data_offset;
+
+  switch (key->kind) {
+  case KEY_NUMBER:
+    if (field->value.data_size == sizeof(uint64_t))
+      *(uint64_t *)(void *)at = strtoull(text, NULL, 10);
+    else
+      *(uint32_t *)(void *)at = (uint32_t)strtoull(text, NULL, 10);
+    break;
+  case KEY_RATIO:
+    *(double *)(void *)at = strtod(text, NULL);
+    break;
+  case KEY_SWITCH:
+    *(bool *)(void *)at = strcmp(text, "true") == 0;
+    break;
+  case KEY_STRINGS:
+    set_strings(field, base, text);
+    break;
+  default:
+    free(*(char **)(void *)at);
+    *(char **)(void *)at = copy_text(text, strlen(text));
+  }
+}

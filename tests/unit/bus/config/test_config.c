@@ -1,0 +1,191 @@
+/* What config_load makes of good files: defaults, values, variables, and that print and load are each other's inverse.
+ */
+#include "bus/config/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[] = "/tmp/pons-test-config-XXXXXX";
+static char file[128];
+
+static void write_file(const char *path, const char *text) {
+  FILE *stream = fopen(path, "w");
+
+  assert_non_null(stream);
+  fputs(text, stream);
+  assert_int_equal(fclose(stream), 0);
+}
+
+static Config *load(const char *text) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+  Config *config = NULL;
+  int r;
+
+  write_file(file, text);
+  r = config_load(file, &config, &errors);
+  if (r)
+    fail_msg("%d: %.*s", r, (int)errors.size, (const char *)errors.data);
+  assert_int_equal(errors.size, 0);
+  return config;
+}
+
+static char *printed(const Config *config) {
+  _cleanup_(buffer_done) Buffer text = {0};
+  const char *body;
+
+  config_print(config, &text);
+  buffer_append(&text, "", 1);
+  body = strchr((const char *)text.data, '\n'); /* the first line names the source */
+  assert_non_null(body);
+  return strdup(body + 1);
+}
+
+static void test_defaults(void **state) {
+  _cleanup_(config_destroy) Config *config = load("# nothing but this\n");
+
+  (void)state;
+  assert_string_equal(config->log.level, "info");
+  assert_string_equal(config->profile, "full");
+  assert_string_equal(config->broker.name, config->site);
+  assert_int_equal(config->broker.listen_count, 2);
+  assert_string_equal(config->broker.listen[0], "tcp://127.0.0.1:7100");
+  assert_true(strncmp(config->broker.listen[1], "ipc:///", 7) == 0);
+  assert_int_equal(config->client.endpoints_count, 1);
+  assert_string_equal(config->client.endpoints[0], config->broker.listen[1]);
+  assert_false(config->broker.insecure);
+  assert_int_equal(config->broker.limits.bytes_all, 268435456);
+  assert_int_equal(config->broker.heartbeat.timeout_ms, 150);
+  assert_true(config->client.retry.ratio > 0.09 && config->client.retry.ratio < 0.11);
+  assert_non_null(config_find_group(config, "core"));
+  assert_non_null(config_find_profile(config, "full"));
+  assert_string_equal(config->source, file);
+}
+
+static const char everything[] =
+    "site: mainpc\n"
+    "log: {level: debug}\n"
+    "runtime_dir: /run/x\n"
+    "state_dir: /var/lib/x\n"
+    "profile: small\n"
+    "broker:\n"
+    "  name: b1\n"
+    "  listen: [\"tcp://0.0.0.0:7100\", ipc://b.sock, ipc:///run/y.sock]\n"
+    "  insecure: true\n"
+    "  limits: {requests_per_client: 1, bytes_per_client: 262144, bytes_all: 4294967296,\n"
+    "           queue_per_service: 2, sessions: 5, subscriptions_per_session: 3, last_values: 0}\n"
+    "  heartbeat: {interval_ms: 20, timeout_ms: 60, idle_ms: 1000}\n"
+    "  routes:\n"
+    "    - service: Echo.main\n"
+    "      versions: [{version: \"1\", weight: 95}, {version: \"2\", weight: 5}]\n"
+    "client:\n"
+    "  endpoints: [ipc://b.sock, \"tcp://127.0.0.2:7100\"]\n"
+    "  retry: {budget_tokens: 0, ratio: 0.25, attempts: 1}\n"
+    "  deadline_ms: 5\n"
+    "agents:\n"
+    "  - name: one\n"
+    "    program: /usr/bin/one\n"
+    "    enabled: false\n"
+    "  - name: two\n"
+    "    program: two\n"
+    "    instances: 3\n"
+    "    group: slow\n"
+    "    arguments: [--fast, \"a \\\"b\\\" c\", \"\"]\n"
+    "    environment:\n"
+    "      - {name: MODE, value: \"\"}\n"
+    "      - {name: OPENAI_API_KEY, secret: {file: keys/openai}}\n"
+    "      - {name: HF_TOKEN, secret: {env: MY_TOKEN}}\n"
+    "    weight: 7\n"
+    "    tier: gpu\n"
+    "    role: standby\n"
+    "    version: 1.2-rc\n"
+    "    restart: {burst: 0, within_ms: 100, delay_ms: 7, delay_max_ms: 7}\n"
+    "    start_timeout_ms: 11\n"
+    "    stop_timeout_ms: 12\n"
+    "    watchdog_ms: 13\n"
+    "groups: [{name: slow, burst: 1, within_ms: 200}]\n"
+    "profiles: [{name: small, agents: [one, two]}, {name: full, agents: [\"*\"]}]\n";
+
+static void test_everything(void **state) {
+  _cleanup_(config_destroy) Config *config = load(everything);
+  const ConfigAgent *two = config_find_agent(config, "two");
+  char expected[160];
+
+  (void)state;
+  assert_string_equal(config->broker.listen[1], "ipc:///run/x/b.sock");
+  assert_string_equal(config->broker.listen[2], "ipc:///run/y.sock");
+  assert_true(config->broker.insecure);
+  assert_int_equal(config->broker.limits.bytes_all, 4294967296);
+  assert_int_equal(config->broker.limits.last_values, 0);
+  assert_string_equal(config->broker.routes[0].service, "Echo.main");
+  assert_int_equal(config->broker.routes[0].versions[1].weight, 5);
+  assert_string_equal(config->client.endpoints[0], "ipc:///run/x/b.sock");
+  assert_int_equal(config->client.retry.budget_tokens, 0);
+  assert_non_null(two);
+  assert_int_equal(two->instances, 3);
+  assert_string_equal(two->arguments[1], "a \"b\" c");
+  assert_string_equal(two->arguments[2], "");
+  assert_string_equal(two->environment[0].value, "");
+  snprintf(expected, sizeof expected, "%s/keys/openai", folder);
+  assert_string_equal(two->environment[1].secret.file, expected);
+  assert_null(two->environment[1].value);
+  assert_string_equal(two->environment[2].secret.env, "MY_TOKEN");
+  assert_string_equal(two->tier, "gpu");
+  assert_int_equal(two->restart.delay_ms, 7);
+  assert_int_equal(two->restart.burst, 0);
+  assert_null(config_find_agent(config, "one")->tier);
+  assert_string_equal(config_find_agent(config, "one")->group, "core");
+  assert_int_equal(config_find_agent(config, "one")->start_timeout_ms, 10000);
+  assert_false(config_profile_has(config_find_profile(config, "small"), config_find_agent(config, "one")));
+  assert_true(config_profile_has(config_find_profile(config, "small"), two));
+  assert_true(config_profile_has(config_find_profile(config, "full"), two));
+  assert_null(config_find_agent(config, "three"));
+  assert_null(config_find_profile(config, "core2"));
+  assert_null(config_find_group(config, "fast"));
+}
+
+static void test_print_loads_again(void **state) {
+  _cleanup_(config_destroy) Config *config = load(everything);
+  _cleanup_(config_destroy) Config *again = NULL;
+  char *first = printed(config);
+  char *second;
+
+  (void)state;
+  assert_non_null(strstr(first, "/keys/openai\"} # <secret from file /tmp/"));
+  assert_non_null(strstr(first, "} # <secret from environment MY_TOKEN>"));
+  again = load(first);
+  second = printed(again);
+  assert_string_equal(first, second);
+  free(first);
+  free(second);
+}
+
+static int set_up(void **state) {
+  (void)state;
+  if (!mkdtemp(folder))
+    return -1;
+  snprintf(file, sizeof file, "%s/pons.yaml", folder);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  unlink(file);
+  return rmdir(folder);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_defaults),
+      cmocka_unit_test(test_everything),
+      cmocka_unit_test(test_print_loads_again),
+  };
+
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
