@@ -87,10 +87,12 @@ def figures(case, before, after, results):
     return out
 
 
-def run_one(peer, case, span):
-    """One peer under one load, all of it fresh: {metric: (value, unit)}."""
+def run_one(peer, case, span, prepare=None):
+    """One peer under one load, all of it fresh: {metric: (value, unit)}. prepare(stage, broker, endpoint) comes first."""
     with Stage() as stage:
         broker, endpoint = peer.broker(stage)
+        if prepare:
+            prepare(stage, broker, endpoint)
         idle_kib = measure.memory_kib(broker.pid)
         workers = [peer.worker(stage, endpoint, i) for i in range(case.workers)]
         for worker in workers:

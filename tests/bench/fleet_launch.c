@@ -1,5 +1,5 @@
-/* Starts a fleet and times it: forks COUNT times, waits until as many READY=1 have come on the notify socket, prints one
-   line of JSON, and ends the fleet when its own stdin ends. In C, so that the starter costs next to nothing. */
+/* Starts a fleet and times it: forks COUNT times, waits until as many READY=1 have come on the notify socket, prints
+   one line of JSON, and ends the fleet when its own stdin ends. In C, so that the starter costs next to nothing. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

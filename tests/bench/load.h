@@ -1,6 +1,5 @@
-/* What:      the load that every peer's client makes: so many requests outstanding, a warm-up, a measured window, a drain.
- * Owns:      the time each slot was sent at, and the histogram.
- * May use:   the C library, tests/bench/histogram.
+/* What:      the load that every peer's client makes: so many requests outstanding, a warm-up, a measured window, a
+ * drain. Owns:      the time each slot was sent at, and the histogram. May use:   the C library, tests/bench/histogram.
  * Threading: one thread.
  * Spec:      docs/benchmarks.md, "The load" */
 #ifndef PONS_TESTS_BENCH_LOAD_H
@@ -11,8 +10,8 @@
 
 #include "tests/bench/histogram.h"
 
-#define LOAD_HEAD_BYTES 16u      /* the smallest body: where it came from, and its slot */
-#define LOAD_SILENCE_MS 3000     /* no reply for so long: what is outstanding counts as lost */
+#define LOAD_HEAD_BYTES 16u  /* the smallest body: where it came from, and its slot */
+#define LOAD_SILENCE_MS 3000 /* no reply for so long: what is outstanding counts as lost */
 #define LOAD_BODY_MAX (64u << 10)
 
 /* What stands at the start of each body, in the byte order of this machine. */
