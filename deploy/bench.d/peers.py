@@ -61,6 +61,45 @@ class Bare(Peer):
         return proc, proc.ready()
 
 
+PONS_YAML = """# what deploy/bench runs: the configuration as shipped, but for where things lie
+site: bench
+runtime_dir: {folder}
+state_dir: {folder}
+broker:
+  listen: ["{endpoint}"]
+"""
+
+
+class Pons(Peer):
+    programs = ("pons-worker", "pons-client")
+
+    def __init__(self, build, transport):
+        super().__init__(build)
+        self.name = "pons-" + transport
+        self.transport = transport
+
+    def needs(self):
+        return [os.path.join(self.build, "bin", "pons-broker")] + super().needs()
+
+    @staticmethod
+    def env(stage, endpoint):
+        return {"PONS_CONFIG": stage.path("pons.yaml"), "PONS_CLIENT_ENDPOINTS": endpoint}
+
+    def broker(self, stage, number=0):
+        port, path = free_port(), stage.path(f"bus{number}.sock")
+        endpoint = f"tcp://127.0.0.1:{port}" if self.transport == "tcp" else f"ipc://{path}"
+        config = stage.path(f"broker{number}.yaml")
+        with open(config, "w") as file:
+            file.write(PONS_YAML.format(folder=stage.folder, endpoint=endpoint))
+        proc = stage.start([os.path.join(self.build, "bin", "pons-broker")], env={"PONS_CONFIG": config})
+        family, address = (socket.AF_INET, ("127.0.0.1", port)) if self.transport == "tcp" else (socket.AF_UNIX, path)
+        wait_for("pons-broker", lambda: proc.check() and accepts(family, address))
+        return proc, endpoint
+
+    def worker(self, stage, endpoint, number):
+        return stage.start([self.program(self.programs[0]), endpoint, str(number)], env=self.env(stage, endpoint))
+
+
 class Nats(Peer):
     name = "nats"
     programs = ("nats-worker", "nats-client")
@@ -69,7 +108,7 @@ class Nats(Peer):
     def broker(self, stage):
         port = free_port()
         proc = stage.start([self.server("nats-server"), "-a", "127.0.0.1", "-p", str(port)])
-        wait_for("nats-server", lambda: accepts(socket.AF_INET, ("127.0.0.1", port)))
+        wait_for("nats-server", lambda: proc.check() and accepts(socket.AF_INET, ("127.0.0.1", port)))
         return proc, f"nats://127.0.0.1:{port}"
 
 
@@ -82,12 +121,12 @@ class Redis(Peer):
         path = stage.path("redis.sock")
         proc = stage.start([self.server("redis-server"), "--port", "0", "--unixsocket", path, "--save", "",
                             "--appendonly", "no", "--dir", stage.folder])
-        wait_for("redis-server", lambda: accepts(socket.AF_UNIX, path))
+        wait_for("redis-server", lambda: proc.check() and accepts(socket.AF_UNIX, path))
         return proc, path
 
 
 def all_peers(build):
-    return [Bare(build, "ipc"), Bare(build, "tcp"), Nats(build), Redis(build)]
+    return [Bare(build, "ipc"), Bare(build, "tcp"), Pons(build, "ipc"), Pons(build, "tcp"), Nats(build), Redis(build)]
 
 
 def choose(build, names):

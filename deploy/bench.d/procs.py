@@ -70,6 +70,12 @@ class Proc:
         self.popen.stdin.write(b"go\n")
         self.popen.stdin.flush()
 
+    def check(self):
+        """True; BenchError when the process has ended."""
+        if self.popen.poll() is not None:
+            raise BenchError(f"{self.name}: ended with {self.popen.returncode}{self.said()}")
+        return True
+
     def said(self):
         with open(self.errors.name, "rb") as file:
             tail = file.read()[-600:].decode(errors="replace").strip()

@@ -1,5 +1,6 @@
-/* What:      the load that every peer's client makes: so many requests outstanding, a warm-up, a measured window, a
- * drain. Owns:      the time each slot was sent at, and the histogram. May use:   the C library, tests/bench/histogram.
+/* What:      the load that every client makes: N requests outstanding, a warm-up, a measured window, a drain.
+ * Owns:      the time each slot was sent at, and the histogram.
+ * May use:   the C library, tests/bench/histogram.
  * Threading: one thread.
  * Spec:      docs/benchmarks.md, "The load" */
 #ifndef PONS_TESTS_BENCH_LOAD_H
