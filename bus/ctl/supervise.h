@@ -65,11 +65,11 @@ typedef struct SuperviseSpec {
 typedef struct SuperviseChild {
   ChildState state;
   ChildReason reason;
-  ChildBudget spent;  /* set while DEGRADED */
-  uint32_t restarts;  /* starts after the first */
-  uint32_t failures;  /* in a row */
-  uint64_t since_us;  /* when it came into state */
-  uint64_t due_us;    /* when something happens by itself; TIME_NEVER = not */
+  ChildBudget spent; /* set while DEGRADED */
+  uint32_t restarts; /* starts after the first */
+  uint32_t failures; /* in a row */
+  uint64_t since_us; /* when it came into state */
+  uint64_t due_us;   /* when something happens by itself; TIME_NEVER = not */
 } SuperviseChild;
 
 typedef enum SuperviseEventType {

@@ -46,7 +46,8 @@ static Supervisor *make_one(SupervisePolicy one) {
 }
 
 /* Takes one event at a time in ms and compares all that follows with e.g. "start 0, start 1". */
-static void step(Supervisor *supervisor, SuperviseEventType type, uint32_t child, uint64_t at_ms, const char *expected) {
+static void step(Supervisor *supervisor, SuperviseEventType type, uint32_t child, uint64_t at_ms,
+                 const char *expected) {
   Buffer got = {0};
   SuperviseAction action;
 
@@ -443,7 +444,8 @@ static void random_history(uint64_t seed) {
   uint64_t last_us;
 
   for (uint32_t i = 0; i < RANDOM_CHILDREN; i++) {
-    specs[i] = (SuperviseSpec){.stage = i == 0 ? 0 : 1 + i / 4, .group = i % 2 ? 0 : SUPERVISE_NO_GROUP, .policy = policy};
+    specs[i] =
+        (SuperviseSpec){.stage = i == 0 ? 0 : 1 + i / 4, .group = i % 2 ? 0 : SUPERVISE_NO_GROUP, .policy = policy};
     specs[i].policy.watchdog_us = i % 3 ? 0 : 900 * MS;
   }
   assert_int_equal(supervise_new(&history.supervisor, specs, RANDOM_CHILDREN, &group, 1), 0);
