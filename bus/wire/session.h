@@ -1,0 +1,14 @@
+/* What:      the bodies of the protocol's own messages as structs (Hello, Welcome, ErrorBody, ForwardBody, …), each
+ * with its contract: contract_decode(CONTRACT(Hello), body, &arena, &hello, &fault). Owns:      nothing. May use:
+ * wire/contract, wire/header for the limits. Threading: any. Spec:      docs/protocol.md; bus/wire/session.def is the
+ * table */
+#ifndef PONS_WIRE_SESSION_H
+#define PONS_WIRE_SESSION_H
+
+#include "bus/wire/header.h"
+
+#define CONTRACT_DEF "bus/wire/session.def"
+#include "bus/wire/contract-structs.h"
+#undef CONTRACT_DEF
+
+#endif
