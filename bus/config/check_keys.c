@@ -68,6 +68,12 @@ static void check_secret(Report *report, const Key *key, const Node *node, const
                 key->name);
     return;
   }
+  for (const Node *child = node->first; child; child = child->next)
+    if (!text_is(child->key, "file") && !text_is(child->key, "env")) {
+      report_line(report, child->key_line, child->key_column, path,
+                  "has a key that is neither file nor env; use one of the two");
+      return;
+    }
   check_mapping(report, key->inside, node, path);
   if (!node_find(node, "file") == !node_find(node, "env"))
     report_line(report, node->line, node->column, path, "must have file or env, one of the two");

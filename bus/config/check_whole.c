@@ -13,6 +13,16 @@ typedef struct Whole {
   const Tree *tree;
 } Whole;
 
+/* Takes the last part off a path: "a.b[3].c", "a.b[3]", "a.b", "a", "". */
+static void cut_last(char *path) {
+  char *cut = path;
+
+  for (char *c = path; *c; c++)
+    if (*c == '.' || *c == '[')
+      cut = c;
+  *cut = '\0';
+}
+
 /* Adds a finding at the place that has set path: a variable, a line of the file, or the nearest line around it. */
 static void wrong(const Whole *whole, const char *path, const char *format, ...) _printf_(3, 4);
 static void wrong(const Whole *whole, const char *path, const char *format, ...) {
@@ -24,22 +34,18 @@ static void wrong(const Whole *whole, const char *path, const char *format, ...)
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  snprintf(around, sizeof around, "%s", path);
-  while (*around) {
-    const Node *node = tree_find(whole->tree, around);
-    char *cut = strrchr(around, '.');
-    char *bracket = strrchr(around, '[');
-
+  for (snprintf(around, sizeof around, "%s", path); *around; cut_last(around))
     if (environment_source(around, variable)) {
       report_place(whole->report, variable, "%s", text);
       return;
     }
+  for (snprintf(around, sizeof around, "%s", path); *around; cut_last(around)) {
+    const Node *node = tree_find(whole->tree, around);
+
     if (node) {
       report_line(whole->report, node->line, node->column, path, "%s", text);
       return;
     }
-    cut = bracket && (!cut || bracket > cut) ? bracket : cut;
-    *(cut ? cut : around) = '\0';
   }
   report_place(whole->report, "default", "%s: %s", path, text);
 }
@@ -148,9 +154,10 @@ static void check_listen(const Whole *whole) {
 
 static void check_endpoints(const Whole *whole) {
   const ConfigClient *client = &whole->config->client;
+  char variable[KEY_VARIABLE_SIZE];
   char path[KEY_PATH_SIZE];
 
-  if (!tree_find(whole->tree, "client.endpoints") && !getenv("PONS_CLIENT_ENDPOINTS"))
+  if (!tree_find(whole->tree, "client.endpoints") && !environment_source("client.endpoints", variable))
     return; /* worked out from broker.listen, which is checked */
   for (uint32_t i = 0; i < client->endpoints_count; i++) {
     const char *endpoint = client->endpoints[i];
@@ -235,6 +242,25 @@ static void check_variable(const Whole *whole, const char *list, uint32_t index,
     wrong(whole, path_of(path, list, index, ""), "'%s' must have value or secret, one of the two", variable->name);
 }
 
+/* --api-key=VALUE: the command line of a process is open to everybody on the machine. */
+static void check_argument(const Whole *whole, const char *list, uint32_t index, const char *argument) {
+  char path[KEY_PATH_SIZE];
+  char name[64];
+  size_t size = strcspn(argument, "=");
+
+  if (*argument != '-' || !argument[size] || size >= sizeof name)
+    return;
+  for (size_t i = 0; i < size; i++)
+    name[i] = argument[i] == '-' ? '_' : argument[i];
+  name[size] = '\0';
+  if (is_secret_name(name))
+    wrong(whole, path_of(path, list, index, ""),
+          "'%.*s' takes a secret by its name and must not stand in the file; give it to the agent under environment: "
+          "with "
+          "`secret: {file: PATH}`",
+          (int)size, argument);
+}
+
 static bool in_catalog(const char *name) {
   for (size_t i = 0; catalog_names[i]; i++)
     if (strcmp(name, catalog_names[i]) == 0)
@@ -257,6 +283,9 @@ static void check_agent(const Whole *whole, uint32_t index) {
           agent->name);
   path_of(path, "agents", index, "restart.delay_max_ms");
   check_order(whole, path, agent->restart.delay_max_ms, false, "delay_ms", agent->restart.delay_ms);
+  path_of(list, "agents", index, "arguments");
+  for (uint32_t i = 0; i < agent->arguments_count; i++)
+    check_argument(whole, list, i, agent->arguments[i]);
   path_of(list, "agents", index, "environment");
   check_unique(whole, list, "name", agent->environment, agent->environment_count, sizeof *agent->environment);
   for (uint32_t i = 0; i < agent->environment_count; i++)

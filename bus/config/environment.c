@@ -140,7 +140,7 @@ static void check_name(Report *report, Text name) {
                  "no such setting; docs/configuration.md lists those that a variable can set. Set it in "
                  "pons.yaml, or unset it");
   else
-    buffer_printf(report->errors, "%s: warning: begins with PONS_ and is no setting; it is ignored\n", shown);
+    report_warning(report, shown, "begins with PONS_ and is no setting; it is ignored");
 }
 
 void environment_check(Report *report) {

@@ -1,5 +1,5 @@
 /* What:      the findings of one load, each with its place, and how alike two words are.
- * Owns:      nothing; the text goes into the caller's buffer.
+ * Owns:      the findings until report_end writes them into the caller's buffer.
  * May use:   base.
  * Threading: one thread.
  * Spec:      docs/configuration.md, "Errors" */
@@ -11,10 +11,18 @@
 
 #define REPORT_MAX 50 /* findings that are printed; the rest is counted */
 
+typedef struct Finding {
+  uint32_t line; /* UINT32_MAX: not in the file */
+  uint32_t column;
+  char *text; /* with its place in front and a newline behind */
+} Finding;
+
+/* Made with file and errors; ended with report_end. */
 typedef struct Report {
   const char *file;
   Buffer *errors;
-  uint32_t count; /* of findings, warnings not among them */
+  uint32_t count; /* of all findings, warnings not among them */
+  Finding findings[REPORT_MAX];
 } Report;
 
 /* Adds "FILE:LINE:COLUMN: PATH: " and the text; without "PATH: " when path is empty. */
@@ -22,7 +30,9 @@ void report_line(Report *report, uint32_t line, uint32_t column, const char *pat
     _printf_(5, 6);
 /* Adds "PLACE: " and the text, where place is the name of a variable or says that it is a default. */
 void report_place(Report *report, const char *place, const char *format, ...) _printf_(3, 4);
-/* Adds how many findings were not printed, when there are any. */
+/* Adds "PLACE: warning: " and the text to errors at once; it does not count as a finding. */
+void report_warning(Report *report, const char *place, const char *format, ...) _printf_(3, 4);
+/* Writes the findings into errors in the file's order, those of variables last, and forgets them. */
 void report_end(Report *report);
 
 /* Letters to insert, drop or change until a is b; 99 when one is longer than 63 bytes. */

@@ -29,14 +29,18 @@ static bool is_name(Text text) {
 }
 
 static bool is_endpoint(Text text) {
-  Text rest = {text.data + 6, text.size - 6};
   const char *colon;
+  Text rest;
   Text port;
 
   if (text.size <= 6 || text.size > 255 || memchr(text.data, ',', text.size))
     return false;
+  for (size_t i = 0; i < text.size; i++)
+    if ((unsigned char)text.data[i] <= ' ' || text.data[i] == 127)
+      return false;
   if (begins_with(text, "ipc://"))
     return true;
+  rest = (Text){text.data + 6, text.size - 6};
   colon = memrchr(rest.data, ':', rest.size);
   if (!begins_with(text, "tcp://") || !colon || colon == rest.data)
     return false;
@@ -75,7 +79,7 @@ static const char *rule_text(KeyRule rule) {
       [RULE_AGENT] = "the name of an agent, or \"*\" for all",
       [RULE_SERVICE] = "1 to 63 characters of A-Z, a-z, 0-9, _, . and -",
       [RULE_VERSION] = "1 to 31 characters of A-Z, a-z, 0-9, _, . and -",
-      [RULE_ENDPOINT] = "tcp://ADDRESS:PORT with a port up to 65535, or ipc://PATH, of at most 255 bytes",
+      [RULE_ENDPOINT] = "tcp://ADDRESS:PORT with a port up to 65535, or ipc://PATH, of at most 255 bytes and no spaces",
       [RULE_PATH] = "a path that begins with /",
       [RULE_FILE] = "a path or a file name, not empty",
       [RULE_VARIABLE] = "the name of an environment variable: A-Z, a-z, 0-9 and _, the first no digit",
@@ -168,7 +172,10 @@ void key_bounds(const Key *key, Buffer *ret) {
 bool key_check(const Key *key, Text text, Buffer *ret) {
   if (key_allows(key, text))
     return true;
-  show(ret, text);
+  if (key->rule == RULE_ANY && (key->kind == KEY_STRING || key->kind == KEY_STRINGS))
+    buffer_printf(ret, "must be "); /* what may be anything may be a secret */
+  else
+    show(ret, text);
   if (text.size > STRING_MAX_BYTES)
     buffer_printf(ret, "at most %d bytes", STRING_MAX_BYTES);
   else

@@ -12,7 +12,7 @@
 #define SECRET_MAX_BYTES 65536
 
 static int refuse(Buffer *errors, const char *kind, const char *name, const char *what) {
-  buffer_printf(errors, "secret from %s %s: %s\n", kind, name, what);
+  buffer_printf(errors, "secret from %s%s%s: %s\n", kind, *name ? " " : "", name, what);
   return CONFIG_E_SECRET;
 }
 

@@ -161,7 +161,7 @@ static int on_event(Reading *reading, const yaml_event_t *event) {
   }
 }
 
-/* libyaml names what it stumbled over; the two that people meet get the remedy too. */
+/* libyaml names what it stumbled over; those that people meet get their remedy too. */
 static int on_syntax(const Reading *reading, const yaml_parser_t *parser) {
   const char *problem = parser->problem ? parser->problem : "can't be read";
   const char *remedy = "check indentation, quotes and brackets here and in the line above";
@@ -171,8 +171,10 @@ static int on_syntax(const Reading *reading, const yaml_parser_t *parser) {
     remedy = "save the file as UTF-8 text";
     for (mark = (yaml_mark_t){0, 0, 0}; mark.index < parser->problem_offset; mark.index++)
       mark.line += parser->input.string.start[mark.index] == '\n';
-  } else if (strstr(problem, "cannot start any token")) {
+  } else if (strstr(problem, "cannot start any token") || strstr(problem, "tab character")) {
     remedy = "indent with spaces, not tabs, and put text that begins with @, % or ` into quotes";
+  } else if (strstr(problem, "alphabetic or numeric")) {
+    remedy = "put text that begins with * or & into quotes";
   }
   buffer_printf(reading->errors, "%s:%zu:%zu: not YAML: %s; %s\n", reading->file, mark.line + 1, mark.column + 1,
                 problem, remedy);

@@ -1,40 +1,11 @@
 /* What config_load makes of good files: defaults, values, variables, and that print and load are each other's inverse.
  */
-#include "bus/config/config.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-static char folder[] = "/tmp/pons-test-config-XXXXXX";
-static char file[128];
-
-static void write_file(const char *path, const char *text) {
-  FILE *stream = fopen(path, "w");
-
-  assert_non_null(stream);
-  fputs(text, stream);
-  assert_int_equal(fclose(stream), 0);
-}
-
-static Config *load(const char *text) {
-  _cleanup_(buffer_done) Buffer errors = {0};
-  Config *config = NULL;
-  int r;
-
-  write_file(file, text);
-  r = config_load(file, &config, &errors);
-  if (r)
-    fail_msg("%d: %.*s", r, (int)errors.size, (const char *)errors.data);
-  assert_int_equal(errors.size, 0);
-  return config;
-}
+#include "tests/unit/bus/config/files.h"
 
 static char *printed(const Config *config) {
   _cleanup_(buffer_done) Buffer text = {0};
@@ -47,10 +18,9 @@ static char *printed(const Config *config) {
   return strdup(body + 1);
 }
 
-static void test_defaults(void **state) {
-  _cleanup_(config_destroy) Config *config = load("# nothing but this\n");
+static void test_defaults(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = files_load("# nothing but this\n");
 
-  (void)state;
   assert_string_equal(config->log.level, "info");
   assert_string_equal(config->profile, "full");
   assert_string_equal(config->broker.name, config->site);
@@ -65,7 +35,7 @@ static void test_defaults(void **state) {
   assert_true(config->client.retry.ratio > 0.09 && config->client.retry.ratio < 0.11);
   assert_non_null(config_find_group(config, "core"));
   assert_non_null(config_find_profile(config, "full"));
-  assert_string_equal(config->source, file);
+  assert_string_equal(config->source, files_config());
 }
 
 static const char everything[] =
@@ -112,12 +82,11 @@ static const char everything[] =
     "groups: [{name: slow, burst: 1, within_ms: 200}]\n"
     "profiles: [{name: small, agents: [one, two]}, {name: full, agents: [\"*\"]}]\n";
 
-static void test_everything(void **state) {
-  _cleanup_(config_destroy) Config *config = load(everything);
+static void test_everything(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = files_load(everything);
   const ConfigAgent *two = config_find_agent(config, "two");
   char expected[160];
 
-  (void)state;
   assert_string_equal(config->broker.listen[1], "ipc:///run/x/b.sock");
   assert_string_equal(config->broker.listen[2], "ipc:///run/y.sock");
   assert_true(config->broker.insecure);
@@ -132,7 +101,7 @@ static void test_everything(void **state) {
   assert_string_equal(two->arguments[1], "a \"b\" c");
   assert_string_equal(two->arguments[2], "");
   assert_string_equal(two->environment[0].value, "");
-  snprintf(expected, sizeof expected, "%s/keys/openai", folder);
+  snprintf(expected, sizeof expected, "%s/keys/openai", files_folder());
   assert_string_equal(two->environment[1].secret.file, expected);
   assert_null(two->environment[1].value);
   assert_string_equal(two->environment[2].secret.env, "MY_TOKEN");
@@ -150,42 +119,125 @@ static void test_everything(void **state) {
   assert_null(config_find_group(config, "fast"));
 }
 
-static void test_print_loads_again(void **state) {
-  _cleanup_(config_destroy) Config *config = load(everything);
+static void test_print_loads_again(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = files_load(everything);
   _cleanup_(config_destroy) Config *again = NULL;
   char *first = printed(config);
   char *second;
 
-  (void)state;
   assert_non_null(strstr(first, "/keys/openai\"} # <secret from file /tmp/"));
   assert_non_null(strstr(first, "} # <secret from environment MY_TOKEN>"));
-  again = load(first);
+  again = files_load(first);
   second = printed(again);
   assert_string_equal(first, second);
   free(first);
   free(second);
 }
 
-static int set_up(void **state) {
-  (void)state;
-  if (!mkdtemp(folder))
-    return -1;
-  snprintf(file, sizeof file, "%s/pons.yaml", folder);
-  return 0;
+/* A file, then $PONS_CONFIG, then ./pons.yaml, then (when there is no /etc/pons/pons.yaml) the built-in defaults. */
+static void test_search(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = NULL;
+  _cleanup_(buffer_done) Buffer errors = {0};
+
+  files_write("pons.yaml", "site: here\n", 0644);
+  files_write("other.yaml", "site: other\n", 0644);
+  files_write("third.yaml", "site: third\n", 0644);
+  assert_int_equal(config_load(NULL, &config, &errors), 0);
+  assert_string_equal(config->source, "pons.yaml");
+  assert_string_equal(config->site, "here");
+  config_destroy(&config);
+  setenv("PONS_CONFIG", "other.yaml", 1);
+  assert_int_equal(config_load(NULL, &config, &errors), 0);
+  assert_string_equal(config->site, "other");
+  config_destroy(&config);
+  assert_int_equal(config_load("third.yaml", &config, &errors), 0);
+  assert_string_equal(config->site, "third");
+  config_destroy(&config);
+  unsetenv("PONS_CONFIG");
+  unlink("pons.yaml");
+  if (access("/etc/pons/pons.yaml", F_OK) == 0)
+    return;
+  assert_int_equal(config_load(NULL, &config, &errors), 0);
+  assert_string_equal(config->source, "built-in defaults");
+  assert_int_equal(errors.size, 0);
 }
 
-static int tear_down(void **state) {
-  (void)state;
-  unlink(file);
-  return rmdir(folder);
+static void test_no_such_file(void **state _unused_) {
+  char untouched;
+  Config *config = (Config *)(void *)&untouched;
+  _cleanup_(buffer_done) Buffer errors = {0};
+
+  setenv("PONS_CONFIG", "missing.yaml", 1);
+  assert_int_equal(config_load(NULL, &config, &errors), -ENOENT);
+  buffer_append(&errors, "", 1);
+  assert_string_equal((const char *)errors.data, "missing.yaml: can't be read: No such file or directory; correct the "
+                                                 "path or its permissions\n");
+  assert_ptr_equal(config, &untouched);
+  buffer_clear(&errors);
+  assert_int_equal(config_load("/tmp", &config, &errors), CONFIG_E_INVALID);
+  buffer_append(&errors, "", 1);
+  assert_string_equal((const char *)errors.data, "/tmp: is no regular file; name a file\n");
+  assert_ptr_equal(config, &untouched);
+}
+
+static void test_destroy_takes_nothing(void **state _unused_) {
+  Config *config = NULL;
+
+  config_destroy(&config);
+  assert_null(config);
+}
+
+/* Files that were good once: a byte changed, cut out or doubled. Whatever comes of it must be said, and must not crash;
+   what loads must print and load again. xorshift64* (Vigna 2014), so that a failure replays. */
+static void test_damaged_files(void **state _unused_) {
+  uint64_t seed = 0x9e3779b97f4a7c15;
+  unsigned loaded = 0;
+
+  for (unsigned round = 0; round < 3000; round++) {
+    static const char bytes[] = "-:[]{}\"'#&*!|>%@`,? \t\n\0\x80\xff"
+                                "0aZ";
+    _cleanup_(config_destroy) Config *config = NULL;
+    _cleanup_(buffer_done) Buffer errors = {0};
+    char text[sizeof everything + 8];
+    size_t size = sizeof everything - 1;
+
+    memcpy(text, everything, sizeof everything);
+    for (unsigned k = 0; k < 1 + round % 3; k++) {
+      size_t at;
+
+      seed ^= seed >> 12;
+      seed ^= seed << 25;
+      seed ^= seed >> 27;
+      at = (size_t)(seed >> 8) % size;
+      if (seed % 3 == 0)
+        text[at] = bytes[(seed >> 40) % (sizeof bytes - 1)];
+      else if (seed % 3 == 1)
+        memmove(text + at, text + at + 1, size-- - at);
+      else
+        memmove(text + at + 1, text + at, size++ - at);
+    }
+    text[size] = '\0';
+    files_write("pons.yaml", text, 0644);
+    if (config_load(files_config(), &config, &errors) == 0) {
+      free(printed(config));
+      loaded++;
+    } else {
+      assert_true(errors.size > 0);
+    }
+  }
+  assert_true(loaded > 100 && loaded < 2900);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_defaults),
-      cmocka_unit_test(test_everything),
-      cmocka_unit_test(test_print_loads_again),
+      cmocka_unit_test_setup(test_defaults, files_clean),
+      cmocka_unit_test_setup(test_everything, files_clean),
+      cmocka_unit_test_setup(test_print_loads_again, files_clean),
+      cmocka_unit_test_setup(test_search, files_clean),
+      cmocka_unit_test_setup(test_no_such_file, files_clean),
+      cmocka_unit_test_setup(test_destroy_takes_nothing, files_clean),
+      cmocka_unit_test_setup(test_damaged_files, files_clean),
   };
 
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }

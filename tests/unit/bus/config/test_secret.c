@@ -1,0 +1,136 @@
+/* Secrets by reference: from a file that is not open to everybody, or from the environment; never in what is printed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/bus/config/files.h"
+
+static const char *path_of(const char *name) {
+  static char path[128];
+
+  snprintf(path, sizeof path, "%s/%s", files_folder(), name);
+  return path;
+}
+
+static void expect_refused(ConfigSecret secret, const char *why) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+  char untouched[] = "untouched";
+  char *value = untouched;
+
+  assert_int_equal(config_secret_read(&secret, &value, &errors), CONFIG_E_SECRET);
+  buffer_append(&errors, "", 1);
+  assert_string_equal((const char *)errors.data, why);
+  assert_ptr_equal(value, untouched);
+}
+
+static void expect_file_refused(const char *name, const char *why) {
+  char path[128];
+  char expected[256];
+
+  snprintf(path, sizeof path, "%s", path_of(name));
+  snprintf(expected, sizeof expected, "secret from file %s: %s\n", path, why);
+  expect_refused((ConfigSecret){.file = path}, expected);
+}
+
+static void test_read(void **state _unused_) {
+  _cleanup_(config_secret_destroy) char *value = NULL;
+  _cleanup_(buffer_done) Buffer errors = {0};
+  char path[128];
+  char name[] = "A_SECRET_OF_THE_TEST";
+
+  snprintf(path, sizeof path, "%s", path_of("key"));
+  files_write("key", " hunter2 \r\n\n", 0640);
+  assert_int_equal(config_secret_read(&(ConfigSecret){.file = path}, &value, &errors), 0);
+  assert_string_equal(value, " hunter2 ");
+  config_secret_destroy(&value);
+  assert_null(value);
+  setenv(name, "hunter3", 1);
+  assert_int_equal(config_secret_read(&(ConfigSecret){.env = name}, &value, &errors), 0);
+  assert_string_equal(value, "hunter3");
+  unsetenv(name);
+  assert_int_equal(errors.size, 0);
+}
+
+static void test_refused(void **state _unused_) {
+  char name[] = "A_SECRET_OF_THE_TEST";
+  char *large = malloc(65538);
+
+  assert_non_null(large);
+  memset(large, 'x', 65537);
+  large[65537] = '\0';
+  files_write("open", "hunter2\n", 0604);
+  files_write("empty", "\n", 0600);
+  files_write("large", large, 0600);
+  free(large);
+  assert_int_equal(mkfifo(path_of("pipe"), 0600), 0);
+  expect_file_refused("open",
+                      "is open to everybody on this machine; run `chmod 600` on it and consider the secret known");
+  expect_file_refused("empty", "is empty; write the secret into it");
+  expect_file_refused("large", "is larger than 64 KiB; name the file that holds the secret and nothing else");
+  expect_file_refused("pipe", "is no regular file; name one");
+  expect_file_refused("absent", "there is no such file; create it with mode 600, or correct the path");
+  expect_refused((ConfigSecret){.env = name},
+                 "secret from environment A_SECRET_OF_THE_TEST: is not set; set it before the start\n");
+  setenv(name, "", 1);
+  expect_refused((ConfigSecret){.env = name}, "secret from environment A_SECRET_OF_THE_TEST: is empty; set it\n");
+  unsetenv(name);
+  expect_refused((ConfigSecret){NULL, NULL}, "secret from nowhere: there is no reference to a secret here\n");
+}
+
+static void test_check_all(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = NULL;
+  _cleanup_(buffer_done) Buffer errors = {0};
+  _cleanup_(buffer_done) Buffer text = {0};
+  char expected[512];
+
+  files_write("good", "hunter2\n", 0600);
+  files_write("open", "hunter2\n", 0644);
+  config = files_load("agents:\n"
+                      "  - name: a\n"
+                      "    program: a\n"
+                      "    environment:\n"
+                      "      - {name: ONE_KEY, secret: {file: good}}\n"
+                      "      - {name: TWO_KEY, secret: {file: open}}\n"
+                      "      - {name: THREE, value: plain}\n"
+                      "  - name: off\n"
+                      "    program: off\n"
+                      "    enabled: false\n"
+                      "    environment: [{name: FOUR, secret: {file: absent}}]\n");
+  assert_int_equal(config_check_secrets(config, &errors), CONFIG_E_SECRET);
+  buffer_append(&errors, "", 1);
+  snprintf(expected, sizeof expected,
+           "%s: agent a, TWO_KEY: secret from file %s: is open to everybody on this machine; run `chmod 600` on it and "
+           "consider the secret known\n",
+           files_config(), path_of("open"));
+  assert_string_equal((const char *)errors.data, expected);
+  config_print(config, &text);
+  buffer_append(&text, "", 1);
+  assert_null(strstr((const char *)text.data, "hunter2"));
+  snprintf(expected, sizeof expected, "secret: {file: \"%s\"} # <secret from file %s>\n", path_of("good"),
+           path_of("good"));
+  assert_non_null(strstr((const char *)text.data, expected));
+  buffer_clear(&errors);
+  files_write("open", "hunter2\n", 0600);
+  assert_int_equal(config_check_secrets(config, &errors), 0);
+  assert_int_equal(errors.size, 0);
+}
+
+static void test_destroy_takes_nothing(void **state _unused_) {
+  char *secret = NULL;
+
+  config_secret_destroy(&secret);
+  assert_null(secret);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_read),
+      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_check_all),
+      cmocka_unit_test(test_destroy_takes_nothing),
+  };
+
+  return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
+}
