@@ -11,6 +11,7 @@ typedef struct Whole {
   Report *report;
   const Config *config;
   const Tree *tree;
+  const char *const *catalog;
 } Whole;
 
 /* Takes the last part off a path: "a.b[3].c", "a.b[3]", "a.b", "a", "". */
@@ -261,9 +262,9 @@ static void check_argument(const Whole *whole, const char *list, uint32_t index,
           (int)size, argument);
 }
 
-static bool in_catalog(const char *name) {
-  for (size_t i = 0; catalog_names[i]; i++)
-    if (strcmp(name, catalog_names[i]) == 0)
+static bool in_catalog(const char *const *catalog, const char *name) {
+  for (size_t i = 0; catalog[i]; i++)
+    if (strcmp(name, catalog[i]) == 0)
       return true;
   return false;
 }
@@ -277,7 +278,7 @@ static void check_agent(const Whole *whole, uint32_t index) {
     wrong(whole, path_of(path, "agents", index, "group"), "there is no group '%s'; add it under groups:, or use core",
           agent->group);
   path_of(path, "agents", index, "program");
-  if (!in_catalog(agent->name) && !tree_find(whole->tree, path))
+  if (whole->catalog && !in_catalog(whole->catalog, agent->name) && !tree_find(whole->tree, path))
     wrong(whole, path_of(path, "agents", index, "name"),
           "'%s' is not in agents/catalog.def; correct the name, or say with `program: PATH` what to start",
           agent->name);
@@ -301,7 +302,7 @@ static void check_profiles(const Whole *whole) {
     const ConfigProfile *profile = &config->profiles[i];
 
     path_of(list, "profiles", i, "agents");
-    for (uint32_t k = 0; k < profile->agents_count; k++)
+    for (uint32_t k = 0; whole->catalog && k < profile->agents_count; k++)
       if (strcmp(profile->agents[k], "*") != 0 && !config_find_agent(config, profile->agents[k]))
         wrong(whole, path_of(path, list, k, ""),
               "there is no agent '%s'; correct the name, or add it under agents:", profile->agents[k]);
@@ -310,8 +311,8 @@ static void check_profiles(const Whole *whole) {
     wrong(whole, "profile", "there is no profile '%s'; correct the name, or add it under profiles:", config->profile);
 }
 
-void check_whole(Report *report, const Config *config, const Tree *tree) {
-  const Whole whole = {report, config, tree};
+void check_whole(Report *report, const Config *config, const Tree *tree, const char *const *catalog) {
+  const Whole whole = {report, config, tree, catalog};
 
   check_listen(&whole);
   check_orders(&whole);

@@ -106,7 +106,7 @@ static int fill(Report *report, Bytes bytes, const Tree *tree, Config **ret) {
 }
 
 /* Everything after the file has been read; file is NULL for the built-in defaults. */
-static int build(Report *report, const char *file, Bytes bytes, Config **ret) {
+static int build(Report *report, const char *file, Bytes bytes, const char *const *catalog, Config **ret) {
   _cleanup_(tree_destroy) Tree *tree = NULL;
   _cleanup_(config_destroy) Config *config = NULL;
   int r = tree_new(&tree, report->file, bytes, report->errors);
@@ -123,8 +123,8 @@ static int build(Report *report, const char *file, Bytes bytes, Config **ret) {
   config->source = text_format("%s", report->file);
   defaults_apply(mapping_top, tree_root(tree), config);
   environment_apply(config);
-  defaults_work_out(config, file);
-  check_whole(report, config, tree);
+  defaults_work_out(config, file, catalog);
+  check_whole(report, config, tree, catalog);
   if (report->count)
     return CONFIG_E_INVALID;
   *ret = TAKE(config);
@@ -132,6 +132,10 @@ static int build(Report *report, const char *file, Bytes bytes, Config **ret) {
 }
 
 int config_load(const char *path, Config **ret, Buffer *errors) {
+  return config_load_agents(path, NULL, ret, errors);
+}
+
+int config_load_agents(const char *path, const char *const *catalog, Config **ret, Buffer *errors) {
   _cleanup_(buffer_done) Buffer bytes = {0};
   const char *file = search(path);
   Report report = {.file = file ? file : BUILT_IN, .errors = errors};
@@ -139,7 +143,7 @@ int config_load(const char *path, Config **ret, Buffer *errors) {
 
   if (r)
     return r;
-  r = build(&report, file, buffer_bytes(&bytes), ret);
+  r = build(&report, file, buffer_bytes(&bytes), catalog, ret);
   report_end(&report);
   return r;
 }

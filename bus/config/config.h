@@ -1,8 +1,8 @@
 /* What:      pons.yaml as one read-only struct: loaded once, checked whole, swapped whole; where secrets are read.
  * Owns:      a Config owns all that it points to.
  * May use:   base, libcyaml and the libyaml beneath it.
- * Threading: config_load reads the environment, so call it before threads start; a loaded Config is read-only, any
- * thread. Spec:      docs/configuration.md */
+ * Threading: config_load reads the environment: call it before threads start; a loaded Config is read-only, any.
+ * Spec:      docs/configuration.md */
 #ifndef PONS_CONFIG_CONFIG_H
 #define PONS_CONFIG_CONFIG_H
 
@@ -10,8 +10,10 @@
 #include "bus/base/types.h"
 
 /* Expected outcomes of this room. */
-#define CONFIG_E_INVALID 1 /* the file or a PONS_ variable says something that can't be; errors names each place */
-#define CONFIG_E_SECRET 2  /* a secret can't be had: absent, empty, too large, or readable by everybody */
+enum {
+  CONFIG_E_INVALID = 1, /* the file or a PONS_ variable says something that can't be; errors names each place */
+  CONFIG_E_SECRET = 2,  /* a secret can't be had: absent, empty, too large, or readable by everybody */
+};
 
 /* Each struct is one mapping of pons.yaml and each member one key of the same name; bus/config/keys.def has default,
    bounds and meaning of each. A `char *` is NULL only where the comment says so. `x_count` counts the list `x`. */
@@ -130,7 +132,7 @@ typedef struct Config {
   char *profile;
   ConfigBroker broker;
   ConfigClient client;
-  ConfigAgent *agents; /* those of the file in its order, then the rest of agents/catalog.def with defaults */
+  ConfigAgent *agents; /* those of the file in its order, then the rest of the catalog with defaults */
   uint32_t agents_count;
   ConfigGroup *groups;
   uint32_t groups_count;
@@ -147,6 +149,11 @@ typedef struct Config {
    after success these are warnings only, each with "warning: " behind its place. No line holds a secret. Reads files.
  */
 int config_load(const char *path, Config **ret, Buffer *errors);
+/* As config_load, for who starts agents: catalog is the names of agents/catalog.def, ended by NULL. Each of them becomes
+   an agent, with defaults where the file does not name it, and names of agents are checked: one that is neither in the
+   catalog nor has a program, and one that a profile names but nobody defines, are findings. config_load, which knows no
+   catalog (this room stands below agents), has the agents of the file alone and lets these names be. */
+int config_load_agents(const char *path, const char *const *catalog, Config **ret, Buffer *errors);
 /* Frees a Config and nulls the pointer; takes NULL. Usable as _cleanup_. */
 void config_destroy(Config **config);
 

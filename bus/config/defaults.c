@@ -25,6 +25,8 @@ char *text_format(const char *format, ...) {
 }
 
 void defaults_apply(const Mapping *mapping, const Node *node, void *base) {
+  char standard[KEY_STANDARD_SIZE];
+
   for (uint32_t i = 0; i < mapping->count; i++) {
     const Key *key = &mapping->keys[i];
     const cyaml_schema_field_t *field = &mapping->fields[i];
@@ -38,8 +40,8 @@ void defaults_apply(const Mapping *mapping, const Node *node, void *base) {
 
       for (child = child ? child->first : NULL; child; child = child->next, entry += key->inside->size_bytes)
         defaults_apply(key->inside, child, entry);
-    } else if (!child && key->standard) {
-      key_set(key, field, base, key->standard);
+    } else if (!child && key_standard(key, standard)) {
+      key_set(key, field, base, standard);
     }
   }
 }
@@ -144,14 +146,14 @@ static void work_out_endpoints(Config *config) {
     *(char **)grow(&client->endpoints, &client->endpoints_count, sizeof(char *)) = connect_endpoint(chosen);
 }
 
-static void add_agents(Config *config) {
-  for (size_t i = 0; catalog_names[i]; i++) {
+static void add_agents(Config *config, const char *const *catalog) {
+  for (size_t i = 0; catalog && catalog[i]; i++) {
     ConfigAgent *agent;
 
-    if (config_find_agent(config, catalog_names[i]))
+    if (config_find_agent(config, catalog[i]))
       continue;
     agent = grow(&config->agents, &config->agents_count, sizeof *agent);
-    agent->name = text_format("%s", catalog_names[i]);
+    agent->name = text_format("%s", catalog[i]);
     for (uint32_t k = 0; k < mapping_top->count; k++)
       if (strcmp(mapping_top->keys[k].name, "agents") == 0)
         defaults_apply(mapping_top->keys[k].inside, NULL, agent);
@@ -203,7 +205,7 @@ static void add_profiles(Config *config) {
   }
 }
 
-void defaults_work_out(Config *config, const char *file) {
+void defaults_work_out(Config *config, const char *file, const char *const *catalog) {
   if (!config->site)
     config->site = host_name();
   if (!config->runtime_dir)
@@ -213,7 +215,7 @@ void defaults_work_out(Config *config, const char *file) {
   if (!config->broker.name)
     config->broker.name = text_format("%s", config->site);
   work_out_endpoints(config);
-  add_agents(config);
+  add_agents(config, catalog);
   work_out_agents(config, file);
   add_groups(config);
   add_profiles(config);

@@ -141,14 +141,15 @@ static const char *kind_name(KeyKind kind) {
 static void on_row(const char *path, const Key *key, const cyaml_schema_field_t *field, void *at, void *context) {
   Buffer *ret = context;
   char variable[KEY_VARIABLE_SIZE] = "";
+  char standard[KEY_STANDARD_SIZE];
 
   (void)field;
   (void)at;
   if (key->kind != KEY_ENTRIES && key->kind != KEY_SECRET && !strstr(path, "[]"))
     key_variable(variable, path);
   buffer_printf(ret, "| `%s` | %s | ", path, kind_name(key->kind));
-  if (key->standard)
-    buffer_printf(ret, "`%s` | ", key->standard);
+  if (key_standard(key, standard))
+    buffer_printf(ret, "`%s` | ", standard);
   else
     buffer_printf(ret, "%s | ", key->otherwise ? key->otherwise : "none");
   if (key->kind == KEY_STRINGS || key->kind == KEY_ENTRIES)

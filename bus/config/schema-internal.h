@@ -61,6 +61,7 @@ struct Mapping {
 
 #define KEY_PATH_SIZE 160     /* "agents[1023].environment[63].secret.file" and room to spare */
 #define KEY_VARIABLE_SIZE 160 /* "PONS_" and a path */
+#define KEY_STANDARD_SIZE 128
 #define STRING_MAX_BYTES 4096 /* of any string in the file */
 
 /* The mapping at the top of pons.yaml, and the same for cyaml_load_data. */
@@ -72,6 +73,8 @@ const char *key_path(char ret[KEY_PATH_SIZE], const char *path, const char *name
 /* Writes the variable that overrides the key at path: "broker.listen" is PONS_BROKER_LISTEN. Returns ret. */
 const char *key_variable(char ret[KEY_VARIABLE_SIZE], const char *path);
 
+/* Writes the default of key with the ports in it as numbers. Returns ret, or NULL when there is none. */
+const char *key_standard(const Key *key, char ret[KEY_STANDARD_SIZE]);
 /* Whether text can be a value of key, or for KEY_STRINGS one string of it. When not, appends to ret what is wrong and
    what to write instead, as in "is 'x', must be true or false". */
 bool key_check(const Key *key, Text text, Buffer *ret);

@@ -108,6 +108,29 @@ const char *key_variable(char ret[KEY_VARIABLE_SIZE], const char *path) {
   return ret;
 }
 
+static const struct {
+  const char *name;
+  unsigned number;
+} ports[] = {
+#define PORT(name, number, program, about) {"{" #name "}", number},
+#include "bus/config/ports.def"
+#undef PORT
+};
+
+const char *key_standard(const Key *key, char ret[KEY_STANDARD_SIZE]) {
+  if (!key->standard)
+    return NULL;
+  snprintf(ret, KEY_STANDARD_SIZE, "%s", key->standard);
+  for (size_t i = 0; i < ELEMENTS(ports); i++) {
+    const char *at = strstr(key->standard, ports[i].name);
+
+    if (at)
+      snprintf(ret, KEY_STANDARD_SIZE, "%.*s%u%s", (int)(at - key->standard), key->standard, ports[i].number,
+               at + strlen(ports[i].name));
+  }
+  return ret;
+}
+
 void keys_visit(const Mapping *mapping, const char *path, void *base, bool entries, KeyVisitor *visitor,
                 void *context) {
   for (uint32_t i = 0; i < mapping->count; i++) {

@@ -120,10 +120,11 @@ int config_check_secrets(const Config *config, Buffer *errors) {
 
     for (uint32_t k = 0; agent->enabled && k < agent->environment_count; k++) {
       const ConfigVariable *variable = &agent->environment[k];
-      _cleanup_(config_secret_destroy) char *value = NULL;
+      char *value = NULL;
       _cleanup_(buffer_done) Buffer why = {0};
       int r = variable->value ? 0 : config_secret_read(&variable->secret, &value, &why);
 
+      config_secret_destroy(&value);
       if (r < 0)
         return r;
       if (r)

@@ -153,8 +153,10 @@ static int on_event(Reading *reading, const yaml_event_t *event) {
     return on_start(reading, event, NODE_MAPPING);
   case YAML_SEQUENCE_END_EVENT:
   case YAML_MAPPING_END_EVENT:
-    reading->open = reading->open->parent;
-    reading->depth--;
+    if (reading->open) {
+      reading->open = reading->open->parent;
+      reading->depth--;
+    }
     return 0;
   default:
     return 0;
@@ -198,22 +200,25 @@ static int read_events(Reading *reading, yaml_parser_t *parser) {
 }
 
 int tree_new(Tree **ret, const char *file, Bytes bytes, Buffer *errors) {
-  _cleanup_(tree_destroy) Tree *tree = calloc(1, sizeof *tree);
+  Tree *tree = calloc(1, sizeof *tree);
   Reading reading = {.tree = tree, .file = file, .errors = errors};
   yaml_parser_t parser;
   int r;
 
-  if (!tree || !yaml_parser_initialize(&parser))
+  if (!tree || !yaml_parser_initialize(&parser)) {
+    free(tree);
     return -ENOMEM;
+  }
   yaml_parser_set_input_string(&parser, bytes.data ? bytes.data : (const uint8_t *)"", bytes.size);
   r = read_events(&reading, &parser);
   yaml_parser_delete(&parser);
   if (reading.has_key)
     free((char *)reading.key.key.data);
   if (r)
-    return r;
-  *ret = TAKE(tree);
-  return 0;
+    tree_destroy(&tree);
+  else
+    *ret = tree;
+  return r;
 }
 
 void tree_destroy(Tree **tree) {

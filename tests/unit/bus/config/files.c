@@ -9,6 +9,7 @@
 
 static char folder[] = "/tmp/pons-test-config-XXXXXX";
 static char config_path[64];
+static const char *const catalog[] = {"echo", "second", NULL};
 
 int files_clean(void **state _unused_) {
   for (char **variable = environ; *variable;) {
@@ -66,7 +67,7 @@ Config *files_load(const char *text) {
   int r;
 
   files_write("pons.yaml", text, 0644);
-  r = config_load(config_path, &config, &errors);
+  r = config_load_agents(config_path, catalog, &config, &errors);
   if (r || errors.size)
     fail_msg("%d: %.*s", r, (int)errors.size, (const char *)errors.data);
   return config;
@@ -88,7 +89,7 @@ void files_refuse(const char *text, const char *lines) {
   }
   buffer_append(&expected, "", 1);
   files_write("pons.yaml", text, 0644);
-  r = config_load(config_path, &config, &errors);
+  r = config_load_agents(config_path, catalog, &config, &errors);
   buffer_append(&errors, "", 1);
   assert_string_equal((const char *)errors.data, (const char *)expected.data);
   assert_int_equal(r, CONFIG_E_INVALID);

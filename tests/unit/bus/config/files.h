@@ -25,9 +25,9 @@ const char *files_folder(void);
 const char *files_config(void);
 /* Writes a file of that mode; name is relative to the folder. files_tear_down removes it. */
 void files_write(const char *name, const char *text, unsigned mode);
-/* Loads text as pons.yaml; fails the test on any finding or warning. The caller owns what it returns. */
+/* Loads text as pons.yaml with the catalog {"echo", "second"}; fails the test on any finding or warning. The caller owns what it returns. */
 Config *files_load(const char *text);
-/* Loads text as pons.yaml, which must be refused with CONFIG_E_INVALID and exactly these lines, each "LINE:COLUMN: ..."
+/* Loads text in the same way, which must be refused with CONFIG_E_INVALID and exactly these lines, each "LINE:COLUMN: ..."
    for a place in the file or "VARIABLE: ..." for one outside; and nothing must be returned. */
 void files_refuse(const char *text, const char *lines);
 /* The whole text of a file, to be freed; fails the test when there is none. */

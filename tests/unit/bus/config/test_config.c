@@ -119,6 +119,36 @@ static void test_everything(void **state _unused_) {
   assert_null(config_find_group(config, "fast"));
 }
 
+/* The catalog's agents are there with defaults, those of the file keep their place and their values. */
+static void test_catalog(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = files_load("agents: [{name: second, instances: 3}]\n");
+  const ConfigProfile *core = config_find_profile(config, "core");
+
+  assert_int_equal(config->agents_count, 2);
+  assert_string_equal(config->agents[0].name, "second");
+  assert_int_equal(config->agents[0].instances, 3);
+  assert_string_equal(config->agents[1].name, "echo");
+  assert_string_equal(config->agents[1].program, "pons-agent-echo");
+  assert_string_equal(config->agents[1].group, "core");
+  assert_true(config->agents[1].enabled);
+  assert_int_equal(config->agents[1].restart.delay_max_ms, 5000);
+  assert_non_null(core);
+  assert_true(config_profile_has(core, &config->agents[1]));
+  assert_false(config_profile_has(core, &config->agents[0]));
+}
+
+/* Who starts no agents knows no catalog and does not judge names of agents. */
+static void test_no_catalog(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = NULL;
+  _cleanup_(buffer_done) Buffer errors = {0};
+
+  files_write("pons.yaml", "agents: [{name: stranger}]\nprofiles: [{name: a, agents: [echo]}]\n", 0644);
+  assert_int_equal(config_load(files_config(), &config, &errors), 0);
+  assert_int_equal(config->agents_count, 1);
+  assert_string_equal(config->agents[0].program, "pons-agent-stranger");
+  assert_null(config_find_profile(config, "core"));
+}
+
 static void test_print_loads_again(void **state _unused_) {
   _cleanup_(config_destroy) Config *config = files_load(everything);
   _cleanup_(config_destroy) Config *again = NULL;
@@ -232,6 +262,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(test_defaults, files_clean),
       cmocka_unit_test_setup(test_everything, files_clean),
+      cmocka_unit_test_setup(test_catalog, files_clean),
+      cmocka_unit_test_setup(test_no_catalog, files_clean),
       cmocka_unit_test_setup(test_print_loads_again, files_clean),
       cmocka_unit_test_setup(test_search, files_clean),
       cmocka_unit_test_setup(test_no_such_file, files_clean),

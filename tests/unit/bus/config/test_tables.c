@@ -47,11 +47,14 @@ typedef struct Variables {
 static void on_key(const char *path, const Key *key, const cyaml_schema_field_t *field, void *at _unused_,
                    void *context) {
   Variables *variables = context;
+  char standard[KEY_STANDARD_SIZE];
   char variable[KEY_VARIABLE_SIZE];
   _cleanup_(buffer_done) Buffer wrong = {0};
 
   assert_string_equal(key->name, field->key);
   assert_non_null(key->about);
+  if (key_standard(key, standard))
+    assert_null(strchr(standard, '{'));
   if (key->standard && key->kind != KEY_STRINGS)
     if (!key_check(key, text_of(key->standard), &wrong))
       fail_msg("default of %s %.*s", path, (int)wrong.size, (const char *)wrong.data);
