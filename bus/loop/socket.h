@@ -50,6 +50,8 @@ typedef struct SocketHandler {
 int socket_new(Loop *loop, SocketType type, int send_queue, const SocketHandler *handler, Socket **ret);
 /* Closes the socket; what was not sent is discarded. Takes NULL, nulls the pointer. */
 void socket_destroy(Socket **socket);
+/* Closes it; what was not sent goes out in the background for at most linger_ms. Takes NULL, nulls the pointer. */
+void socket_close(Socket **socket, int linger_ms);
 /* Binds or connects; endpoint as in zmq_ipc(7), zmq_tcp(7). Returns 0 or -errno. */
 int socket_bind(Socket *socket, const char *endpoint);
 int socket_connect(Socket *socket, const char *endpoint);

@@ -1,0 +1,64 @@
+/* What:      the broker's shell from inside: its state, and what its files offer each other.
+ * Owns:      -
+ * May use:   base, wire, core, loop.
+ * Threading: the loop thread.
+ * Spec:      - */
+#ifndef PONS_BROKER_BROKER_INTERNAL_H
+#define PONS_BROKER_BROKER_INTERNAL_H
+
+#include "bus/broker/broker.h"
+#include "bus/broker/peer.h"
+
+/* What is known of one descriptor; index = fd. */
+typedef struct Connection {
+  bool up;
+  uint64_t since_us;
+  Peer *peer; /* NULL until it has sent something */
+} Connection;
+
+struct Broker {
+  Loop *loop;
+  Core *core;
+  Socket *socket;
+  LoopTimer *timer;       /* the core's next time */
+  uint64_t timer_us;      /* what it is set to */
+  LoopTimer *sweep_timer; /* backlogs, hang-ups, silent connections */
+  bool sweeping;
+  Table peers;
+  List dirty;
+  List blocked;
+  List closing;
+  Connection *connections;
+  size_t connections_room;
+  uint32_t n_connections;
+  uint32_t connections_max;
+  uint32_t n_silent; /* connections without a peer */
+  uint64_t stop_timeout_us;
+  uint64_t stop_at_us; /* when stopping: give up waiting then */
+  bool stopping;
+};
+
+/* connections.c */
+
+/* Takes in what the socket's monitor has to tell. */
+void connections_take_events(Broker *broker);
+/* The peer of a message, made when it is the first one; NULL when the connection has gone. */
+Peer *connections_find_peer(Broker *broker, const SocketMessage *message);
+/* Forgets a peer and its session. */
+void connections_drop(Broker *broker, Peer *peer);
+/* Hangs up on who is to be hung up on and on connections that never said anything. Returns when to come again. */
+uint64_t connections_sweep(Broker *broker, uint64_t now_us);
+void connections_done(Broker *broker);
+/* Starts the sweep timer if it does not run. */
+void connections_need_sweep(Broker *broker);
+
+/* out.c */
+
+/* The core's sink. */
+CoreSink out_sink(Broker *broker);
+/* The end of a turn: everything that waits in a pack goes out. */
+void out_flush(Broker *broker);
+/* Tries the backlogs. Returns true while one is left. */
+bool out_retry(Broker *broker);
+
+#endif

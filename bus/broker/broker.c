@@ -1,0 +1,188 @@
+/* One turn: connection events, then a bounded batch of messages into the core; at its end what the core answered goes out
+   in packs. Timers of the core are looked at after reading, so that a peer is never given up while its answer waits in
+   our own socket. */
+#include "bus/broker/broker-internal.h"
+
+#include "bus/base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+enum {
+  BATCH = 256,     /* ZeroMQ messages per turn, each a message or a PACK */
+  SEND_QUEUE = 64, /* messages that libzmq may hold for one peer; more wait in its backlog */
+};
+
+static uint32_t default_connections_max(void) {
+  struct rlimit limit;
+
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+    return 900;
+  return (uint32_t)(limit.rlim_cur - limit.rlim_cur / 10 - (limit.rlim_cur > 256 ? 16 : 0));
+}
+
+/* --- in --- */
+
+static void receive(Broker *broker, SocketMessage *message) {
+  Peer *peer = connections_find_peer(broker, message);
+
+  if (!peer) {
+    core_count(broker->core, COUNTER_BEFORE_HELLO, 1);
+    return;
+  }
+  if (peer->session)
+    core_receive(broker->core, peer->session, message->frames, message->header, message->body, message->block,
+                 loop_now_us(broker->loop));
+}
+
+static void drain_socket(Broker *broker) {
+  SocketMessage message;
+
+  connections_take_events(broker);
+  for (int i = 0; i < BATCH && socket_receive(broker->socket, &message) == 0; i++) {
+    receive(broker, &message);
+    socket_message_done(&message);
+  }
+}
+
+static void on_ready(void *userdata) {
+  drain_socket(userdata);
+}
+
+/* --- time --- */
+
+/* Arms the timer only when something is due sooner than it is set to: an early wake-up costs less than a system call for
+   each request. */
+static void arm(Broker *broker) {
+  uint64_t next_us = core_next_us(broker->core);
+
+  if (next_us >= broker->timer_us)
+    return;
+  broker->timer_us = next_us;
+  loop_timer_set(broker->timer, next_us);
+}
+
+static void on_timer(void *userdata, uint64_t now_us) {
+  Broker *broker = userdata;
+
+  broker->timer_us = TIME_NEVER;
+  drain_socket(broker);
+  core_tick(broker->core, now_us);
+}
+
+void connections_need_sweep(Broker *broker) {
+  if (broker->sweeping)
+    return;
+  broker->sweeping = true;
+  loop_timer_set(broker->sweep_timer, loop_now_us(broker->loop) + US_PER_MS);
+}
+
+static void finish(Broker *broker, uint64_t now_us) {
+  core_stop(broker->core, now_us);
+  out_flush(broker);
+  loop_stop(broker->loop, 0);
+}
+
+static void on_sweep(void *userdata, uint64_t now_us) {
+  Broker *broker = userdata;
+  uint64_t next_us = connections_sweep(broker, now_us);
+
+  if (broker->stopping && (core_is_idle(broker->core) || now_us >= broker->stop_at_us)) {
+    finish(broker, now_us);
+    return;
+  }
+  if (broker->stopping)
+    next_us = min_u64(next_us, now_us + 10 * US_PER_MS);
+  broker->sweeping = next_us != TIME_NEVER;
+  loop_timer_set(broker->sweep_timer, next_us);
+}
+
+static void on_turn_end(void *userdata) {
+  Broker *broker = userdata;
+
+  out_flush(broker);
+  arm(broker);
+}
+
+/* --- made and stopped --- */
+
+static int bind_all(Broker *broker, const CoreOptions *options, const char **ret_bad) {
+  for (size_t i = 0; i < options->n_endpoints; i++) {
+    int r = socket_bind(broker->socket, options->endpoints[i]);
+
+    if (r < 0) {
+      *ret_bad = options->endpoints[i];
+      return r;
+    }
+  }
+  return 0;
+}
+
+int broker_new(Broker **ret, Loop *loop, const BrokerOptions *options, const char **ret_bad) {
+  _cleanup_(broker_destroy) Broker *broker = calloc(1, sizeof *broker);
+  SocketHandler handler = {.on_ready = on_ready, .userdata = broker};
+  CoreSink sink;
+  int r;
+
+  *ret_bad = NULL;
+  if (!broker)
+    return -ENOMEM;
+  broker->loop = loop;
+  broker->timer_us = TIME_NEVER;
+  broker->stop_timeout_us = options->stop_timeout_us;
+  broker->connections_max = options->connections_max ? options->connections_max : default_connections_max();
+  list_init(&broker->dirty);
+  list_init(&broker->blocked);
+  list_init(&broker->closing);
+  sink = out_sink(broker);
+  r = core_new(&broker->core, &options->core, &sink, loop_now_us(loop));
+  if (r == 0)
+    r = socket_new(loop, SOCKET_ROUTER, SEND_QUEUE, &handler, &broker->socket);
+  if (r == 0)
+    r = loop_timer_new(loop, on_timer, broker, &broker->timer);
+  if (r == 0)
+    r = loop_timer_new(loop, on_sweep, broker, &broker->sweep_timer);
+  if (r == 0)
+    r = loop_on_turn_end(loop, on_turn_end, broker);
+  if (r == 0)
+    r = bind_all(broker, &options->core, ret_bad);
+  if (r < 0)
+    return r;
+  *ret = TAKE(broker);
+  return 0;
+}
+
+void broker_destroy(Broker **broker) {
+  Broker *gone = TAKE(*broker);
+
+  if (!gone)
+    return;
+  loop_remove_turn_end(gone->loop, on_turn_end, gone);
+  loop_timer_destroy(&gone->timer);
+  loop_timer_destroy(&gone->sweep_timer);
+  core_destroy(&gone->core);
+  connections_done(gone);
+  socket_close(&gone->socket, 200);
+  free(gone);
+}
+
+void broker_stop(Broker *broker) {
+  uint64_t now_us = loop_now_us(broker->loop);
+
+  if (broker->stopping) {
+    finish(broker, now_us);
+    return;
+  }
+  log_info("PONS-BROKER-STOPPING", "the broker stops when what is unanswered has ended, in %llu s at the latest",
+           (unsigned long long)(broker->stop_timeout_us / US_PER_S));
+  broker->stopping = true;
+  broker->stop_at_us = now_us + broker->stop_timeout_us;
+  core_drain(broker->core, now_us);
+  broker->sweeping = false;
+  connections_need_sweep(broker);
+}
+
+uint32_t broker_connections(const Broker *broker) {
+  return broker->n_connections;
+}

@@ -1,0 +1,159 @@
+/* Connections as descriptors. libzmq tells through its monitor which descriptor was accepted and which is gone, and each
+   message carries the descriptor it came by: so a dead process is noticed in the same millisecond, without a timeout.
+
+   A descriptor number is used again as soon as it is free. Before a message of an unknown routing id makes a peer, all
+   monitor events are taken in; the I/O thread has told of the old connection's end before it could read from the new one,
+   so the descriptor then belongs to the new one alone. */
+#include "bus/broker/broker-internal.h"
+
+#include <stdlib.h>
+
+enum {
+  SWEEP_US = 5000,            /* while somebody is blocked or to be hung up on */
+  SILENT_SWEEP_US = 1000000,  /* while somebody has said nothing yet */
+};
+
+static Connection *at(Broker *broker, int fd) {
+  size_t index = (size_t)fd;
+
+  if (index >= broker->connections_room) {
+    size_t room = broker->connections_room ? broker->connections_room : 64;
+
+    while (room <= index)
+      room *= 2;
+    broker->connections = realloc(broker->connections, room * sizeof(Connection));
+    if (!broker->connections)
+      abort();
+    memset(broker->connections + broker->connections_room, 0, (room - broker->connections_room) * sizeof(Connection));
+    broker->connections_room = room;
+  }
+  return &broker->connections[index];
+}
+
+static uint64_t id_hash(uint32_t routing_id) {
+  return routing_id * UINT64_C(0x9e3779b97f4a7c15) >> 20;
+}
+
+void connections_drop(Broker *broker, Peer *peer) {
+  Session *session = TAKE(peer->session);
+
+  if (session)
+    core_disconnect(broker->core, session, loop_now_us(broker->loop));
+  if (peer->fd >= 0 && at(broker, peer->fd)->peer == peer) {
+    at(broker, peer->fd)->peer = NULL;
+    broker->n_silent++; /* until its descriptor goes down */
+  }
+  table_remove(&broker->peers, &peer->link);
+  peer_destroy(&peer);
+}
+
+static void on_up(Broker *broker, int fd) {
+  Connection *connection = at(broker, fd);
+
+  if (connection->up)
+    return;
+  *connection = (Connection){.up = true, .since_us = loop_now_us(broker->loop)};
+  broker->n_connections++;
+  broker->n_silent++;
+  if (broker->n_connections > broker->connections_max) {
+    core_count(broker->core, COUNTER_CONNECTIONS_REFUSED, 1);
+    socket_hang_up(broker->socket, fd);
+  }
+  connections_need_sweep(broker);
+}
+
+static void on_down(Broker *broker, int fd) {
+  Connection *connection = at(broker, fd);
+
+  if (connection->peer)
+    connections_drop(broker, connection->peer);
+  if (!connection->up)
+    return;
+  broker->n_silent--;
+  broker->n_connections--;
+  *connection = (Connection){0};
+}
+
+void connections_take_events(Broker *broker) {
+  SocketEvent event;
+
+  while (socket_next_event(broker->socket, &event) == 0) {
+    if (event.type == SOCKET_UP)
+      on_up(broker, event.fd);
+    else if (event.type == SOCKET_DOWN)
+      on_down(broker, event.fd);
+    else
+      core_count(broker->core, COUNTER_CONNECTIONS_REFUSED, 1);
+  }
+}
+
+static Peer *find(const Broker *broker, uint32_t routing_id) {
+  uint64_t hash = id_hash(routing_id);
+
+  for (TableLink *link = table_bucket(&broker->peers, hash); link; link = link->next) {
+    Peer *peer = CONTAINER_OF(link, Peer, link);
+
+    if (peer->routing_id == routing_id)
+      return peer;
+  }
+  return NULL;
+}
+
+Peer *connections_find_peer(Broker *broker, const SocketMessage *message) {
+  Peer *peer = find(broker, message->peer);
+  Connection *connection;
+
+  if (peer)
+    return peer;
+  connections_take_events(broker);
+  if (message->fd < 0 || message->peer == 0)
+    return NULL;
+  connection = at(broker, message->fd);
+  if (!connection->up || connection->peer)
+    return NULL; /* it has gone again, or belongs to somebody by now */
+  peer = peer_new(message->peer, message->fd);
+  peer->session = core_connect(broker->core, peer, loop_now_us(broker->loop));
+  connection->peer = peer;
+  broker->n_silent--;
+  table_add(&broker->peers, &peer->link, id_hash(peer->routing_id));
+  return peer;
+}
+
+static bool hang_up_due(Broker *broker, uint64_t now_us) {
+  LIST_EACH(&broker->closing, Peer, in_closing, peer) {
+    if (peer->hang_up_us > now_us)
+      continue;
+    list_remove(&peer->in_closing);
+    socket_hang_up(broker->socket, peer->fd);
+  }
+  return !list_is_empty(&broker->closing);
+}
+
+static void hang_up_silent(Broker *broker, uint64_t now_us) {
+  for (size_t fd = 0; fd < broker->connections_room; fd++) {
+    Connection *connection = &broker->connections[fd];
+
+    if (connection->up && !connection->peer && now_us - connection->since_us > TIME_HELLO_TIMEOUT_US)
+      socket_hang_up(broker->socket, (int)fd);
+  }
+}
+
+uint64_t connections_sweep(Broker *broker, uint64_t now_us) {
+  bool closing = hang_up_due(broker, now_us);
+  bool blocked = out_retry(broker);
+
+  if (broker->n_silent > 0)
+    hang_up_silent(broker, now_us);
+  if (closing || blocked)
+    return now_us + SWEEP_US;
+  return broker->n_silent > 0 ? now_us + SILENT_SWEEP_US : TIME_NEVER;
+}
+
+void connections_done(Broker *broker) {
+  TABLE_EACH(&broker->peers, Peer, link, peer) {
+    table_remove(&broker->peers, &peer->link);
+    peer_destroy(&peer);
+  }
+  table_done(&broker->peers);
+  free(TAKE(broker->connections));
+}

@@ -1,0 +1,173 @@
+/* What instances send about the requests they execute. Anything about a request that is not theirs, or has ended, is
+   stray: it crossed a CANCEL or a deadline on the way, and is dropped. */
+#include "bus/core/core-internal.h"
+
+#include <stdlib.h>
+
+/* The request, or NULL and counted. */
+static Request *find_own(Core *core, Session *session, const Header *header) {
+  Request *request = request_find_executing(core, session, header->id);
+
+  if (!request || header->attempt > request->attempt) {
+    core->counters[COUNTER_STRAY]++;
+    return NULL;
+  }
+  return request;
+}
+
+/* Moving average with a weight of one eighth, as TCP's round-trip time (RFC 6298, section 2). */
+static void measure(Core *core, const Request *request) {
+  Offer *offer = request->offer;
+  uint64_t took_us = core->now_us - request->sent_us;
+
+  offer->latency_us = offer->latency_us ? (offer->latency_us * 7 + took_us) / 8 : took_us;
+}
+
+void answer_reply(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
+  Request *request = find_own(core, session, header);
+
+  if (!request)
+    return;
+  measure(core, request);
+  request_release(core, request);
+  request_answer(core, request, header, body, block);
+  dispatch_pump_instance(core, session);
+}
+
+void answer_nack(Core *core, Session *session, const Header *header) {
+  Request *request = find_own(core, session, header);
+
+  if (header->status == STATUS_BUSY)
+    session->credit = 0;
+  if (header->status == STATUS_DRAINING)
+    session->draining = true;
+  if (!request)
+    return;
+  trace_step(core, request, STEP_RETURNED, session, header->status);
+  request_release(core, request);
+  request->sent_us = 0;
+  if (request->chunks > 0)
+    request_fail(core, request, STATUS_STREAM_LOST, NULL, 0);
+  else
+    request_returned(core, request, header->status);
+  dispatch_pump_instance(core, session);
+}
+
+/* --- FORWARD --- */
+
+static void take_targets(Request *request, const ForwardBody *forward) {
+  free(request->targets);
+  request->n_targets = (uint32_t)forward->targets.count;
+  request->targets = calloc(forward->targets.count, sizeof(Target));
+  if (!request->targets)
+    abort();
+  for (uint32_t i = 0; i < forward->targets.count; i++) {
+    const ForwardTarget *from = &forward->targets.items[i];
+
+    memcpy(request->targets[i].service, from->service.data, from->service.size);
+    memcpy(request->targets[i].method, from->method.data, from->method.size);
+  }
+}
+
+/* Why a FORWARD can't be followed, as a status, or OK. */
+static Status check_forward(const Request *request) {
+  if (request->chunks > 0)
+    return STATUS_STREAM_LOST;
+  return request->hop > LIMIT_HOPS ? STATUS_TOO_MANY_HOPS : STATUS_OK;
+}
+
+static void follow(Core *core, Request *request, const Header *header, const ForwardBody *forward) {
+  Target first;
+
+  take_targets(request, forward);
+  if (header->annotations.size) {
+    block_unref(&request->annotations);
+    request->annotations = block_copy(header->annotations);
+  }
+  core->counters[COUNTER_FORWARDS]++;
+  first = request->targets[0];
+  memmove(request->targets, request->targets + 1, --request->n_targets * sizeof(Target));
+  request_route(core, request, text_of(first.service), text_of(first.method));
+}
+
+void answer_forward(Core *core, Session *session, const Header *header, Bytes body) {
+  Request *request = find_own(core, session, header);
+  _cleanup_(arena_done) Arena arena = {0};
+  ForwardBody forward;
+  ContractFault fault;
+  Status status;
+
+  if (!request)
+    return;
+  trace_step(core, request, STEP_FORWARDED, session, STATUS_OK);
+  request_release(core, request);
+  request->hop++;
+  status = check_forward(request);
+  if (request->state == REQUEST_CANCELLED || request->parent)
+    request_lost(core, request); /* nobody waits for it; or it is one of service@*, which answers itself */
+  else if (status != STATUS_OK)
+    request_fail(core, request, status, NULL, 0);
+  else if (contract_decode(CONTRACT(ForwardBody), body, &arena, &forward, &fault) != 0)
+    request_fail(core, request, STATUS_INTERNAL, "the instance sent a FORWARD that can't be read", 0);
+  else
+    follow(core, request, header, &forward);
+  dispatch_pump_instance(core, session);
+}
+
+/* --- streams --- */
+
+/* The instance broke the rules of streams: its stream ends. */
+static void break_stream(Core *core, Request *request) {
+  core->counters[COUNTER_MALFORMED]++;
+  request_fail(core, request, STATUS_STREAM_LOST, "the instance broke the rules of streams", 0);
+}
+
+static void pass_chunk(Core *core, Request *request, const Header *header, Bytes body, Block *block) {
+  Header out = {
+      .kind = KIND_CHUNK,
+      .id = request->id,
+      .attempt = request->attempt,
+      .number = header->number,
+      .content_type = header->content_type,
+      .annotations = header->annotations,
+  };
+
+  if (request->chunks++ == 0) {
+    request_drop_body(core, request);
+    trace_step(core, request, STEP_FIRST_CHUNK, request->worker, STATUS_OK);
+  }
+  request->chunk_bytes += body.size;
+  core->counters[COUNTER_CHUNKS]++;
+  if (request->client->session)
+    core_send(core, request->client->session, &out, body, block);
+  else
+    request->stream_hole = true;
+}
+
+void answer_chunk(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
+  Request *request = find_own(core, session, header);
+
+  if (!request)
+    return;
+  if (!request->client || request->parent || !(request->flags & FLAG_STREAM)) {
+    core->counters[COUNTER_STRAY]++;
+    return;
+  }
+  if (header->number != request->chunks || request->chunk_bytes >= request->window_bytes + LIMIT_BODY_BYTES)
+    break_stream(core, request);
+  else
+    pass_chunk(core, request, header, body, block);
+}
+
+void answer_window(Core *core, Session *session, const Header *header) {
+  Request *request = request_find(core, header->id);
+  Header out = {.kind = KIND_WINDOW, .id = header->id, .number = header->number, .window_bytes = header->window_bytes};
+
+  if (!request || !request->client || request->client->session != session || header->window_bytes <= request->window_bytes)
+    return;
+  request->window_bytes = min_u64(header->window_bytes, request->chunk_bytes + LIMIT_STREAM_WINDOW_BYTES);
+  out.window_bytes = request->window_bytes;
+  out.attempt = request->attempt;
+  if (request->worker)
+    core_send(core, request->worker, &out, BYTES_NONE, NULL);
+}

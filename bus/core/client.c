@@ -1,0 +1,85 @@
+/* Who asks. A client outlives its session by the grace, so that one that comes back finds its answers. */
+#include "bus/core/core-internal.h"
+
+#include <stdlib.h>
+
+static uint64_t id_hash(ClientId id) {
+  return request_id_hash((RequestId){id, 0});
+}
+
+static void on_grace_over(Core *core, Timer *timer, uint64_t now_us);
+
+Client *client_ref(Core *core, ClientId id) {
+  uint64_t hash = id_hash(id);
+  Client *client;
+
+  for (TableLink *at = table_bucket(&core->clients, hash); at; at = at->next) {
+    client = CONTAINER_OF(at, Client, link);
+    if (client->id.value == id.value)
+      return client;
+  }
+  client = calloc(1, sizeof *client);
+  if (!client)
+    abort();
+  client->id = id;
+  client->grace.on_due = on_grace_over;
+  list_init(&client->requests);
+  table_add(&core->clients, &client->link, hash);
+  return client;
+}
+
+static void cancel_all(Core *core, Client *client) {
+  LIST_EACH(&client->requests, Request, in_client, request) {
+    trace_step(core, request, STEP_CLIENT_LOST, NULL, STATUS_OK);
+    request_cancel(core, request);
+  }
+}
+
+/* After the grace its requests go; after a minute more the memory of its losses does. */
+static void on_grace_over(Core *core, Timer *timer, uint64_t now_us) {
+  Client *client = CONTAINER_OF(timer, Client, grace);
+
+  cancel_all(core, client);
+  if (client->losses > 0 && now_us - client->lost_us < TIME_HORIZON_US) {
+    core_set_timer(core, timer, client->lost_us + TIME_HORIZON_US);
+    return;
+  }
+  client->losses = 0;
+  client_sweep(core, client);
+}
+
+void client_lost(Core *core, Client *client, bool clean) {
+  client->session = NULL;
+  if (clean) {
+    cancel_all(core, client);
+    client->losses = 0;
+    client_sweep(core, client);
+  } else {
+    core_set_timer(core, &client->grace, core->now_us + TIME_CLIENT_GRACE_US);
+  }
+}
+
+/* Gives a client that is back what happened while it was away. */
+static void settle(Core *core, Request *request) {
+  if (request->state == REQUEST_ANSWERED) {
+    HeldAnswer *held = request->held;
+
+    request_answer(core, request, &held->header, block_bytes(held->body), held->body);
+  } else if (request->stream_hole) {
+    request_fail(core, request, STATUS_STREAM_LOST, NULL, 0);
+  }
+}
+
+void client_attach(Core *core, Client *client, Session *session) {
+  client->session = session;
+  core_stop_timer(core, &client->grace);
+  LIST_EACH(&client->requests, Request, in_client, request)
+    settle(core, request);
+}
+
+void client_sweep(Core *core, Client *client) {
+  if (client->session || client->n_requests > 0 || heap_has(&client->grace.entry) || client->losses > 0)
+    return;
+  table_remove(&core->clients, &client->link);
+  free(client);
+}

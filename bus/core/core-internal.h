@@ -1,0 +1,449 @@
+/* What:      the structures of the broker's brain and what its files offer each other.
+ * Owns:      -
+ * May use:   base, wire.
+ * Threading: one thread.
+ * Spec:      docs/protocol.md; how the pieces hang together: docs/architecture.md, "Inside the core" */
+#ifndef PONS_CORE_CORE_INTERNAL_H
+#define PONS_CORE_CORE_INTERNAL_H
+
+#include "bus/base/clock.h"
+#include "bus/base/heap.h"
+#include "bus/base/list.h"
+#include "bus/base/table.h"
+#include "bus/core/core.h"
+#include "bus/wire/session.h"
+
+typedef struct Client Client;
+typedef struct Offer Offer;
+typedef struct Request Request;
+typedef struct Service Service;
+
+/* Something that is due at a time; lives inside what waits. */
+typedef struct Timer {
+  HeapEntry entry;
+  void (*on_due)(Core *core, struct Timer *timer, uint64_t now_us);
+} Timer;
+
+/* Requests that wait, by band, oldest first. */
+typedef struct Queue {
+  List bands[PRIORITY_END];
+  uint32_t size;
+} Queue;
+
+/* A process that asks, known by its id for as long as something of it is unanswered, across its sessions. */
+struct Client {
+  TableLink link;
+  ClientId id;
+  Session *session; /* the live one, or NULL: lost, and grace runs */
+  List requests;
+  uint32_t n_requests;
+  uint64_t kept_bytes;
+  Timer grace;
+  uint32_t losses; /* as an instance, within the last minute: the back-off of its re-admission */
+  uint64_t lost_us;
+};
+
+typedef enum SessionState {
+  SESSION_NEW,  /* waits for HELLO */
+  SESSION_OPEN, /* may ask, publish, subscribe */
+  SESSION_OVER, /* ended; its memory goes at the end of the step */
+} SessionState;
+
+/* A method that an agent says it calls. */
+typedef struct Call {
+  List in_service;
+  Session *session;
+  Service *service;
+  char method[LIMIT_METHOD_BYTES + 1];
+  uint64_t hash;
+} Call;
+
+/* One connection of a peer: its client half and its instance half. */
+struct Session {
+  List in_core;
+  SessionId id;
+  void *peer;
+  SessionState state;
+  Timer timer; /* HELLO timeout, then life signs */
+  uint64_t connected_us;
+  uint64_t heard_us;
+  uint64_t pinged_us; /* of the PING that nothing has followed yet, else 0 */
+  uint32_t malformed;
+  bool no_hello_told;
+  bool going_away; /* GOAWAY was sent */
+
+  Client *client;
+  char agent[LIMIT_NAME_BYTES + 1];
+  char site[LIMIT_NAME_BYTES + 1];
+  char instance[LIMIT_TARGET_BYTES + 1]; /* agent:incarnation */
+  uint64_t incarnation;
+  uint64_t pid;
+  List subscriptions;
+  uint32_t n_subscriptions;
+  Call *calls;
+  uint32_t n_calls;
+
+  Offer *offers;
+  uint32_t n_offers;
+  bool ready;    /* the first CREDIT came */
+  bool draining; /* DRAIN came */
+  Timer readmit; /* until then CREDIT does not make it ready */
+  uint32_t credit;
+  uint32_t n_executing;
+  List executing;
+  Queue pinned; /* requests for this instance alone */
+
+  uint64_t messages_in;
+  uint64_t messages_out;
+  uint64_t bytes_in;
+  uint64_t bytes_out;
+};
+
+typedef struct OfferMethod {
+  char name[LIMIT_METHOD_BYTES + 1];
+  uint8_t size; /* of name */
+  uint8_t flags;
+  uint64_t hash;
+} OfferMethod;
+
+
+/* One service at one instance. */
+struct Offer {
+  Session *session;
+  Service *service;
+  OfferMethod *methods;
+  uint32_t n_methods;
+  uint32_t weight;
+  bool standby;
+  bool same_site;
+  uint64_t latency_us; /* moving average of the time to an answer */
+  char tier[8];
+  char version[33];
+};
+
+/* A name that instances offer or agents call; lives while somebody refers to it. */
+struct Service {
+  TableLink link;
+  uint32_t references; /* offers, calls, requests */
+  Queue queue;
+  Offer **offers;
+  uint32_t n_offers;
+  uint32_t room;
+  List calls;
+  const Route *route;
+  uint8_t size;
+  char name[LIMIT_NAME_BYTES + 1];
+};
+
+typedef enum RequestState {
+  REQUEST_RECEIVING, /* its body is not whole */
+  REQUEST_QUEUED,
+  REQUEST_EXECUTING,
+  REQUEST_CANCELLED, /* ended for its client; the instance has not answered yet */
+  REQUEST_COLLECTING, /* a service@*: its children execute */
+  REQUEST_ANSWERED,  /* the client was away; the answer waits for it */
+} RequestState;
+
+typedef struct Target {
+  char service[LIMIT_TARGET_BYTES + 1];
+  char method[LIMIT_METHOD_BYTES + 1];
+} Target;
+
+/* An answer kept for a client that is away. */
+typedef struct HeldAnswer {
+  Header header;
+  Block *body;
+} HeldAnswer;
+
+struct Request {
+  TableLink link;
+  RequestId id;
+  RequestState state;
+  List in_client;
+  List in_holder; /* a band of `queue`, or `executing` of the worker */
+  Queue *queue;
+  Timer deadline;
+  Client *client;   /* NULL once it ended for its client */
+  Session *worker;  /* executes it */
+  Offer *offer;     /* of the worker */
+  Service *service; /* referenced */
+  Session *only;    /* service@instance */
+  Request *parent;  /* of a child of service@* */
+  List children;
+  List in_parent;
+  uint32_t n_children;
+  uint32_t n_answered;
+
+  uint64_t due_us;      /* the deadline */
+  uint64_t received_us;
+  uint64_t waiting_us;  /* since when it is in the queue */
+  uint64_t sent_us;
+  uint64_t window_bytes;
+  uint64_t chunk_bytes; /* of the stream so far */
+  uint64_t chunks;
+  uint32_t attempt;
+  uint32_t flags;
+  uint8_t hop;
+  uint8_t priority;
+  bool idempotent;
+  bool stream_hole; /* a chunk was lost while the client was away */
+  uint8_t method_size;
+  uint8_t content_type_size;
+  Trace trace;
+  const RouteVersion *version; /* drawn, or NULL */
+
+  Block **parts; /* the body as it came */
+  Block *part;   /* the only one, without an array */
+  uint32_t n_parts;
+  uint64_t kept_bytes;
+  Block *annotations;
+  Target *targets; /* of a FORWARD that are left */
+  uint32_t n_targets;
+  HeldAnswer *held;
+  char method[LIMIT_METHOD_BYTES];
+  char content_type[LIMIT_CONTENT_TYPE_BYTES];
+};
+
+/* A pattern that somebody subscribes to. */
+typedef struct Pattern {
+  TableLink link;
+  List in_wild; /* in core->wild when it has a wildcard */
+  List subscriptions;
+  uint8_t size;
+  char text[];
+} Pattern;
+
+typedef struct Subscription {
+  List in_pattern;
+  List in_session;
+  Pattern *pattern;
+  Session *session;
+} Subscription;
+
+/* The last value of a topic. */
+typedef struct Topic {
+  TableLink link;
+  RequestId id;
+  Block *body;
+  char content_type[LIMIT_CONTENT_TYPE_BYTES];
+  uint8_t content_type_size;
+  uint8_t size;
+  char name[];
+} Topic;
+
+typedef enum TraceStep {
+#define STEP(name) STEP_##name,
+#include "bus/core/steps.def"
+#undef STEP
+} TraceStep;
+
+typedef struct TraceRow {
+  uint64_t at_us;
+  RequestId id;
+  SessionId session; /* of the instance, or 0 */
+  uint8_t step;
+  uint8_t hop;
+  uint8_t status;
+  uint32_t attempt;
+} TraceRow;
+
+/* Whose session a number in the trace was, after it has gone. */
+typedef struct TraceName {
+  SessionId session;
+  char instance[LIMIT_TARGET_BYTES + 1];
+} TraceName;
+
+enum { TRACE_NAMES = 1024 };
+
+struct Core {
+  CoreOptions options;
+  CoreSink sink;
+  uint64_t now_us;
+  uint64_t started_us;
+  uint64_t random;
+  uint64_t last_session;
+  Heap timers;
+  List sessions;
+  List over; /* sessions that ended in this step */
+  uint32_t n_sessions;
+  Table clients;
+  Table services;
+  Table requests;
+  Table patterns;
+  Table topics;
+  List wild;
+  uint64_t topic_bytes;
+  uint64_t kept_bytes;
+  uint32_t n_queued;
+  uint32_t n_unanswered; /* requests that have not ended for their client */
+  bool draining;
+  uint64_t counters[COUNTER_END];
+  TraceRow *trace; /* ring of LIMIT_TRACE_STEPS */
+  uint64_t n_trace;
+  TraceName *names; /* ring of TRACE_NAMES */
+  uint64_t n_names;
+  Buffer scratch; /* for bodies that the core writes */
+};
+
+/* core.c */
+
+/* Sends one message to a session that is not over; counts it. */
+void core_send(Core *core, Session *session, const Header *header, Bytes body, Block *block);
+/* Sends ERROR with an ErrorBody; id may be none. message NULL = the status's own sentence. path may be NULL. */
+void core_send_error(Core *core, Session *session, RequestId id, Status status, const char *message, const char *path,
+                     uint64_t retry_after_us);
+void core_set_timer(Core *core, Timer *timer, uint64_t at_us);
+void core_stop_timer(Core *core, Timer *timer);
+void core_note(Core *core, CoreNote note, const char *format, ...) _printf_(3, 4);
+/* A number below n from the core's own generator (xorshift64*, Vigna 2016). */
+uint32_t core_random(Core *core, uint32_t n);
+
+/* session.c */
+
+void session_on_timer(Core *core, Timer *timer, uint64_t now_us);
+/* HELLO in, WELCOME or an ERROR and the end out. */
+void session_hello(Core *core, Session *session, Bytes body);
+void session_credit(Core *core, Session *session, const Header *header);
+void session_drain(Core *core, Session *session);
+/* Sends PING, unless one is unanswered, and watches for the answer. */
+void session_ping(Core *core, Session *session);
+/* Arms the timer so that a silent session with work outstanding is noticed. */
+void session_watch(Core *core, Session *session);
+/* Ends a session: clean = its own BYE. tell = ask the shell to hang up. Its requests and its work are settled. */
+void session_end(Core *core, Session *session, bool clean, bool tell);
+/* Frees the sessions that ended in this step. */
+void session_sweep(Core *core);
+
+/* registry.c */
+
+Service *registry_find(const Core *core, Text name);
+/* Finds or makes; the caller holds a reference afterwards. */
+Service *registry_ref(Core *core, Text name);
+void registry_unref(Core *core, Service **service);
+/* Takes over what an instance offers and calls. */
+void registry_add(Core *core, Session *session, const Hello *hello);
+/* Takes it back. */
+void registry_remove(Core *core, Session *session);
+const OfferMethod *offer_find_method(const Offer *offer, Text method);
+/* The offer of service at the instance called name (agent, or agent:incarnation), or NULL. */
+Offer *registry_find_instance(const Service *service, Text name);
+/* Writes the rows of contracts that differ and concern session, or all for NULL, as msgpack maps; returns how many. */
+uint32_t registry_mismatches(Core *core, const Session *session, Buffer *ret_rows);
+
+/* queue.c */
+
+void queue_init(Queue *queue);
+/* Appends, or puts in front of its band. */
+void queue_push(Core *core, Queue *queue, Request *request, bool front);
+void queue_remove(Core *core, Request *request);
+/* Rank of a waiting request: the smaller, the sooner its turn. */
+uint64_t queue_rank(const Request *request);
+/* The band whose first request has the least rank among those not in skip (bits), or -1. */
+int queue_best_band(const Queue *queue, unsigned skip);
+
+/* dispatch.c */
+
+/* The offer that request should go to now, or NULL when none can take it. May PING silent instances. */
+Offer *dispatch_pick(Core *core, Service *service, Request *request);
+/* Draws the version by the service's route. */
+void dispatch_draw_version(Core *core, Request *request);
+/* Hands waiting requests of the service on while instances can take them. */
+void dispatch_pump_service(Core *core, Service *service);
+/* The same for all that one instance offers, after it can take more. */
+void dispatch_pump_instance(Core *core, Session *session);
+/* Tells everybody who waits for a service that it is gone, when its last instance went. */
+void dispatch_fail_orphans(Core *core, Service *service);
+
+/* request.c: the life of a request */
+
+/* The request of this id, or NULL. */
+Request *request_find(const Core *core, RequestId id);
+/* The request that session executes under id, or NULL. */
+Request *request_find_executing(Core *core, const Session *session, RequestId id);
+/* Appends a part of its body, by reference when block is set, else as a copy. */
+void request_keep_part(Core *core, Request *request, Bytes body, Block *block);
+/* Drops the kept body. */
+void request_drop_body(Core *core, Request *request);
+/* Hands the request to the instance of offer, which has credit. */
+void request_send(Core *core, Request *request, Offer *offer);
+/* Takes the request off its worker: the credit is free again. */
+void request_release(Core *core, Request *request);
+/* Ends it for its client with an error of the broker and frees it; when it executes, CANCEL goes to the worker. */
+void request_fail(Core *core, Request *request, Status status, const char *message, uint64_t retry_after_us);
+/* Passes an answer (REPLY or ERROR) on to the client and frees the request, or holds it while the client is away. */
+void request_answer(Core *core, Request *request, const Header *header, Bytes body, Block *block);
+/* Ends it without a word: the client's own cancel, or its loss. */
+void request_cancel(Core *core, Request *request);
+void request_free(Core *core, Request *request);
+void request_on_due(Core *core, Timer *timer, uint64_t now_us);
+/* Arms its timer: the deadline, and in a queue for `once` work no later than instances remember ids. */
+void request_watch_deadline(Core *core, Request *request);
+static inline Text request_method(const Request *request) {
+  return (Text){request->method, request->method_size};
+}
+
+/* route.c: where it goes */
+
+/* Routes a whole request to its first target that takes it, else ends it with the reason. */
+void request_route(Core *core, Request *request, Text target, Text method);
+/* The instance that executed it is lost (it was released before). */
+void request_lost(Core *core, Request *request);
+/* It was not begun, or may be begun again, and is in no queue: another instance, the next target, or the end. */
+void request_returned(Core *core, Request *request, Status status);
+
+/* receive.c: requests from clients */
+
+void request_receive(Core *core, Session *session, const Header *header, Bytes body, Block *block);
+/* A CHUNK of a request's body. Returns false when no such body is being received. */
+bool request_receive_part(Core *core, Session *session, const Header *header, Bytes body, Block *block);
+
+/* answer.c: what instances send */
+
+void answer_reply(Core *core, Session *session, const Header *header, Bytes body, Block *block);
+void answer_nack(Core *core, Session *session, const Header *header);
+void answer_forward(Core *core, Session *session, const Header *header, Bytes body);
+void answer_chunk(Core *core, Session *session, const Header *header, Bytes body, Block *block);
+void answer_window(Core *core, Session *session, const Header *header);
+
+/* client.c: who asks */
+
+Client *client_ref(Core *core, ClientId id);
+/* The client's session is gone: its requests are cancelled, at once or after the grace. */
+void client_lost(Core *core, Client *client, bool clean);
+/* The client is back with a session: held answers go out. */
+void client_attach(Core *core, Client *client, Session *session);
+/* Frees the client when nothing of it is left. */
+void client_sweep(Core *core, Client *client);
+
+/* collect.c */
+
+/* Asks every instance of the service. */
+void collect_start(Core *core, Request *request);
+/* A child has its answer, or its end. */
+void collect_answer(Core *core, Request *child, const Header *header, Bytes body, Block *block);
+
+/* events.c */
+
+void events_publish(Core *core, Session *session, const Header *header, Bytes body, Block *block);
+void events_subscribe(Core *core, Session *session, const Header *header);
+void events_unsubscribe(Core *core, Session *session, const Header *header);
+void events_forget_session(Core *core, Session *session);
+/* Publishes an event of the broker itself. */
+void events_tell(Core *core, const char *topic, Bytes body);
+void events_done(Core *core);
+/* True when topic fits pattern (docs/protocol.md, "Names and ids"). */
+bool topic_matches(Text pattern, Text topic);
+
+/* introspect.c */
+
+/* Answers a request to the service `pons`. */
+void introspect_answer(Core *core, Request *request);
+
+/* trace.c */
+
+void trace_step(Core *core, const Request *request, TraceStep step, const Session *instance, Status status);
+void trace_name(Core *core, const Session *session);
+/* Writes the rows of one request, oldest first, as msgpack maps; returns how many. */
+uint32_t trace_rows(const Core *core, RequestId id, Buffer *ret_rows);
+
+#endif

@@ -1,0 +1,438 @@
+/* The way in: one message is decoded, checked against the session's state, and given to the file whose concept it is, by
+   the table of kinds below. Everything that follows from it happens before core_receive returns; what a session leaves
+   behind is swept at the end of the step, so that no function has to fear that its session was freed under it. */
+#include "bus/core/core-internal.h"
+
+#include "bus/wire/pack.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MALFORMED_MAX = 3 };
+
+/* --- made and freed --- */
+
+CoreOptions core_options_default(void) {
+  return (CoreOptions){
+      .name = "broker",
+      .site = "local",
+      .incarnation = 1,
+      .seed = 1,
+      .ping_interval_us = TIME_PING_INTERVAL_US,
+      .ping_timeout_us = TIME_PING_TIMEOUT_US,
+      .idle_interval_us = TIME_IDLE_INTERVAL_US,
+      .limits = {.client_requests = LIMIT_CLIENT_REQUESTS,
+                 .client_bytes = LIMIT_CLIENT_BYTES,
+                 .all_bytes = LIMIT_ALL_BYTES,
+                 .service_queue = LIMIT_SERVICE_QUEUE,
+                 .sessions = LIMIT_SESSIONS,
+                 .subscriptions = LIMIT_SUBSCRIPTIONS,
+                 .topics = LIMIT_TOPICS},
+  };
+}
+
+int core_new(Core **ret, const CoreOptions *options, const CoreSink *sink, uint64_t now_us) {
+  Core *core = calloc(1, sizeof *core);
+
+  if (!core)
+    abort();
+  core->options = *options;
+  core->sink = *sink;
+  core->now_us = now_us;
+  core->started_us = now_us;
+  core->random = options->seed ? options->seed : 1;
+  core->last_session = options->incarnation << 16;
+  list_init(&core->sessions);
+  list_init(&core->over);
+  list_init(&core->wild);
+  core->trace = calloc(LIMIT_TRACE_STEPS, sizeof *core->trace);
+  core->names = calloc(TRACE_NAMES, sizeof *core->names);
+  if (!core->trace || !core->names)
+    abort();
+  *ret = core;
+  return 0;
+}
+
+/* While the core is taken down its actions go nowhere. */
+static void send_nowhere(void *userdata, void *peer, const Header *header, Bytes body, Block *block) {
+  (void)userdata, (void)peer, (void)header, (void)body, (void)block;
+}
+
+static void close_nothing(void *userdata, void *peer) {
+  (void)userdata, (void)peer;
+}
+
+void core_destroy(Core **core) {
+  Core *gone = TAKE(*core);
+
+  if (!gone)
+    return;
+  gone->sink = (CoreSink){.send = send_nowhere, .close = close_nothing};
+  LIST_EACH(&gone->sessions, Session, in_core, session)
+    session_end(gone, session, true, false);
+  session_sweep(gone);
+  TABLE_EACH(&gone->clients, Client, link, client) {
+    client->losses = 0;
+    core_stop_timer(gone, &client->grace);
+    client_lost(gone, client, true);
+  }
+  events_done(gone);
+  table_done(&gone->clients);
+  table_done(&gone->services);
+  table_done(&gone->requests);
+  heap_done(&gone->timers);
+  buffer_done(&gone->scratch);
+  free(gone->trace);
+  free(gone->names);
+  free(gone);
+}
+
+/* --- what the files of the core share --- */
+
+void core_set_timer(Core *core, Timer *timer, uint64_t at_us) {
+  heap_set(&core->timers, &timer->entry, at_us);
+}
+
+void core_stop_timer(Core *core, Timer *timer) {
+  heap_remove(&core->timers, &timer->entry);
+}
+
+uint32_t core_random(Core *core, uint32_t n) {
+  uint64_t x = core->random;
+
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  core->random = x;
+  return (uint32_t)((x * UINT64_C(0x2545f4914f6cdd1d)) >> 32) % n;
+}
+
+void core_note(Core *core, CoreNote note, const char *format, ...) {
+  char text[512];
+  va_list arguments;
+
+  if (!core->sink.note)
+    return;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  core->sink.note(core->sink.userdata, note, text);
+}
+
+void core_send(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
+  if (session->state == SESSION_OVER)
+    return;
+  core->counters[COUNTER_MESSAGES_OUT]++;
+  core->counters[COUNTER_BYTES_OUT] += body.size;
+  session->messages_out++;
+  session->bytes_out += body.size;
+  core->sink.send(core->sink.userdata, session->peer, header, body, block);
+}
+
+void core_send_error(Core *core, Session *session, RequestId id, Status status, const char *message, const char *path,
+                     uint64_t retry_after_us) {
+  Header header = {.kind = KIND_ERROR, .id = id, .status = status};
+  _cleanup_(buffer_done) Buffer body = {0};
+
+  msgpack_put_map(&body, 2 + (path && *path ? 1 : 0) + (retry_after_us ? 1 : 0));
+  msgpack_put_text(&body, TEXT("message"));
+  msgpack_put_text(&body, text_of(message && *message ? message : status_about(status)));
+  if (path && *path) {
+    msgpack_put_text(&body, TEXT("path"));
+    msgpack_put_text(&body, text_of(path));
+  }
+  if (retry_after_us) {
+    msgpack_put_text(&body, TEXT("retry_after_us"));
+    msgpack_put_uint(&body, retry_after_us);
+  }
+  msgpack_put_text(&body, TEXT("origin"));
+  msgpack_put_text(&body, text_of(core->options.name));
+  core_send(core, session, &header, buffer_bytes(&body), NULL);
+}
+
+void core_count(Core *core, Counter counter, uint64_t n) {
+  core->counters[counter] += n;
+}
+
+uint64_t core_counter(const Core *core, Counter counter) {
+  return core->counters[counter];
+}
+
+const char *counter_name(Counter counter) {
+  static const char *const names[] = {
+#define COUNTER(name, about) #name,
+#include "bus/core/counters.def"
+#undef COUNTER
+  };
+
+  return names[counter];
+}
+
+/* --- one message --- */
+
+typedef struct Incoming {
+  const Header *header;
+  Bytes body;
+  Block *block;
+} Incoming;
+
+static void on_hello(Core *core, Session *session, const Incoming *in) {
+  (void)in;
+  core->counters[COUNTER_MALFORMED]++;
+  core_send_error(core, session, (RequestId){{0}, 0}, STATUS_MALFORMED, "a session says HELLO once", NULL, 0);
+}
+
+static void on_bye(Core *core, Session *session, const Incoming *in) {
+  (void)in;
+  session_end(core, session, true, true);
+}
+
+static void on_ping(Core *core, Session *session, const Incoming *in) {
+  Header pong = {.kind = KIND_PONG, .number = in->header->number};
+
+  core_send(core, session, &pong, BYTES_NONE, NULL);
+}
+
+static void on_pong(Core *core, Session *session, const Incoming *in) {
+  (void)core, (void)session, (void)in; /* that it came is all it says */
+}
+
+static void on_request(Core *core, Session *session, const Incoming *in) {
+  request_receive(core, session, in->header, in->body, in->block);
+}
+
+static void on_chunk(Core *core, Session *session, const Incoming *in) {
+  if (!request_receive_part(core, session, in->header, in->body, in->block))
+    answer_chunk(core, session, in->header, in->body, in->block);
+}
+
+static void on_reply(Core *core, Session *session, const Incoming *in) {
+  answer_reply(core, session, in->header, in->body, in->block);
+}
+
+static void on_cancel(Core *core, Session *session, const Incoming *in) {
+  Request *request = request_find(core, in->header->id);
+
+  if (request && request->client == session->client)
+    request_cancel(core, request);
+  else
+    core->counters[COUNTER_STRAY]++;
+}
+
+static void on_forward(Core *core, Session *session, const Incoming *in) {
+  answer_forward(core, session, in->header, in->body);
+}
+
+static void on_nack(Core *core, Session *session, const Incoming *in) {
+  answer_nack(core, session, in->header);
+}
+
+static void on_credit(Core *core, Session *session, const Incoming *in) {
+  session_credit(core, session, in->header);
+}
+
+static void on_window(Core *core, Session *session, const Incoming *in) {
+  answer_window(core, session, in->header);
+}
+
+static void on_publish(Core *core, Session *session, const Incoming *in) {
+  events_publish(core, session, in->header, in->body, in->block);
+}
+
+static void on_subscribe(Core *core, Session *session, const Incoming *in) {
+  events_subscribe(core, session, in->header);
+}
+
+static void on_unsubscribe(Core *core, Session *session, const Incoming *in) {
+  events_unsubscribe(core, session, in->header);
+}
+
+static void on_drain(Core *core, Session *session, const Incoming *in) {
+  (void)in;
+  session_drain(core, session);
+}
+
+/* Kinds without a line are not for a broker of this version. */
+static void (*const handlers[KIND_END])(Core *core, Session *session, const Incoming *in) = {
+    [KIND_HELLO] = on_hello,         [KIND_BYE] = on_bye,         [KIND_PING] = on_ping,
+    [KIND_PONG] = on_pong,           [KIND_REQUEST] = on_request, [KIND_CHUNK] = on_chunk,
+    [KIND_REPLY] = on_reply,         [KIND_ERROR] = on_reply,     [KIND_CANCEL] = on_cancel,
+    [KIND_FORWARD] = on_forward,     [KIND_NACK] = on_nack,       [KIND_CREDIT] = on_credit,
+    [KIND_WINDOW] = on_window,       [KIND_PUBLISH] = on_publish, [KIND_SUBSCRIBE] = on_subscribe,
+    [KIND_UNSUBSCRIBE] = on_unsubscribe, [KIND_DRAIN] = on_drain,
+};
+
+/* Counts and answers a message that is not of the protocol; the third costs the peer its session. */
+static void refuse_malformed(Core *core, Session *session, RequestId id, Status status, const char *what) {
+  core->counters[COUNTER_MALFORMED]++;
+  core_send_error(core, session, id, status, what, NULL, 0);
+  if (++session->malformed < MALFORMED_MAX)
+    return;
+  core_note(core, CORE_NOTE_MALFORMED, "%s sent %d messages that are not of the protocol and is hung up on",
+            session->state == SESSION_NEW ? "a peer" : session->instance, MALFORMED_MAX);
+  session_end(core, session, false, true);
+}
+
+static void refuse_header(Core *core, Session *session, const Header *header, int error) {
+  if (error == HEADER_E_TOO_LARGE) {
+    refuse_malformed(core, session, header->id, STATUS_TOO_LARGE, "a field of the header is over its limit");
+  } else if (error == HEADER_E_KIND) {
+    core->counters[COUNTER_UNSUPPORTED]++;
+    core_send_error(core, session, header->id, STATUS_UNSUPPORTED, NULL, NULL, 0);
+  } else {
+    refuse_malformed(core, session, header->id, STATUS_MALFORMED, "the header can't be read, or lacks a field of its kind");
+  }
+}
+
+static void before_hello(Core *core, Session *session, const Incoming *in) {
+  if (in->header->kind == KIND_HELLO) {
+    session_hello(core, session, in->body);
+    return;
+  }
+  core->counters[COUNTER_BEFORE_HELLO]++;
+  if (!session->no_hello_told)
+    core_send_error(core, session, in->header->id, STATUS_NO_HELLO, NULL, NULL, 0);
+  session->no_hello_told = true;
+}
+
+static void receive_one(Core *core, Session *session, Bytes header_bytes, Bytes body, Block *block) {
+  Header header;
+  Incoming in = {&header, body, block};
+  int r = header_decode(header_bytes, &header);
+
+  core->counters[COUNTER_MESSAGES_IN]++;
+  core->counters[COUNTER_BYTES_IN] += body.size;
+  session->messages_in++;
+  session->bytes_in += body.size;
+  if (r != 0)
+    refuse_header(core, session, &header, r);
+  else if (body.size > LIMIT_BODY_BYTES)
+    refuse_malformed(core, session, header.id, STATUS_TOO_LARGE, "the body is over 258048 bytes; send it in CHUNKs");
+  else if (session->state == SESSION_NEW)
+    before_hello(core, session, &in);
+  else if (handlers[header.kind])
+    handlers[header.kind](core, session, &in);
+  else if (kind_from_broker(header.kind))
+    refuse_malformed(core, session, header.id, STATUS_MALFORMED, "only a broker sends this kind");
+  else
+    refuse_header(core, session, &header, HEADER_E_KIND);
+}
+
+static bool is_pack(Bytes header_bytes) {
+  return header_bytes.size == 2 && header_bytes.data[0] == 0x91 && header_bytes.data[1] == KIND_PACK;
+}
+
+static void receive_pack(Core *core, Session *session, Bytes rest) {
+  RequestId none = {{0}, 0};
+  Bytes header;
+  Bytes body;
+  int r = 0;
+
+  for (int n = 0; session->state != SESSION_OVER && (r = pack_next(&rest, &header, &body)) == 0; n++) {
+    if (n == LIMIT_PACK_MESSAGES || is_pack(header)) {
+      r = PACK_E_MALFORMED;
+      break;
+    }
+    receive_one(core, session, header, body, NULL);
+  }
+  if (r == PACK_E_MALFORMED)
+    refuse_malformed(core, session, none, STATUS_MALFORMED, "the PACK can't be read, is nested, or has over 256 messages");
+}
+
+/* A sign of life. One that had been silent may have `once` work waiting for it. */
+static void hear(Core *core, Session *session) {
+  bool was_silent = core->now_us - session->heard_us > TIME_SILENT_ONCE_US;
+
+  session->heard_us = core->now_us;
+  session->pinged_us = 0;
+  if (was_silent && session->ready)
+    dispatch_pump_instance(core, session);
+}
+
+void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes body, Block *block, uint64_t now_us) {
+  RequestId none = {{0}, 0};
+
+  core->now_us = now_us;
+  hear(core, session);
+  if (frames > 2)
+    refuse_malformed(core, session, none, STATUS_MALFORMED, "a message has one or two frames");
+  else if (is_pack(header))
+    receive_pack(core, session, body);
+  else
+    receive_one(core, session, header, body, block);
+  session_sweep(core);
+}
+
+/* --- connections and time --- */
+
+Session *core_connect(Core *core, void *peer, uint64_t now_us) {
+  Session *session = calloc(1, sizeof *session);
+
+  if (!session)
+    abort();
+  core->now_us = now_us;
+  session->peer = peer;
+  session->connected_us = now_us;
+  session->heard_us = now_us;
+  list_init(&session->executing);
+  list_init(&session->subscriptions);
+  queue_init(&session->pinned);
+  list_push(&core->sessions, &session->in_core);
+  core->n_sessions++;
+  session->timer.on_due = session_on_timer;
+  core_set_timer(core, &session->timer, now_us + TIME_HELLO_TIMEOUT_US);
+  return session;
+}
+
+void core_disconnect(Core *core, Session *session, uint64_t now_us) {
+  core->now_us = now_us;
+  if (session->state == SESSION_OPEN)
+    core_note(core, CORE_NOTE_SESSION_LOST, "%s is lost: its connection is gone", session->instance);
+  session_end(core, session, false, false);
+  session_sweep(core);
+}
+
+void core_tick(Core *core, uint64_t now_us) {
+  HeapEntry *entry;
+
+  core->now_us = now_us;
+  while ((entry = heap_first(&core->timers)) && entry->at_us <= now_us) {
+    Timer *timer = CONTAINER_OF(entry, Timer, entry);
+
+    heap_remove(&core->timers, entry);
+    timer->on_due(core, timer, now_us);
+  }
+  session_sweep(core);
+}
+
+uint64_t core_next_us(const Core *core) {
+  const HeapEntry *entry = heap_first(&core->timers);
+
+  return entry ? entry->at_us : TIME_NEVER;
+}
+
+void core_drain(Core *core, uint64_t now_us) {
+  Header goaway = {.kind = KIND_GOAWAY};
+
+  core->now_us = now_us;
+  core->draining = true;
+  LIST_EACH(&core->sessions, Session, in_core, session) {
+    if (session->state == SESSION_OPEN)
+      core_send(core, session, &goaway, BYTES_NONE, NULL);
+  }
+}
+
+bool core_is_idle(const Core *core) {
+  return core->n_unanswered == 0;
+}
+
+void core_stop(Core *core, uint64_t now_us) {
+  Header bye = {.kind = KIND_BYE, .flags = core_is_idle(core) ? FLAG_CLEAN : 0};
+
+  core->now_us = now_us;
+  LIST_EACH(&core->sessions, Session, in_core, session) {
+    if (session->state == SESSION_OPEN)
+      core_send(core, session, &bye, BYTES_NONE, NULL);
+  }
+}

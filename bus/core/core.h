@@ -1,0 +1,119 @@
+/* What:      the broker's brain: registry, dispatch, pending requests, streams, events. One machine of (state, event,
+ *            now) -> actions; the actions go to a sink as they arise.
+ * Owns:      all sessions, services, requests and kept bodies; a Session is made by core_connect and lives until its
+ *            end has been told to the sink or core_disconnect was called.
+ * May use:   base, wire. No socket, no clock, no file: time is an argument.
+ * Threading: one thread.
+ * Spec:      docs/protocol.md */
+#ifndef PONS_CORE_CORE_H
+#define PONS_CORE_CORE_H
+
+#include "bus/wire/header.h"
+
+typedef struct Core Core;
+typedef struct Session Session;
+
+/* What happened that an operator may want to know. The shell decides what is logged. */
+typedef enum CoreNote {
+  CORE_NOTE_SESSION_OPEN,
+  CORE_NOTE_SESSION_LOST,
+  CORE_NOTE_SESSION_REFUSED,
+  CORE_NOTE_MALFORMED,
+  CORE_NOTE_CONTRACT_MISMATCH,
+} CoreNote;
+
+/* Where actions go. The functions must not call the core. */
+typedef struct CoreSink {
+  /* Send one message to the connection; header's texts and body are borrowed for the call; with a block, body points
+     into it and a reference may be taken. */
+  void (*send)(void *userdata, void *peer, const Header *header, Bytes body, Block *block);
+  /* The session is over: hang the connection up after what was sent. The core has forgotten the peer. */
+  void (*close)(void *userdata, void *peer);
+  /* Told for the log; text is one sentence without a final point. May be NULL. */
+  void (*note)(void *userdata, CoreNote note, const char *text);
+  void *userdata;
+} CoreSink;
+
+/* One version of a service that has a route, with its share of the draw. */
+typedef struct RouteVersion {
+  const char *version; /* "1" also takes 1.2 and 1.2.3 */
+  uint32_t weight;
+} RouteVersion;
+
+typedef struct Route {
+  const char *service;
+  const RouteVersion *versions;
+  size_t n_versions;
+} Route;
+
+/* Bounds of memory; see limits.def. */
+typedef struct CoreLimits {
+  uint32_t client_requests;
+  uint64_t client_bytes;
+  uint64_t all_bytes;
+  uint32_t service_queue;
+  uint32_t sessions;
+  uint32_t subscriptions;
+  uint32_t topics;
+} CoreLimits;
+
+typedef struct CoreOptions {
+  const char *name; /* of the broker, and of its machine; both borrowed for the life of the core */
+  const char *site;
+  uint64_t incarnation; /* microseconds since 1970 at the start of the process */
+  uint64_t seed;        /* of the core's own random choices, so that a run can be replayed */
+  uint64_t ping_interval_us;
+  uint64_t ping_timeout_us;
+  uint64_t idle_interval_us;
+  CoreLimits limits;
+  const Route *routes; /* borrowed for the life of the core */
+  size_t n_routes;
+  const char *const *endpoints; /* for pons.info; borrowed */
+  size_t n_endpoints;
+} CoreOptions;
+
+/* The defaults of limits.def and times.def, for name "broker" and site "local". */
+CoreOptions core_options_default(void);
+
+/* Makes a core that acts through sink, which is copied. Returns 0. */
+int core_new(Core **ret, const CoreOptions *options, const CoreSink *sink, uint64_t now_us);
+/* Frees all; tells the sink nothing. Takes NULL, nulls the pointer. */
+void core_destroy(Core **core);
+
+/* A connection has sent its first message: makes its session, which waits for HELLO. peer is the shell's name for it. */
+Session *core_connect(Core *core, void *peer, uint64_t now_us);
+/* The connection is gone: ends the session without telling the sink to close. */
+void core_disconnect(Core *core, Session *session, uint64_t now_us);
+/* Takes one message as it came: header and body frame, frames = their number as received. Bytes are borrowed; with a
+   block, body points into it and may be kept by reference. The session may be gone when this returns (the sink was told
+   to close it). */
+void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes body, Block *block, uint64_t now_us);
+/* Does what is due at now_us. */
+void core_tick(Core *core, uint64_t now_us);
+/* When core_tick has something to do next, or TIME_NEVER. */
+uint64_t core_next_us(const Core *core);
+
+/* Tells every peer GOAWAY; new requests are answered DRAINING. */
+void core_drain(Core *core, uint64_t now_us);
+/* True when no request is unanswered: a draining broker may stop. */
+bool core_is_idle(const Core *core);
+/* Ends every session with BYE. */
+void core_stop(Core *core, uint64_t now_us);
+
+/* Counts one more of what the shell saw and pons.stats reports: its own counters, by name of counters.def. */
+typedef enum Counter {
+#define COUNTER(name, about) COUNTER_##name,
+#include "bus/core/counters.def"
+#undef COUNTER
+  COUNTER_END
+} Counter;
+
+void core_count(Core *core, Counter counter, uint64_t n);
+uint64_t core_counter(const Core *core, Counter counter);
+const char *counter_name(Counter counter);
+
+/* For tests and the simulator: checks every invariant of the core's memory (credits, lists, byte counts) and aborts with
+   a sentence when one is broken. */
+void core_check(const Core *core, uint64_t now_us);
+
+#endif

@@ -1,0 +1,255 @@
+/* Topics: exact patterns are found by hash, those with wildcards in one list. A retained topic keeps its last value. */
+#include "bus/core/core-internal.h"
+
+#include <stdlib.h>
+
+/* --- patterns --- */
+
+/* Takes the first token off rest. */
+static Text take_token(Text *rest) {
+  const char *dot = rest->size ? memchr(rest->data, '.', rest->size) : NULL;
+  Text token = dot ? (Text){rest->data, (size_t)(dot - rest->data)} : *rest;
+  size_t taken = token.size + (dot ? 1 : 0);
+
+  *rest = (Text){rest->data + taken, rest->size - taken};
+  return token;
+}
+
+bool topic_matches(Text pattern, Text topic) {
+  while (pattern.size > 0 && topic.size > 0) {
+    Text wanted = take_token(&pattern);
+    Text token = take_token(&topic);
+
+    if (text_is(wanted, ">"))
+      return true;
+    if (!text_is(wanted, "*") && !text_equal(wanted, token))
+      return false;
+  }
+  return pattern.size == 0 && topic.size == 0;
+}
+
+/* Checks the tokens; wildcards only where they are allowed. Sets *ret_wild when there is one. */
+static bool is_topic(Text text, bool wildcards, bool *ret_wild) {
+  Text rest = text;
+
+  *ret_wild = false;
+  if (text.size == 0 || text.data[text.size - 1] == '.')
+    return false;
+  while (rest.size > 0) {
+    Text token = take_token(&rest);
+    bool last = rest.size == 0;
+
+    if (wildcards && (text_is(token, "*") || (last && text_is(token, ">"))))
+      *ret_wild = true;
+    else if (!name_is_valid(token))
+      return false;
+  }
+  return true;
+}
+
+static Pattern *find_pattern(const Core *core, Text text) {
+  uint64_t hash = text_hash(text);
+
+  for (TableLink *at = table_bucket(&core->patterns, hash); at; at = at->next) {
+    Pattern *pattern = CONTAINER_OF(at, Pattern, link);
+
+    if (at->hash == hash && text_equal((Text){pattern->text, pattern->size}, text))
+      return pattern;
+  }
+  return NULL;
+}
+
+static Pattern *make_pattern(Core *core, Text text, bool wild) {
+  Pattern *pattern = calloc(1, sizeof *pattern + text.size);
+
+  if (!pattern)
+    abort();
+  memcpy(pattern->text, text.data, text.size);
+  pattern->size = (uint8_t)text.size;
+  list_init(&pattern->subscriptions);
+  table_add(&core->patterns, &pattern->link, text_hash(text));
+  if (wild)
+    list_push(&core->wild, &pattern->in_wild);
+  return pattern;
+}
+
+static void drop_subscription(Core *core, Subscription *subscription) {
+  Pattern *pattern = subscription->pattern;
+
+  list_remove(&subscription->in_pattern);
+  list_remove(&subscription->in_session);
+  subscription->session->n_subscriptions--;
+  free(subscription);
+  if (!list_is_empty(&pattern->subscriptions))
+    return;
+  list_remove(&pattern->in_wild);
+  table_remove(&core->patterns, &pattern->link);
+  free(pattern);
+}
+
+static Subscription *find_subscription(const Pattern *pattern, const Session *session) {
+  LIST_EACH(&pattern->subscriptions, Subscription, in_pattern, subscription) {
+    if (subscription->session == session)
+      return subscription;
+  }
+  return NULL;
+}
+
+void events_forget_session(Core *core, Session *session) {
+  LIST_EACH(&session->subscriptions, Subscription, in_session, subscription)
+    drop_subscription(core, subscription);
+}
+
+/* --- publishing --- */
+
+static void send_to_pattern(Core *core, const Pattern *pattern, const Header *event, Bytes body, Block *block) {
+  LIST_EACH(&pattern->subscriptions, Subscription, in_pattern, subscription) {
+    core->counters[COUNTER_EVENTS_OUT]++;
+    core_send(core, subscription->session, event, body, block);
+  }
+}
+
+/* A session with several patterns that fit gets the event once for each; subscribers drop what they have seen. */
+static void send_event(Core *core, Text topic, const Header *event, Bytes body, Block *block) {
+  Pattern *exact = find_pattern(core, topic);
+
+  if (exact)
+    send_to_pattern(core, exact, event, body, block);
+  LIST_EACH(&core->wild, Pattern, in_wild, pattern) {
+    if (topic_matches((Text){pattern->text, pattern->size}, topic))
+      send_to_pattern(core, pattern, event, body, block);
+  }
+}
+
+static Topic *find_topic(const Core *core, Text name) {
+  uint64_t hash = text_hash(name);
+
+  for (TableLink *at = table_bucket(&core->topics, hash); at; at = at->next) {
+    Topic *topic = CONTAINER_OF(at, Topic, link);
+
+    if (at->hash == hash && text_equal((Text){topic->name, topic->size}, name))
+      return topic;
+  }
+  return NULL;
+}
+
+static void drop_topic(Core *core, Topic *topic) {
+  core->topic_bytes -= topic->body->size;
+  table_remove(&core->topics, &topic->link);
+  block_unref(&topic->body);
+  free(topic);
+}
+
+/* Keeps the last value; an empty one forgets the topic. Returns false when a limit is in the way. */
+static bool retain(Core *core, const Header *header, Bytes body) {
+  Topic *topic = find_topic(core, header->service);
+  uint64_t freed = topic ? topic->body->size : 0;
+
+  if (body.size == 0) {
+    if (topic)
+      drop_topic(core, topic);
+    return true;
+  }
+  if (core->topic_bytes - freed + body.size > LIMIT_TOPIC_BYTES || (!topic && core->topics.size >= core->options.limits.topics))
+    return false;
+  if (topic)
+    drop_topic(core, topic);
+  topic = calloc(1, sizeof *topic + header->service.size);
+  if (!topic)
+    abort();
+  memcpy(topic->name, header->service.data, header->service.size);
+  topic->size = (uint8_t)header->service.size;
+  topic->id = header->id;
+  topic->body = block_copy(body);
+  topic->content_type_size = (uint8_t)header->content_type.size;
+  if (header->content_type.size)
+    memcpy(topic->content_type, header->content_type.data, header->content_type.size);
+  core->topic_bytes += body.size;
+  table_add(&core->topics, &topic->link, text_hash(header->service));
+  return true;
+}
+
+void events_publish(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
+  Header event = {.kind = KIND_EVENT, .id = header->id, .service = header->service, .content_type = header->content_type,
+                  .trace = header->trace, .annotations = header->annotations};
+  bool wild;
+
+  if (!is_topic(header->service, false, &wild) || (header->service.size > 5 && memcmp(header->service.data, "pons.", 5) == 0)) {
+    core_send_error(core, session, header->id, STATUS_BAD_NAME, "not a topic that may be published to", NULL, 0);
+    return;
+  }
+  if (header->id.client.value != session->client->id.value) {
+    core_send_error(core, session, header->id, STATUS_FOREIGN_ID, NULL, NULL, 0);
+    return;
+  }
+  core->counters[COUNTER_EVENTS_IN]++;
+  if ((header->flags & FLAG_RETAIN) && !retain(core, header, body))
+    core_send_error(core, session, header->id, STATUS_LIMIT, "too many or too large retained topics", NULL, 0);
+  send_event(core, header->service, &event, body, block);
+}
+
+void events_tell(Core *core, const char *topic, Bytes body) {
+  Header event = {.kind = KIND_EVENT, .service = text_of(topic)};
+
+  send_event(core, event.service, &event, body, NULL);
+}
+
+/* --- subscribing --- */
+
+static void send_last_values(Core *core, Session *session, Text pattern) {
+  TABLE_EACH(&core->topics, Topic, link, topic) {
+    Header event = {.kind = KIND_EVENT, .id = topic->id, .service = {topic->name, topic->size}, .flags = FLAG_RETAIN,
+                    .content_type = {topic->content_type, topic->content_type_size}};
+
+    if (topic_matches(pattern, event.service))
+      core_send(core, session, &event, block_bytes(topic->body), topic->body);
+  }
+}
+
+static void add_subscription(Core *core, Session *session, Text text, bool wild) {
+  Pattern *pattern = find_pattern(core, text);
+  Subscription *subscription;
+
+  if (!pattern)
+    pattern = make_pattern(core, text, wild);
+  if (find_subscription(pattern, session))
+    return;
+  subscription = calloc(1, sizeof *subscription);
+  if (!subscription)
+    abort();
+  subscription->pattern = pattern;
+  subscription->session = session;
+  list_push(&pattern->subscriptions, &subscription->in_pattern);
+  list_push(&session->subscriptions, &subscription->in_session);
+  session->n_subscriptions++;
+}
+
+void events_subscribe(Core *core, Session *session, const Header *header) {
+  bool wild;
+
+  if (!is_topic(header->service, true, &wild)) {
+    core_send_error(core, session, header->id, STATUS_BAD_NAME, "not a topic pattern", NULL, 0);
+    return;
+  }
+  if (session->n_subscriptions >= core->options.limits.subscriptions) {
+    core_send_error(core, session, header->id, STATUS_LIMIT, "too many subscriptions in one session", NULL, 0);
+    return;
+  }
+  add_subscription(core, session, header->service, wild);
+  send_last_values(core, session, header->service);
+}
+
+void events_unsubscribe(Core *core, Session *session, const Header *header) {
+  Pattern *pattern = find_pattern(core, header->service);
+  Subscription *subscription = pattern ? find_subscription(pattern, session) : NULL;
+
+  if (subscription)
+    drop_subscription(core, subscription);
+}
+
+void events_done(Core *core) {
+  TABLE_EACH(&core->topics, Topic, link, topic)
+    drop_topic(core, topic);
+  table_done(&core->topics);
+  table_done(&core->patterns);
+}
