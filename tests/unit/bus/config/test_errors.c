@@ -217,6 +217,32 @@ static void test_addresses(void **state _unused_) {
   refuse_each(files, ELEMENTS(files));
 }
 
+static void test_next_to_loopback(void **state _unused_) {
+  static const char *const hosts[] = {"126.255.255.255", "128.0.0.1", "127.1", "localhost.example", "[::2]"};
+
+  for (size_t i = 0; i < ELEMENTS(hosts); i++) {
+    char text[128];
+    char expected[320];
+
+    snprintf(text, sizeof text, "broker: {listen: [\"tcp://%s:1\"]}\n", hosts[i]);
+    snprintf(
+        expected, sizeof expected,
+        "1:19: broker.listen[0]: 'tcp://%s:1' listens beyond loopback without keys: everybody who reaches it could do "
+        "everything; use 127.0.0.1, or set broker.insecure: true if the network is yours alone",
+        hosts[i]);
+    files_refuse(text, expected);
+  }
+}
+
+/* Names that only sound like secrets. */
+static void test_no_secrets(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config =
+      files_load("agents: [{name: a, program: a, arguments: [\"--monkey=1\", \"--key\", key=3],\n"
+                 "  environment: [{name: MONKEY, value: a}, {name: TOKENS, value: b}, {name: KEY_SIZE, value: c}]}]\n");
+
+  assert_int_equal(config->agents[0].environment_count, 3);
+}
+
 static void test_addresses_allowed(void **state _unused_) {
   _cleanup_(config_destroy) Config *config = NULL;
 
@@ -351,7 +377,9 @@ int main(void) {
       cmocka_unit_test(test_values),
       cmocka_unit_test(test_secrets_are_not_repeated),
       cmocka_unit_test(test_addresses),
+      cmocka_unit_test(test_next_to_loopback),
       cmocka_unit_test(test_addresses_allowed),
+      cmocka_unit_test(test_no_secrets),
       cmocka_unit_test(test_names),
       cmocka_unit_test(test_orders),
       cmocka_unit_test(test_all_at_once),
