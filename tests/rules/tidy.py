@@ -2,8 +2,10 @@
 """clang-tidy over the rooms' .c files: tidy.py BUILD_FOLDER [--self-test]. Reads BUILD_FOLDER/compile_commands.json."""
 
 import concurrent.futures
+import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -21,20 +23,37 @@ BAD = [  # what .clang-tidy must refuse: text, name of the check
 ]
 
 
-def tidy(build, path):
-    run = subprocess.run(["clang-tidy", "--quiet", "-p", build, path], capture_output=True, text=True, check=False)
-    lines = [line for line in run.stdout.split("\n") if line]
-    return run.returncode, lines
+def digest(entry, settings):
+    """What clang-tidy would see of one file: its text after the preprocessor, with comments, and our settings."""
+    command = shlex.split(entry["command"])
+    command = command[:command.index("-o")] + ["-E", "-C", entry["file"]]
+    run = subprocess.run(command, cwd=entry["directory"], capture_output=True, check=False)
+    return hashlib.sha256(settings + run.stdout + run.stderr).hexdigest()
+
+
+def tidy(build, entry, settings):
+    """Findings in one file. A file that was found clean is not looked at again until it changes."""
+    mark = os.path.join(build, "tidy", digest(entry, settings))
+    if os.path.exists(mark):
+        return []
+    run = subprocess.run(["clang-tidy", "--quiet", "-p", build, entry["file"]], capture_output=True, text=True, check=False)
+    if run.returncode == 0:
+        os.makedirs(os.path.dirname(mark), exist_ok=True)
+        with open(mark, "w", encoding="utf-8"):
+            return []
+    return [line for line in (run.stdout or run.stderr).split("\n") if line]
 
 
 def check_rooms(build):
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
-        paths = sorted({entry["file"] for entry in json.load(file)})
-    paths = [path for path in paths if os.path.relpath(path, ROOT).startswith(ROOMS)]
+        entries = {entry["file"]: entry for entry in json.load(file)}
+    with open(os.path.join(ROOT, ".clang-tidy"), "rb") as file:
+        settings = file.read()
+    paths = sorted(path for path in entries if os.path.relpath(path, ROOT).startswith(ROOMS))
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for path, (status, lines) in zip(paths, pool.map(lambda path: tidy(build, path), paths)):
-            if status:
+        for lines in pool.map(lambda path: tidy(build, entries[path], settings), paths):
+            if lines:
                 failed += 1
                 print(*lines, sep="\n")
     print(f"clang-tidy: {len(paths)} files, {failed} with findings")
