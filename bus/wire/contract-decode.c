@@ -138,9 +138,20 @@ static int check_missing(Decoder *decoder, ContractFields fields, uint64_t seen,
   return 0;
 }
 
+static int decode_unknown(Decoder *decoder, const Contract *contract, const ContractPlace *place) {
+  int r;
+
+  if (!contract->is_open)
+    return contract_fail(decoder->fault, CONTRACT_E_UNKNOWN_FIELD, place, "the contract (%s) has no such field",
+                         contract->name);
+  r = msgpack_skip(&decoder->in);
+  return r ? contract_fail_read(decoder->fault, r, &decoder->in, place, "any value") : 0;
+}
+
 /* One pair of name and value. *at is where the name is looked for first. */
-static int decode_pair(Decoder *decoder, ContractFields fields, size_t *at, uint64_t *seen, uint8_t *ret,
+static int decode_pair(Decoder *decoder, const Contract *contract, size_t *at, uint64_t *seen, uint8_t *ret,
                        const ContractPlace *up) {
+  ContractFields fields = contract->fields();
   ContractPlace place = {.up = up};
   const ContractField *field;
   uint8_t *to;
@@ -150,7 +161,7 @@ static int decode_pair(Decoder *decoder, ContractFields fields, size_t *at, uint
     return contract_fail_read(decoder->fault, r, &decoder->in, up, "a text as field name");
   *at = find_field(fields, *at, place.name);
   if (*at == fields.count)
-    return contract_fail(decoder->fault, CONTRACT_E_UNKNOWN_FIELD, &place, "the contract has no such field");
+    return decode_unknown(decoder, contract, &place);
   field = place.field = &fields.rows[*at];
   if (*seen & UINT64_C(1) << *at)
     return contract_fail(decoder->fault, CONTRACT_E_DUPLICATE, &place, "the field is there twice");
@@ -174,7 +185,7 @@ static int decode_message(Decoder *decoder, const Contract *contract, uint8_t *r
   if (r)
     return contract_fail_read(decoder->fault, r, &decoder->in, up, "a map");
   for (uint32_t i = 0; i < count; i++) {
-    r = decode_pair(decoder, fields, &at, &seen, ret, up);
+    r = decode_pair(decoder, contract, &at, &seen, ret, up);
     if (r)
       return r;
   }

@@ -46,7 +46,7 @@ void contract_canonical(const Contract *contract, Buffer *buffer) {
       buffer_printf(buffer, "list(%u..%u)", field->count_min, field->count_max);
     canonical_value(field, buffer);
   }
-  put(buffer, "}");
+  put(buffer, contract->is_open ? "*}" : "}");
 }
 
 /* FNV-1a, 64 bit: draft-eastlake-fnv, offset basis and prime as there. 0 is kept for "untyped". */

@@ -1,11 +1,14 @@
 /* What:      one pass over a contract table: includes the file CONTRACT_DEF with the rows the includer has defined as
  *            macros, all other rows being nothing, and undefines them all. Has no include guard: each pass includes it.
- * Owns:      the macros MESSAGE END EMPTY FLAG FIELD CHOICE NESTED LIST NESTED_LIST METHOD STREAM CALL while it lasts.
+ * Owns:      the macros MESSAGE OPEN_MESSAGE END EMPTY FLAG FIELD CHOICE NESTED LIST NESTED_LIST METHOD STREAM CALL while it lasts.
  * May use:   -
  * Threading: -
  * Spec:      docs/contracts.md, "Rows" */
 #ifndef MESSAGE
 #define MESSAGE(name, about)
+#endif
+#ifndef OPEN_MESSAGE
+#define OPEN_MESSAGE(name, about)
 #endif
 #ifndef END
 #define END(name)
@@ -44,6 +47,7 @@
 #include CONTRACT_DEF
 
 #undef MESSAGE
+#undef OPEN_MESSAGE
 #undef END
 #undef EMPTY
 #undef FLAG

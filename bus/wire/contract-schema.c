@@ -138,7 +138,8 @@ static void put_message(const Contract *contract, Buffer *buffer) {
   put_string(buffer, contract->name, strlen(contract->name));
   put(buffer, ",\"description\":");
   put_string(buffer, contract->about, strlen(contract->about));
-  put(buffer, ",\"type\":\"object\",\"additionalProperties\":false,\"properties\":{");
+  buffer_printf(buffer, ",\"type\":\"object\",\"additionalProperties\":%s,\"properties\":{",
+                contract->is_open ? "true" : "false");
   for (size_t i = 0; i < fields.count; i++) {
     put(buffer, i ? "," : "");
     put_field(&fields.rows[i], buffer);

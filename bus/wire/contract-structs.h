@@ -20,6 +20,7 @@
   } name;
 
 #define MESSAGE(name, about) typedef struct name {
+#define OPEN_MESSAGE(name, about) MESSAGE(name, about)
 #define END(name)                                                                                                      \
   }                                                                                                                    \
   name;                                                                                                                \

@@ -28,13 +28,15 @@
    __VA_ARGS__},
 
 /* The rows stand in a function, so that "This" can be the struct that they describe. */
-#define MESSAGE(name_, about_)                                                                                         \
+#define CONTRACT_BEGIN(name_, about_, is_open_)                                                                        \
   static ContractFields fields_##name_(void);                                                                          \
   const Contract contract_##name_ = {                                                                                  \
-      .name = #name_, .about = about_, .fields = fields_##name_, .size_bytes = sizeof(name_)};                         \
+      .name = #name_, .about = about_, .fields = fields_##name_, .size_bytes = sizeof(name_), .is_open = is_open_};    \
   static ContractFields fields_##name_(void) {                                                                         \
     typedef name_ This;                                                                                                \
     static const ContractField rows[] = {
+#define MESSAGE(name_, about_) CONTRACT_BEGIN(name_, about_, false)
+#define OPEN_MESSAGE(name_, about_) CONTRACT_BEGIN(name_, about_, true)
 #define END(name_)                                                                                                     \
   }                                                                                                                    \
   ;                                                                                                                    \
@@ -75,3 +77,4 @@
 #undef CONTRACT_BOUND_BYTES
 #undef CONTRACT_BOUND_ANY
 #undef CONTRACT_ROW
+#undef CONTRACT_BEGIN

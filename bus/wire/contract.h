@@ -64,6 +64,7 @@ struct Contract {
   const char *about;
   ContractFields (*fields)(void); /* constant; a function, so that its rows can name their struct */
   uint32_t size_bytes;            /* of the struct */
+  bool is_open; /* unknown fields are passed over: bodies of the protocol, which old peers must read */
 };
 
 /* How every list lies in its struct; there items has the element's type. */

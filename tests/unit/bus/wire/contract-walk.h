@@ -202,7 +202,7 @@ static void walk_message(Walk *walk, const Contract *contract, const char *prefi
   bool here = walk->target - first < fields.count;
   const ContractField *target = here ? &fields.rows[walk->target - first] : NULL;
   bool is_missing = target && walk->defect == DEFECT_MISSING && target->required;
-  bool is_more = target && (walk->defect == DEFECT_DUPLICATE || walk->defect == DEFECT_UNKNOWN);
+  bool is_more = target && (walk->defect == DEFECT_DUPLICATE || (walk->defect == DEFECT_UNKNOWN && !contract->is_open));
   char path[256];
 
   walk->at += fields.count;
@@ -218,7 +218,7 @@ static void walk_message(Walk *walk, const Contract *contract, const char *prefi
     if (field == target && walk->defect == DEFECT_DUPLICATE) {
       walk_field(walk, field, path, false);
       walk_apply(walk, CONTRACT_E_DUPLICATE, path);
-    } else if (field == target && walk->defect == DEFECT_UNKNOWN) {
+    } else if (field == target && is_more) {
       msgpack_put_text(walk->out, TEXT("stranger"));
       msgpack_put_nil(walk->out);
       snprintf(path, sizeof path, "%s%sstranger", prefix, gap);

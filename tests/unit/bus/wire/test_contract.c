@@ -223,6 +223,33 @@ static void fields_may_come_in_any_order(void **state) {
   assert_true(back.has_loud && back.loud && back.repeat == 9 && text_is(back.text, "x") && !back.has_share);
 }
 
+static void an_open_message_passes_over_what_it_does_not_know(void **state) {
+  _cleanup_(buffer_done) Buffer body = {0};
+  ContractFault fault = {0};
+  ErrorBody back;
+  uint8_t bomb[40];
+
+  (void)state;
+  msgpack_put_map(&body, 2);
+  msgpack_put_text(&body, TEXT("of_tomorrow"));
+  msgpack_put_array(&body, 1);
+  msgpack_put_nil(&body);
+  msgpack_put_text(&body, TEXT("message"));
+  msgpack_put_text(&body, TEXT("no"));
+  assert_int_equal(contract_decode(CONTRACT(ErrorBody), buffer_bytes(&body), NULL, &back, &fault), 0);
+  assert_true(text_is(back.message, "no"));
+  buffer_clear(&body);
+  memset(bomb, 0x91, sizeof bomb);
+  msgpack_put_map(&body, 1);
+  msgpack_put_text(&body, TEXT("of_tomorrow"));
+  msgpack_put_raw(&body, (Bytes){bomb, sizeof bomb});
+  assert_int_equal(contract_check(CONTRACT(ErrorBody), buffer_bytes(&body), &fault), CONTRACT_E_MALFORMED);
+  assert_string_equal(fault.path, "of_tomorrow");
+  buffer_clear(&body);
+  contract_canonical(CONTRACT(ForwardBody), &body);
+  assert_memory_equal(body.data + body.size - 4, "*}*}", 4);
+}
+
 #define FLAT_CANONICAL "{text!text(1..65536),repeat!uint(1..100),share?real(0..1),loud?bool,agent?name(1..64)}"
 #define PART_CANONICAL "{name!name(1..16),share?real(0..1)}"
 #define SAMPLE_CANONICAL                                                                                               \
@@ -269,6 +296,7 @@ int main(void) {
       cmocka_unit_test(lists_are_bounded_by_the_arena),
       cmocka_unit_test(an_arena_grows_and_keeps_one_chunk),
       cmocka_unit_test(fields_may_come_in_any_order),
+      cmocka_unit_test(an_open_message_passes_over_what_it_does_not_know),
       cmocka_unit_test(the_canonical_form_and_its_hash_stay),
   };
 
