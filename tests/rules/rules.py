@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""The rules of the house as a test: rules.py NAME checks the tree, rules.py --self-test NAME shows that the rule can fail.
+"""The rules of the house as a test: rules.py NAME checks the tree, rules.py --self-test NAME shows that the rule can fail,
+rules.py --repair NAME writes what a rule can write (tables).
 
 A rule is a module here with WHAT, check(tree), a GOOD tree and BAD ones: {case: (files laid over the good tree, words
 that a finding must contain)}."""
@@ -28,7 +29,7 @@ def findings_in(rule, files):
     with tempfile.TemporaryDirectory(prefix="pons-rules-") as root:
         for path, text in files.items():
             os.makedirs(os.path.dirname(os.path.join(root, path)) or root, exist_ok=True)
-            with open(os.path.join(root, path), "w", encoding="latin-1") as file:
+            with open(os.path.join(root, path), "w", encoding="utf-8") as file:
                 file.write(text)
         return [str(finding) for finding in rule.check(Tree(root))]
 
@@ -48,15 +49,21 @@ def self_test(rule):
     return 1 if failed else 0
 
 
+def repair(rule, root):
+    rule.repair(Tree(root))
+    return check_tree(rule, root)
+
+
 def main(arguments):
-    testing = arguments[:1] == ["--self-test"]
-    names = arguments[1:] if testing else arguments
-    if not names:
-        print("usage: rules.py [--self-test] errors|headers|includes|names|sizes|text ...")
+    option = arguments.pop(0) if arguments and arguments[0].startswith("--") else ""
+    if not arguments or option not in ("", "--self-test", "--repair"):
+        print("usage: rules.py [--self-test|--repair] errors|headers|includes|links|names|sizes|tables|text ...")
         return 2
     root = os.path.dirname(os.path.dirname(HERE))
-    rules = [importlib.import_module(name) for name in names]
-    return max(self_test(rule) if testing else check_tree(rule, root) for rule in rules)
+    rules = [importlib.import_module(name) for name in arguments]
+    if option == "--self-test":
+        return max(self_test(rule) for rule in rules)
+    return max(repair(rule, root) if option else check_tree(rule, root) for rule in rules)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,11 @@ class Tree:
             self._texts[path] = self.data(path).decode("utf-8", "replace")
         return self._texts[path]
 
+    def write(self, path, text):
+        with open(os.path.join(self.root, path), "w", encoding="utf-8") as file:
+            file.write(text)
+        self._texts[path] = text
+
     def code(self, path, strings=True):
         return blank(self.text(path), strings)
 

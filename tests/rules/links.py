@@ -1,0 +1,77 @@
+"""What a document or a header's Spec line points to is there: files, and sections by their headings."""
+
+import os
+import re
+
+from tree import Finding
+
+WHAT = "links and Spec lines lead somewhere"
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def headings(tree, path):
+    return {re.sub(r"^[0-9.]+\s+", "", title).strip() for title in re.findall(r"^#+\s+(.*)$", tree.text(path), re.M)}
+
+
+def anchors(tree, path):
+    titles = re.findall(r"^#+\s+(.*)$", tree.text(path), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def check_markdown(tree, path):
+    for number, line in enumerate(tree.text(path).split("\n"), 1):
+        for target in LINK.findall(line):
+            if re.match(r"[a-z]+:", target):
+                continue
+            file, _, anchor = target.partition("#")
+            there = os.path.normpath(os.path.join(os.path.dirname(path), file)) if file else path
+            if not tree.has(there):
+                yield Finding(path, number, f"{target}: there is no {there}")
+            elif anchor and there.endswith(".md") and anchor not in anchors(tree, there):
+                yield Finding(path, number, f"{target}: {there} has no such heading")
+
+
+def check_spec(tree, path):
+    """Spec: docs/x.md, "Section" - the file, and a heading of that name (its number may be left out)."""
+    opening = re.match(r"/\*.*?\*/", tree.text(path), re.S)
+    spec = re.search(r"^ \* Spec: +(.*)", opening.group(0), re.M | re.S) if opening else None
+    if not spec:
+        return
+    document = None
+    for file, section in re.findall(r'(docs/[\w./-]+\.md)|"([^"]+)"', spec.group(1)):
+        if file:
+            document = file
+            if not tree.has(file):
+                yield Finding(path, 1, f"Spec: there is no {file}")
+        elif document and tree.has(document) and section not in headings(tree, document):
+            yield Finding(path, 1, f'Spec: {document} has no heading "{section}"')
+
+
+def check_decisions(tree):
+    """ADRs are numbered without a repeat."""
+    seen = {}
+    for path in tree.files(".md", under=("docs/adr",)):
+        number = os.path.basename(path)[:4]
+        if number in seen and number.isdigit():
+            yield Finding(path, 1, f"number {number} is taken by {seen[number]}")
+        seen[number] = path
+
+
+def check(tree):
+    yield from check_decisions(tree)
+    for path in tree.files(".md"):
+        yield from check_markdown(tree, path)
+    for path in tree.files(".h"):
+        yield from check_spec(tree, path)
+
+
+TOP = "/* What: x\n * Spec:      %s */\n"
+GOOD = {"docs/a.md": "# 1. First part\n[b](b.md#second-part) [web](https://x.org/y) [me](#1-first-part)\n", "docs/b.md": "## Second part\n",
+        "bus/base/a.h": TOP % 'docs/a.md, "First part"; sd_notify(3)', "docs/adr/0001-x.md": "", "docs/adr/0002-y.md": ""}
+BAD = {
+    "file": ({"docs/c.md": "[x](nowhere.md)\n"}, "there is no docs/nowhere.md"),
+    "heading": ({"docs/c.md": "[x](b.md#third)\n"}, "has no such heading"),
+    "spec file": ({"bus/base/b.h": TOP % "docs/nowhere.md"}, "Spec: there is no docs/nowhere.md"),
+    "spec heading": ({"bus/base/b.h": TOP % 'docs/b.md, "Third"'}, 'no heading "Third"'),
+    "number": ({"docs/adr/0002-z.md": ""}, "number 0002 is taken"),
+}
