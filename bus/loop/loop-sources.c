@@ -21,6 +21,8 @@ struct LoopSocket {
   int fd;
   bool ready; /* on_readable is due */
   bool paused;
+  bool receive_only;
+  bool looked_at; /* since on_readable was called last; counts for receive_only */
   void (*on_readable)(void *userdata);
   void *userdata;
 };
@@ -125,8 +127,13 @@ int loop_watch_socket(Loop *loop, void *zmq_socket, void (*on_readable)(void *),
 
 void loop_socket_pause(LoopSocket *socket, bool paused) {
   socket->paused = paused;
+  socket->looked_at = false;
   if (paused)
     socket_mark(socket, false);
+}
+
+void loop_socket_receive_only(LoopSocket *socket) {
+  socket->receive_only = true;
 }
 
 void loop_socket_destroy(LoopSocket **p) {
@@ -150,6 +157,7 @@ void sockets_serve(Loop *loop) {
     loop->next_socket = loop->next_socket->next;
     if (socket->ready && !socket->paused) {
       socket_mark(socket, false);
+      socket->looked_at = false;
       socket->on_readable(socket->userdata);
     }
   }
@@ -157,12 +165,19 @@ void sockets_serve(Loop *loop) {
 }
 
 /* Reading ZMQ_EVENTS also takes libzmq's commands off ZMQ_FD, so a paused socket does not keep the loop awake. */
-bool sockets_look(Loop *loop) {
-  LIST_EACH(&loop->sockets, LoopSocket, link, socket) {
-    int events = 0;
-    size_t size = sizeof events;
+static bool has_messages(LoopSocket *socket) {
+  int events = 0;
+  size_t size = sizeof events;
 
-    if (zmq_getsockopt(socket->zmq_socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) && !socket->paused)
+  if (socket->receive_only && socket->looked_at && !socket->paused)
+    return false;
+  socket->looked_at = true;
+  return zmq_getsockopt(socket->zmq_socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
+}
+
+bool sockets_look(Loop *loop) {
+  LIST_EACH (&loop->sockets, LoopSocket, link, socket) {
+    if (!socket->ready && has_messages(socket) && !socket->paused)
       socket_mark(socket, true);
   }
   return loop->ready_sockets > 0;
@@ -233,8 +248,8 @@ static void hook_drop(Loop *loop, Hook *hook) {
   free(hook);
 }
 
-void loop_off_turn_end(Loop *loop, void (*fn)(void *), void *userdata) {
-  LIST_EACH(&loop->hooks, Hook, link, hook)
+void loop_remove_turn_end(Loop *loop, void (*fn)(void *), void *userdata) {
+  LIST_EACH (&loop->hooks, Hook, link, hook)
     if (hook->fn == fn && hook->userdata == userdata) {
       hook_drop(loop, hook);
       return;
@@ -253,6 +268,6 @@ void hooks_run(Loop *loop) {
 }
 
 void hooks_done(Loop *loop) {
-  LIST_EACH(&loop->hooks, Hook, link, hook)
+  LIST_EACH (&loop->hooks, Hook, link, hook)
     hook_drop(loop, hook);
 }

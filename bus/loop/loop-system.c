@@ -71,13 +71,13 @@ static void watch_drop(SystemWatch *watch) {
 }
 
 void system_done(Loop *loop) {
-  LIST_EACH(&loop->system_watches, SystemWatch, link, watch)
+  LIST_EACH (&loop->system_watches, SystemWatch, link, watch)
     watch_drop(watch);
   sd_event_unref(loop->system);
 }
 
 static SystemWatch *watch_find(Loop *loop, int signo, pid_t pid) {
-  LIST_EACH(&loop->system_watches, SystemWatch, link, watch)
+  LIST_EACH (&loop->system_watches, SystemWatch, link, watch)
     if (watch->signo == signo && watch->pid == pid)
       return watch;
   return NULL;

@@ -57,6 +57,9 @@ int loop_watch_socket(Loop *loop, void *zmq_socket, void (*on_readable)(void *us
                       LoopSocket **ret);
 /* Stops or goes on calling on_readable (back-pressure); what came in between is found. A new watch is not paused. */
 void loop_socket_pause(LoopSocket *socket, bool paused);
+/* Promises that nothing is ever sent on this socket and that it is received from in on_readable only. Its ZMQ_EVENTS are
+   then looked at after on_readable only, which saves a system call per turn. */
+void loop_socket_receive_only(LoopSocket *socket);
 /* Ends the watch, also from inside any callback; takes NULL. Before zmq_close. Usable as _cleanup_. */
 void loop_socket_destroy(LoopSocket **socket);
 
@@ -74,7 +77,7 @@ void loop_fd_destroy(LoopFd **watch);
    packed in this turn. Hooks run in the order in which they were added. Returns 0 or -ENOMEM. */
 int loop_on_turn_end(Loop *loop, void (*hook)(void *userdata), void *userdata);
 /* Takes out what loop_on_turn_end put in under the same two values, also from inside a hook. */
-void loop_off_turn_end(Loop *loop, void (*hook)(void *userdata), void *userdata);
+void loop_remove_turn_end(Loop *loop, void (*hook)(void *userdata), void *userdata);
 
 /* From any thread: fn(userdata) will run on the loop thread, in the order of posting, in its next turn. One eventfd write
    per batch. The loop outlives all threads that post to it. Returns 0 or -ENOMEM (then fn will not run). */

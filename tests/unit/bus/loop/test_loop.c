@@ -95,7 +95,7 @@ static void timers_fire_in_order_and_once(void **state _unused_) {
 
   order[0] = '\0';
   for (size_t i = 0; i < ELEMENTS(timers); i++)
-    assert_int_equal(loop_timer_new(loop, on_timer_note, (void *)(uintptr_t)&"abcd"[i], &timers[i]), 0);
+    assert_int_equal(loop_timer_new(loop, on_timer_note, (void *)(uintptr_t) & "abcd"[i], &timers[i]), 0);
   loop_timer_set(timers[0], now_us + 3000);
   loop_timer_set(timers[1], now_us + 1000);
   loop_timer_set(timers[2], now_us + 2000);
@@ -217,8 +217,8 @@ static void hook_count(void *userdata) {
 
 static void hook_leaves_with_the_next(void *userdata) {
   ++*(unsigned *)userdata;
-  loop_off_turn_end(hook_loop, hook_leaves_with_the_next, userdata);
-  loop_off_turn_end(hook_loop, hook_count, &hook_calls[1]);
+  loop_remove_turn_end(hook_loop, hook_leaves_with_the_next, userdata);
+  loop_remove_turn_end(hook_loop, hook_count, &hook_calls[1]);
 }
 
 static void hooks_run_once_per_turn_and_can_leave(void **state _unused_) {
