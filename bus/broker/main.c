@@ -1,0 +1,221 @@
+/* pons-broker: configuration and command line in, a broker in a loop, signals and readiness around it. After start-up it
+   opens no file and resolves no name. */
+#include "bus/broker/broker.h"
+
+#include "bus/base/clock.h"
+#include "bus/base/log.h"
+#include "bus/base/table.h"
+#include "bus/config/config.h"
+#include "bus/loop/crash.h"
+#include "bus/loop/journal.h"
+#include "bus/loop/notify.h"
+#include "bus/loop/socket.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum { ENDPOINTS_MAX = 16, STOP_TIMEOUT_S = 10, EXIT_USAGE = 2 };
+
+static const char usage[] = "pons-broker: routes requests, replies, streams and events of one machine.\n"
+                            "\n"
+                            "  pons-broker [--config FILE] [--listen ENDPOINT]... [--name NAME] [--site SITE]\n"
+                            "              [--log-level error|warning|info|debug] [--crash-record FILE]\n"
+                            "\n"
+                            "Without --listen it binds what the configuration says under broker.listen.\n"
+                            "SIGTERM lets unanswered requests end; a second one stops at once.\n";
+
+typedef struct Arguments {
+  const char *config;
+  const char *name;
+  const char *site;
+  const char *log_level;
+  const char *crash_record;
+  const char *endpoints[ENDPOINTS_MAX];
+  size_t n_endpoints;
+} Arguments;
+
+/* Returns -1 to go on, else the exit status. */
+static int parse(int argc, char **argv, Arguments *ret) {
+  static const struct option options[] = {
+      {"config", required_argument, NULL, 'c'},    {"listen", required_argument, NULL, 'l'},
+      {"name", required_argument, NULL, 'n'},      {"site", required_argument, NULL, 's'},
+      {"log-level", required_argument, NULL, 'g'}, {"crash-record", required_argument, NULL, 'r'},
+      {"help", no_argument, NULL, 'h'},            {"version", no_argument, NULL, 'v'},
+      {NULL, 0, NULL, 0},
+  };
+  int option;
+
+  while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+    switch (option) {
+    case 'c':
+      ret->config = optarg;
+      break;
+    case 'l':
+      if (ret->n_endpoints == ENDPOINTS_MAX) {
+        fprintf(stderr, "pons-broker: at most %d times --listen\n", ENDPOINTS_MAX);
+        return EXIT_USAGE;
+      }
+      ret->endpoints[ret->n_endpoints++] = optarg;
+      break;
+    case 'n':
+      ret->name = optarg;
+      break;
+    case 's':
+      ret->site = optarg;
+      break;
+    case 'g':
+      ret->log_level = optarg;
+      break;
+    case 'r':
+      ret->crash_record = optarg;
+      break;
+    case 'h':
+      fputs(usage, stdout);
+      return 0;
+    case 'v':
+      printf("pons-broker %s, protocol %d\n", PONS_VERSION, PROTOCOL_VERSION);
+      return 0;
+    default:
+      fputs(usage, stderr);
+      return EXIT_USAGE;
+    }
+  }
+  if (optind == argc)
+    return -1;
+  fprintf(stderr, "pons-broker: \"%s\" is no option; see --help\n", argv[optind]);
+  return EXIT_USAGE;
+}
+
+/* The file's settings in the core's terms. The routes borrow from the configuration, which lives as long as main. */
+static Route *routes(const ConfigBroker *broker) {
+  Route *list = calloc(broker->routes_count ? broker->routes_count : 1, sizeof *list);
+
+  for (uint32_t i = 0; list && i < broker->routes_count; i++) {
+    const ConfigRoute *from = &broker->routes[i];
+    RouteVersion *versions = calloc(from->versions_count ? from->versions_count : 1, sizeof *versions);
+
+    for (uint32_t k = 0; versions && k < from->versions_count; k++)
+      versions[k] = (RouteVersion){from->versions[k].version, from->versions[k].weight};
+    list[i] = (Route){from->service, versions, versions ? from->versions_count : 0};
+  }
+  return list;
+}
+
+static void free_routes(Route *list, size_t n) {
+  for (size_t i = 0; list && i < n; i++) {
+    const RouteVersion *versions = list[i].versions;
+
+    free((void *)(uintptr_t)versions);
+  }
+  free(list);
+}
+
+static BrokerOptions options_of(const Arguments *arguments, const Config *config, const Route *list) {
+  const ConfigBroker *from = &config->broker;
+  BrokerOptions options = {.core = core_options_default(), .stop_timeout_us = STOP_TIMEOUT_S * US_PER_S};
+  CoreOptions *core = &options.core;
+
+  core->name = arguments->name ? arguments->name : from->name;
+  core->site = arguments->site ? arguments->site : config->site;
+  core->incarnation = clock_realtime_us();
+  core->seed = random_u64();
+  core->ping_interval_us = from->heartbeat.interval_ms * US_PER_MS;
+  core->ping_timeout_us = from->heartbeat.timeout_ms * US_PER_MS;
+  core->idle_interval_us = from->heartbeat.idle_ms * US_PER_MS;
+  core->limits = (CoreLimits){
+      .client_requests = from->limits.requests_per_client,
+      .client_bytes = from->limits.bytes_per_client,
+      .all_bytes = from->limits.bytes_all,
+      .service_queue = from->limits.queue_per_service,
+      .sessions = from->limits.sessions,
+      .subscriptions = from->limits.subscriptions_per_session,
+      .topics = from->limits.last_values,
+  };
+  core->routes = list;
+  core->n_routes = from->routes_count;
+  core->endpoints = arguments->n_endpoints ? arguments->endpoints : (const char *const *)from->listen;
+  core->n_endpoints = arguments->n_endpoints ? arguments->n_endpoints : from->listen_count;
+  return options;
+}
+
+static void on_stop_signal(void *userdata, int signo) {
+  (void)signo;
+  notify_stopping();
+  broker_stop(userdata);
+}
+
+static int run(const BrokerOptions *options) {
+  _cleanup_(loop_destroy) Loop *loop = NULL;
+  _cleanup_(broker_destroy) Broker *broker = NULL;
+  const char *bad = NULL;
+  int r = loop_new(&loop);
+
+  if (r == 0)
+    r = broker_new(&broker, loop, options, &bad);
+  if (r == 0)
+    r = loop_on_signal(loop, SIGTERM, on_stop_signal, broker);
+  if (r == 0)
+    r = loop_on_signal(loop, SIGINT, on_stop_signal, broker);
+  if (r == 0)
+    r = watchdog_start(loop);
+  if (r < 0) {
+    log_error("PONS-BROKER-START", "the broker can't start%s%s: %s", bad ? ": can't listen on " : "", bad ? bad : "",
+              strerror(-r));
+    return EXIT_FAILURE;
+  }
+  log_info("PONS-BROKER-READY", "broker %s listens on %s", options->core.name, options->core.endpoints[0]);
+  notify_ready("listening");
+  return loop_run(loop) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int load(const Arguments *arguments, Config **ret) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+  int r = config_load(arguments->config, ret, &errors);
+
+  if (errors.size > 0)
+    fprintf(stderr, "%.*s", (int)errors.size, (const char *)errors.data);
+  if (r < 0)
+    fprintf(stderr, "pons-broker: the configuration can't be read: %s\n", strerror(-r));
+  return r == 0 ? 0 : EXIT_USAGE;
+}
+
+static int start(const Arguments *arguments, const Config *config) {
+  LogLevel level = LOG_LEVEL_INFO;
+  BrokerOptions options;
+  Route *list = routes(&config->broker);
+  int status;
+
+  if (log_level_parse(arguments->log_level ? arguments->log_level : config->log.level, &level) < 0) {
+    fprintf(stderr, "pons-broker: --log-level is one of error, warning, info, debug\n");
+    free_routes(list, config->broker.routes_count);
+    return EXIT_USAGE;
+  }
+  log_setup_process("pons-broker", level);
+  if (!arguments->n_endpoints)
+    mkdir(config->runtime_dir, 0750); /* an endpoint in it says clearly enough when this failed */
+  options = options_of(arguments, config, list);
+  status = run(&options);
+  free_routes(list, config->broker.routes_count);
+  return status;
+}
+
+int main(int argc, char **argv) {
+  _cleanup_(config_destroy) Config *config = NULL;
+  Arguments arguments = {0};
+  int status = parse(argc, argv, &arguments);
+
+  if (status >= 0)
+    return status;
+  loop_block_signals();
+  loop_raise_nofile();
+  table_seed(random_u64());
+  crash_setup("pons-broker", arguments.crash_record);
+  status = load(&arguments, &config);
+  if (status == 0)
+    status = start(&arguments, config);
+  socket_library_stop();
+  return status;
+}

@@ -1,0 +1,138 @@
+/* A simulated client: asks, cancels, opens windows, and notes how each of its requests ends. */
+#include "tests/sim/sim.h"
+
+enum { CANCEL = 30, STREAM_WINDOW = 4096 };
+
+static void put_window(World *world, SimPeer *peer, const Ask *ask, uint64_t bytes) {
+  Header window = {.kind = KIND_WINDOW, .id = ask->id, .number = ask->chunks, .window_bytes = bytes};
+
+  peer_send(world, peer, &window, BYTES_NONE);
+}
+
+static void send_ask(World *world, SimPeer *peer, Ask *ask) {
+  static const char *const targets[] = {"work", "work", "work", "heavy", "work@worker-1", "nobody", "pons"};
+  _cleanup_(buffer_done) Buffer body = {0};
+  Header header = {
+      .kind = KIND_REQUEST,
+      .id = ask->id,
+      .attempt = ask->attempt,
+      .service = text_of(ask->collect ? "work@*" : targets[ask->id.sequence % ELEMENTS(targets)]),
+      .method = text_of(ask->once ? "once" : ask->stream ? "stream" : "idem"),
+      .priority = (uint8_t)(ask->id.sequence % PRIORITY_END),
+      .flags = ask->stream ? FLAG_STREAM : 0,
+      .window_bytes = ask->stream ? STREAM_WINDOW : 0,
+  };
+  uint32_t parts = ask->body_bytes > 2000 ? 3 : 1;
+  uint32_t part_bytes = ask->body_bytes / parts;
+
+  if (ask->due_us <= world->now_us)
+    return;
+  header.deadline_us = ask->due_us - world->now_us;
+  for (uint32_t i = 0; i < parts; i++) {
+    Header more = {.kind = KIND_CHUNK, .id = ask->id, .number = i, .flags = i + 1 < parts ? FLAG_MORE : 0};
+
+    buffer_clear(&body);
+    fill_body(ask->id, i * part_bytes, i + 1 < parts ? part_bytes : ask->body_bytes - i * part_bytes, &body);
+    header.flags |= parts > 1 ? FLAG_MORE : 0;
+    peer_send(world, peer, i == 0 ? &header : &more, buffer_bytes(&body));
+  }
+}
+
+static void new_ask(World *world, SimPeer *peer) {
+  Ask *ask;
+
+  if (world->n_asks == ASKS_MAX)
+    return;
+  ask = &world->asks[world->n_asks++];
+  *ask = (Ask){
+      .id = {peer->client, ++peer->sequence},
+      .client = peer->index,
+      .due_us = world->now_us + 1000 + world_random(world, 3000000),
+      .body_bytes = world_random(world, 10) == 0 ? 3000 : world_random(world, 200),
+      .once = world_chance(world, 500),
+      .collect = world_chance(world, 50),
+  };
+  ask->stream = !ask->once && !ask->collect && world_chance(world, 300);
+  send_ask(world, peer, ask);
+}
+
+/* A random one of the client's asks that has not ended, or NULL. */
+static Ask *pick_open(World *world, const SimPeer *peer) {
+  uint32_t start = world->n_asks ? world_random(world, world->n_asks) : 0;
+
+  for (uint32_t i = 0; i < world->n_asks; i++) {
+    Ask *ask = &world->asks[(start + i) % world->n_asks];
+
+    if (ask->client == peer->index && !ask->ended && !ask->cancelled && !ask->orphan)
+      return ask;
+  }
+  return NULL;
+}
+
+void client_act(World *world, SimPeer *peer) {
+  Ask *ask = pick_open(world, peer);
+
+  if (!peer->welcomed)
+    return;
+  if (ask && ask->stream && world_chance(world, 300)) {
+    put_window(world, peer, ask, STREAM_WINDOW + ask->chunks * 1000);
+  } else if (!world->quiet && ask && world_chance(world, CANCEL)) {
+    Header cancel = {.kind = KIND_CANCEL, .id = ask->id, .attempt = ask->attempt};
+
+    ask->cancelled = true;
+    peer_send(world, peer, &cancel, BYTES_NONE);
+  } else if (!world->quiet) {
+    new_ask(world, peer);
+  }
+}
+
+void client_resend(World *world, SimPeer *peer) {
+  for (uint32_t i = 0; i < world->n_asks; i++) {
+    Ask *ask = &world->asks[i];
+
+    if (ask->client != peer->index || ask->ended || ask->cancelled || ask->orphan)
+      continue;
+    ask->attempt++;
+    ask->chunks = 0;
+    send_ask(world, peer, ask);
+  }
+}
+
+void client_die(World *world, SimPeer *peer) {
+  for (uint32_t i = 0; i < world->n_asks; i++)
+    if (world->asks[i].client == peer->index)
+      world->asks[i].orphan = true;
+}
+
+/* A request that was sent again may be done again if it is idempotent; the client has dropped it by then. */
+static void take_chunk(World *world, Ask *ask, const Header *header) {
+  if (ask->ended && ask->attempt > 0)
+    return;
+  if (ask->ended)
+    world_fail(world, "a chunk came after the end of %llu", (unsigned long long)ask->id.sequence);
+  if (ask->attempt == 0 && header->number != ask->chunks)
+    world_fail(world, "chunk %llu came where %llu was next", (unsigned long long)header->number,
+               (unsigned long long)ask->chunks);
+  ask->chunks = header->number + 1;
+}
+
+static void take_end(World *world, Ask *ask, const Header *header) {
+  if (ask->ended && ask->attempt == 0)
+    world_fail(world, "request %llu ended twice", (unsigned long long)ask->id.sequence);
+  ask->ended = true;
+  ask->status = header->status;
+  if (header->status == STATUS_OK && ask->once && !ask->collect && ask->executions == 0)
+    world_fail(world, "request %llu was answered and never executed", (unsigned long long)ask->id.sequence);
+}
+
+void client_take(World *world, SimPeer *peer, const Header *header, Bytes body) {
+  Ask *ask = world_find_ask(world, header->id);
+
+  (void)body;
+  if (!ask || ask->client != peer->index || ask->orphan)
+    return;
+  if (header->kind == KIND_CHUNK)
+    take_chunk(world, ask, header);
+  else if (header->kind == KIND_REPLY || header->kind == KIND_ERROR)
+    take_end(world, ask, header);
+}

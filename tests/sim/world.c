@@ -1,0 +1,332 @@
+/* The world: channels, faults, the clock, and what must be true at every step and at the end. */
+#include "tests/sim/sim.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+uint32_t world_random(World *world, uint32_t n) {
+  uint64_t x = world->random;
+
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  world->random = x;
+  return (uint32_t)((x * UINT64_C(0x2545f4914f6cdd1d)) >> 32) % n;
+}
+
+bool world_chance(World *world, uint32_t per_mille) {
+  return world_random(world, 1000) < per_mille;
+}
+
+void world_fail(const World *world, const char *format, ...) {
+  va_list arguments;
+
+  fprintf(stderr, "sim: seed %llu, step %llu: ", (unsigned long long)world->seed, (unsigned long long)world->steps);
+  va_start(arguments, format);
+  vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  fputc('\n', stderr);
+  abort(); /* main prints how to replay */
+}
+
+Ask *world_find_ask(World *world, RequestId id) {
+  for (uint32_t i = 0; i < world->n_asks; i++)
+    if (request_id_equal(world->asks[i].id, id))
+      return &world->asks[i];
+  return NULL;
+}
+
+void fill_body(RequestId id, uint32_t from, uint32_t size_bytes, Buffer *ret) {
+  for (uint32_t i = 0; i < size_bytes; i++) {
+    uint8_t byte = (uint8_t)(request_id_hash(id) + from + i);
+
+    buffer_append(ret, &byte, 1);
+  }
+}
+
+/* --- channels --- */
+
+static Packet *new_packet(const Header *header, Bytes body) {
+  Packet *packet = calloc(1, sizeof *packet);
+
+  assert(packet);
+  header_encode(header, &packet->header);
+  buffer_append(&packet->body, body.data, body.size);
+  return packet;
+}
+
+void packet_free(Packet *packet) {
+  list_remove(&packet->in_channel);
+  buffer_done(&packet->header);
+  buffer_done(&packet->body);
+  free(packet);
+}
+
+static void empty(List *channel) {
+  LIST_EACH(channel, Packet, in_channel, packet)
+    packet_free(packet);
+}
+
+void peer_send(World *world, SimPeer *peer, const Header *header, Bytes body) {
+  (void)world;
+  list_push(&peer->to_broker, &new_packet(header, body)->in_channel);
+}
+
+/* What the core sends goes through here, so expired work is seen the moment it is handed on. */
+static void on_send(void *userdata, void *to, const Header *header, Bytes body, Block *block) {
+  World *world = userdata;
+  SimPeer *peer = to;
+
+  (void)block;
+  if (header->kind == KIND_REQUEST) {
+    Ask *ask = world_find_ask(world, header->id);
+
+    if (!ask || world->now_us >= ask->broker_due_us || header->deadline_us > ask->broker_due_us - world->now_us)
+      world_fail(world, "expired work was handed on");
+  }
+  list_push(&peer->to_peer, &new_packet(header, body)->in_channel);
+}
+
+static void on_close(void *userdata, void *to) {
+  SimPeer *peer = to;
+
+  (void)userdata;
+  peer->session = NULL;
+}
+
+/* --- peers --- */
+
+static void say_hello(World *world, SimPeer *peer) {
+  static const HelloMethod work_methods[] = {{.method = TEXT("once"), .has_flags = true, .flags = METHOD_ONCE},
+                                             {.method = TEXT("idem"), .has_flags = true, .flags = METHOD_IDEMPOTENT},
+                                             {.method = TEXT("stream"), .has_flags = true, .flags = METHOD_IDEMPOTENT}};
+  static const HelloMethod heavy_methods[] = {{.method = TEXT("once")},
+                                              {.method = TEXT("idem"), .has_flags = true, .flags = METHOD_IDEMPOTENT},
+                                              {.method = TEXT("stream"), .has_flags = true, .flags = METHOD_IDEMPOTENT},
+                                              {.method = TEXT("any")}};
+  static const HelloService services[] = {{.service = TEXT("work"), .methods = {work_methods, 3}},
+                                          {.service = TEXT("heavy"), .methods = {heavy_methods, 4}}};
+  Header header = {.kind = KIND_HELLO};
+  _cleanup_(buffer_done) Buffer body = {0};
+  char name[16];
+  Hello hello = {.version = 1, .client = peer->client.value, .incarnation = peer->incarnation};
+
+  snprintf(name, sizeof name, "%s-%d", peer->is_worker ? "worker" : "client", peer->index - (peer->is_worker ? CLIENTS : 0));
+  hello.agent = text_of(name);
+  hello.has_services = peer->is_worker;
+  if (peer->is_worker) {
+    hello.services.items = services;
+    hello.services.count = 1 + ((unsigned)peer->index & 1U);
+  }
+  if (contract_encode(CONTRACT(Hello), &hello, &body, NULL) != 0)
+    world_fail(world, "HELLO can't be encoded");
+  peer_send(world, peer, &header, buffer_bytes(&body));
+}
+
+void peer_connect(World *world, SimPeer *peer, bool fresh) {
+  peer->connected = true;
+  peer->welcomed = false;
+  peer->draining = false;
+  if (fresh) {
+    client_die(world, peer);
+    peer->client.value = ((uint64_t)world_random(world, 1U << 30) << 20 | (uint64_t)peer->index << 8) + ++peer->incarnation;
+    peer->sequence = 0;
+  }
+  peer->session = core_connect(world->core, peer, world->now_us);
+  peer->beat_us = world->now_us + TIME_IDLE_INTERVAL_US;
+  say_hello(world, peer);
+}
+
+void peer_cut(World *world, SimPeer *peer) {
+  Session *session = TAKE(peer->session);
+
+  if (session)
+    core_disconnect(world->core, session, world->now_us);
+  empty(&peer->to_broker);
+  empty(&peer->to_peer);
+  peer->connected = false;
+  peer->welcomed = false;
+  peer->n_work = 0;
+}
+
+static void answer_ping(World *world, SimPeer *peer, const Header *ping) {
+  Header pong = {.kind = KIND_PONG, .number = ping->number};
+
+  peer_send(world, peer, &pong, BYTES_NONE);
+}
+
+static void deliver_to_peer(World *world, SimPeer *peer) {
+  Packet *packet = LIST_FIRST(&peer->to_peer, Packet, in_channel);
+  Header header;
+
+  if (!packet)
+    return;
+  if (header_decode(buffer_bytes(&packet->header), &header) != 0)
+    world_fail(world, "the core sent a header that can't be read");
+  if (header.kind == KIND_WELCOME) {
+    peer->welcomed = true;
+    peer->id = header.session;
+    if (!peer->is_worker)
+      client_resend(world, peer);
+  }
+  if (header.kind == KIND_PING)
+    answer_ping(world, peer, &header);
+  else if (peer->is_worker)
+    worker_take(world, peer, &header, buffer_bytes(&packet->body));
+  else
+    client_take(world, peer, &header, buffer_bytes(&packet->body));
+  packet_free(packet);
+}
+
+/* Notes the deadline that a request has from now on. */
+static void note_deadline(World *world, const Packet *packet) {
+  Header header;
+  Ask *ask;
+
+  if (header_decode(buffer_bytes(&packet->header), &header) != 0 || header.kind != KIND_REQUEST)
+    return;
+  ask = world_find_ask(world, header.id);
+  ask->broker_due_us = max_u64(ask->broker_due_us, world->now_us + header.deadline_us);
+}
+
+static void deliver_to_broker(World *world, SimPeer *peer) {
+  Packet *packet = LIST_FIRST(&peer->to_broker, Packet, in_channel);
+
+  if (!packet)
+    return;
+  note_deadline(world, packet);
+  if (peer->session)
+    core_receive(world->core, peer->session, packet->body.size ? 2 : 1, buffer_bytes(&packet->header),
+                 buffer_bytes(&packet->body), NULL, world->now_us);
+  packet_free(packet);
+}
+
+/* --- one step --- */
+
+static void beat(World *world, SimPeer *peer) {
+  Header ping = {.kind = KIND_PING, .number = world->now_us};
+
+  if (!peer->welcomed || peer->frozen || world->now_us < peer->beat_us)
+    return;
+  peer->beat_us = world->now_us + TIME_IDLE_INTERVAL_US;
+  peer_send(world, peer, &ping, BYTES_NONE);
+}
+
+static void pass_time(World *world) {
+  uint32_t how = world_random(world, 100);
+
+  world->now_us += how < 90 ? world_random(world, 2000) : how < 99 ? world_random(world, 60000) : world_random(world, 2000000);
+  for (int i = 0; i < PEERS; i++)
+    beat(world, &world->peers[i]);
+  core_tick(world->core, world->now_us);
+}
+
+static void fault(World *world, SimPeer *peer) {
+  switch (world_random(world, 4)) {
+  case 0: /* kill -9 */
+    peer_cut(world, peer);
+    client_die(world, peer);
+    peer->client.value = 0;
+    break;
+  case 1: /* the connection breaks, the process lives */
+    if (!peer->is_worker)
+      peer_cut(world, peer);
+    break;
+  default:
+    peer->frozen = !peer->frozen;
+  }
+}
+
+static void step(World *world) {
+  SimPeer *peer = &world->peers[world_random(world, PEERS)];
+  uint32_t what = world_random(world, 100);
+
+  if (!world->quiet && world_chance(world, 5))
+    fault(world, peer);
+  if (what < 15) {
+    pass_time(world);
+  } else if (what < 50) {
+    deliver_to_broker(world, peer);
+  } else if (!peer->frozen && !peer->connected) {
+    peer_connect(world, peer, peer->is_worker || peer->client.value == 0);
+  } else if (!peer->frozen && !peer->session && list_is_empty(&peer->to_peer)) {
+    peer_cut(world, peer); /* the broker hung up and all it said has been read */
+  } else if (!peer->frozen && what < 80) {
+    deliver_to_peer(world, peer);
+  } else if (!peer->frozen) {
+    peer->is_worker ? worker_act(world, peer) : client_act(world, peer);
+  }
+  world->steps++;
+  core_check(world->core, 0);
+}
+
+/* --- a run --- */
+
+/* Whoever stayed connected has all its answers. (Who came back late has its own deadline for the rest.) */
+static void check_end(World *world) {
+  for (uint32_t i = 0; i < world->n_asks; i++) {
+    const Ask *ask = &world->asks[i];
+    const SimPeer *peer = &world->peers[ask->client];
+
+    if (!ask->ended && !ask->cancelled && !ask->orphan && ask->attempt == 0 && peer->session && peer->welcomed)
+      world_fail(world, "request %llu never ended", (unsigned long long)ask->id.sequence);
+  }
+  if (!core_is_idle(world->core))
+    world_fail(world, "requests are left after all deadlines");
+}
+
+/* No more faults and nothing new: everything must come to its end. */
+static void calm_down(World *world) {
+  world->quiet = true;
+  for (int i = 0; i < PEERS; i++)
+    world->peers[i].frozen = false;
+  for (int i = 0; i < 4000; i++)
+    step(world);
+  for (int i = 0; i < PEERS; i++) {
+    while (!list_is_empty(&world->peers[i].to_broker))
+      deliver_to_broker(world, &world->peers[i]);
+    while (!list_is_empty(&world->peers[i].to_peer))
+      deliver_to_peer(world, &world->peers[i]);
+  }
+  world->now_us += 70 * US_PER_S;
+  core_tick(world->core, world->now_us);
+  for (int i = 0; i < PEERS; i++)
+    while (!list_is_empty(&world->peers[i].to_peer))
+      deliver_to_peer(world, &world->peers[i]);
+}
+
+void world_run(uint64_t seed, uint32_t steps, uint64_t *ret_ended, uint64_t *ret_asked);
+
+void world_run(uint64_t seed, uint32_t steps, uint64_t *ret_ended, uint64_t *ret_asked) {
+  World *world = calloc(1, sizeof *world);
+  CoreOptions options = core_options_default();
+  CoreSink sink = {.send = on_send, .close = on_close, .userdata = world};
+
+  assert(world);
+  *world = (World){.seed = seed, .random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1, .now_us = 1000000};
+  options.seed = seed + 1;
+  options.limits.client_requests = 64;
+  options.limits.service_queue = 32;
+  assert(core_new(&world->core, &options, &sink, world->now_us) == 0);
+  for (int i = 0; i < PEERS; i++) {
+    SimPeer *peer = &world->peers[i];
+
+    *peer = (SimPeer){.index = i, .is_worker = i >= CLIENTS, .credit = 1 + (uint32_t)i * 2};
+    list_init(&peer->to_broker);
+    list_init(&peer->to_peer);
+  }
+  for (uint32_t i = 0; i < steps; i++)
+    step(world);
+  calm_down(world);
+  check_end(world);
+  for (uint32_t i = 0; i < world->n_asks; i++) {
+    *ret_ended += world->asks[i].ended && world->asks[i].status == STATUS_OK;
+    *ret_asked += 1;
+  }
+  for (int i = 0; i < PEERS; i++)
+    peer_cut(world, &world->peers[i]);
+  core_destroy(&world->core);
+  free(world);
+}
