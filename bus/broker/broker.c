@@ -158,7 +158,7 @@ void broker_destroy(Broker **broker) {
 
   if (!gone)
     return;
-  loop_off_turn_end(gone->loop, on_turn_end, gone);
+  loop_remove_turn_end(gone->loop, on_turn_end, gone);
   loop_timer_destroy(&gone->timer);
   loop_timer_destroy(&gone->sweep_timer);
   core_destroy(&gone->core);

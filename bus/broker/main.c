@@ -9,6 +9,7 @@
 #include "bus/loop/crash.h"
 #include "bus/loop/journal.h"
 #include "bus/loop/notify.h"
+#include "bus/loop/limits-setup.h"
 #include "bus/loop/socket.h"
 
 #include <getopt.h>
@@ -210,7 +211,7 @@ int main(int argc, char **argv) {
   if (status >= 0)
     return status;
   loop_block_signals();
-  loop_raise_nofile();
+  loop_raise_nofile(NULL);
   table_seed(random_u64());
   crash_setup("pons-broker", arguments.crash_record);
   status = load(&arguments, &config);
