@@ -19,11 +19,11 @@ def errors_of(tree):
 
 
 def check(tree):
-    """In C a status is STATUS_X and an error ROOM_E_X; in Python a status may be the string "X"."""
+    """In C a status is STATUS_X and an error ROOM_E_X; in Python a status is Status.X, or the string "X"."""
     tests = "\n".join(tree.text(path) for path in tree.files(".c", ".h", ".py", ".sh", ".def", under=("tests",))
                       if not path.startswith(("tests/rules/", "tests/bench/")))
     words = set(re.findall(r"\b[A-Z][A-Z0-9_]*\b", tests))
-    quoted = set(re.findall(r"""["']([A-Z][A-Z0-9_]*)["']""", tests))
+    quoted = set(re.findall(r"""["']([A-Z][A-Z0-9_]*)["']""", tests)) | set(re.findall(r"\bStatus\.([A-Z][A-Z0-9_]*)", tests))
     for path, name in errors_of(tree):
         if f"STATUS_{name}" not in words and name not in quoted and not ("_E_" in name and name in words):
             yield Finding(path, 1, f"no test under tests/ names {name}")

@@ -1,7 +1,8 @@
 """The tables of docs/protocol.md between <!-- x.def --> and <!-- end --> say what bus/wire/x.def says.
 
 status, limits and times are written by this rule (rules.py --repair tables); header and msgs are written by hand, since
-their columns explain more, and are compared column by column as far as the .def goes."""
+their columns explain more, and are compared column by column as far as the .def goes. A block of code under
+<!-- file PATH --> in any document is that file."""
 
 import re
 
@@ -10,6 +11,7 @@ from tree import Finding
 WHAT = "tables of the documents are those of the source"
 DOCUMENT = "docs/protocol.md"
 FROM = {"P": "peer", "B": "broker", "PB": "both", "X": "reserved"}
+QUOTED = re.compile(r"(<!-- file (\S+) -->\n)(```\w*\n)(.*?)(```)", re.S)
 ROW = re.compile(r'^[A-Z]+\(((?:[^()"]|"(?:\\.|[^"\\])*"|\([^()]*\))*)\)', re.M)
 
 
@@ -67,7 +69,19 @@ def tables_of(tree):
         yield match.group(1), match.group(2), text.count("\n", 0, match.start()) + 1
 
 
+def check_quoted(tree):
+    for path in tree.files(".md"):
+        text = tree.text(path)
+        for match in QUOTED.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            if not tree.has(match.group(2)):
+                yield Finding(path, line, f"there is no {match.group(2)}")
+            elif tree.text(match.group(2)) != match.group(4):
+                yield Finding(path, line, f"is not {match.group(2)}; `tests/rules/rules.py --repair tables` writes it")
+
+
 def check(tree):
+    yield from check_quoted(tree)
     if not tree.has(DOCUMENT):
         return
     seen = set()
@@ -84,6 +98,11 @@ def check(tree):
 
 
 def repair(tree):
+    for path in tree.files(".md"):
+        text = QUOTED.sub(lambda match: match.group(1) + tree.text(match.group(2)).join(match.group(3, 5)), tree.text(path))
+        if text != tree.text(path):
+            tree.write(path, text)
+
     def table(match):
         name = match.group(1)
         text = match.group(2) if name in ("header", "msgs") else render(name, rows_of(tree, name))
@@ -101,8 +120,10 @@ MADE = ("<!-- status.def -->\n| number | status | retry | HTTP | meaning |\n| --
         "| 0 | OK | NEVER | 200 | done, all of it |\n<!-- end -->\n<!-- limits.def -->\n| limit | value | unit | what |\n"
         "| --- | --- | --- | --- |\n| BODY | 4,096 | bytes | a body |\n<!-- end -->\n<!-- times.def -->\n| time | µs | what |\n"
         "| --- | --- | --- |\n| PING | 50,000 | a (life) sign |\n<!-- end -->\n")
-GOOD = {**DEFS, DOCUMENT: HAND + MADE}
+GOOD = {**DEFS, DOCUMENT: HAND + MADE, "README.md": "<!-- file a.c -->\n```c\nint a;\n```\n", "a.c": "int a;\n"}
 BAD = {
+    "quoted file": ({"a.c": "int b;\n"}, "is not a.c"),
+    "no such file": ({"README.md": "<!-- file b.c -->\n```c\n```\n"}, "there is no b.c"),
     "number": ({"bus/wire/status.def": 'STATUS(1, OK, NEVER, 200, "done, all of it")\n'}, "is not what status.def says"),
     "value": ({"bus/wire/limits.def": 'LIMIT(BODY, 4097, "bytes", "a body")\n'}, "is not what limits.def says"),
     "new row": ({"bus/wire/msgs.def": "MSG(6, REQUEST, PB, HAS(ID) | HAS(SERVICE))\nMSG(7, CHUNK, PB, HAS(ID))\n"}, "2 rows"),
