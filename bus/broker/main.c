@@ -6,8 +6,6 @@
 #include "bus/base/log.h"
 #include "bus/base/table.h"
 #include "bus/config/config.h"
-#include "bus/loop/crash.h"
-#include "bus/loop/journal.h"
 #include "bus/loop/notify.h"
 #include "bus/loop/limits-setup.h"
 #include "bus/loop/socket.h"
@@ -194,7 +192,7 @@ static int start(const Arguments *arguments, const Config *config) {
     free_routes(list, config->broker.routes_count);
     return EXIT_USAGE;
   }
-  log_setup_process("pons-broker", level);
+  log_setup(level, NULL);
   if (!arguments->n_endpoints)
     mkdir(config->runtime_dir, 0750); /* an endpoint in it says clearly enough when this failed */
   options = options_of(arguments, config, list);
@@ -213,7 +211,6 @@ int main(int argc, char **argv) {
   loop_block_signals();
   loop_raise_nofile(NULL);
   table_seed(random_u64());
-  crash_setup("pons-broker", arguments.crash_record);
   status = load(&arguments, &config);
   if (status == 0)
     status = start(&arguments, config);

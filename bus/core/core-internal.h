@@ -287,6 +287,11 @@ struct Core {
 
 /* core.c */
 
+/* A time of the core's clock as microseconds since 1970, for people. */
+static inline uint64_t core_realtime_us(const Core *core, uint64_t at_us) {
+  return core->options.incarnation + (at_us - core->started_us);
+}
+
 /* Sends one message to a session that is not over; counts it. */
 void core_send(Core *core, Session *session, const Header *header, Bytes body, Block *block);
 /* Sends ERROR with an ErrorBody; id may be none. message NULL = the status's own sentence. path may be NULL. */

@@ -41,7 +41,7 @@ static const char *find_name(const Core *core, SessionId session) {
 static void put_row(const Core *core, const TraceRow *row, Buffer *rows) {
   msgpack_put_map(rows, 6);
   msgpack_put_text(rows, TEXT("at_us"));
-  msgpack_put_uint(rows, row->at_us);
+  msgpack_put_uint(rows, core_realtime_us(core, row->at_us));
   msgpack_put_text(rows, TEXT("step"));
   msgpack_put_text(rows, text_of(step_names[row->step]));
   msgpack_put_text(rows, TEXT("hop"));
