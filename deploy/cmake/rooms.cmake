@@ -5,7 +5,7 @@ set(PONS_LIBRARIES_libzmq PkgConfig::LIBZMQ)
 set(PONS_LIBRARIES_libsystemd PkgConfig::LIBSYSTEMD)
 set(PONS_LIBRARIES_libunwind PkgConfig::LIBUNWIND)
 set(PONS_LIBRARIES_jansson PkgConfig::JANSSON)
-set(PONS_LIBRARIES_libcyaml PkgConfig::LIBCYAML)
+set(PONS_LIBRARIES_libcyaml PkgConfig::LIBCYAML PkgConfig::LIBYAML) # its parser, for file and line
 
 file(STRINGS bus/rooms.def PONS_ROOM_LINES REGEX "^ROOM\\(")
 set(PONS_ROOMS "")
