@@ -436,8 +436,6 @@ void events_forget_session(Core *core, Session *session);
 /* Publishes an event of the broker itself. */
 void events_tell(Core *core, const char *topic, Bytes body);
 void events_done(Core *core);
-/* True when topic fits pattern (docs/protocol.md, "Names and ids"). */
-bool topic_matches(Text pattern, Text topic);
 
 /* introspect.c */
 

@@ -1,51 +1,11 @@
 /* Topics: exact patterns are found by hash, those with wildcards in one list. A retained topic keeps its last value. */
 #include "bus/core/core-internal.h"
 
+#include "bus/wire/topic.h"
+
 #include <stdlib.h>
 
 /* --- patterns --- */
-
-/* Takes the first token off rest. */
-static Text take_token(Text *rest) {
-  const char *dot = rest->size ? memchr(rest->data, '.', rest->size) : NULL;
-  Text token = dot ? (Text){rest->data, (size_t)(dot - rest->data)} : *rest;
-  size_t taken = token.size + (dot ? 1 : 0);
-
-  *rest = (Text){rest->data + taken, rest->size - taken};
-  return token;
-}
-
-bool topic_matches(Text pattern, Text topic) {
-  while (pattern.size > 0 && topic.size > 0) {
-    Text wanted = take_token(&pattern);
-    Text token = take_token(&topic);
-
-    if (text_is(wanted, ">"))
-      return true;
-    if (!text_is(wanted, "*") && !text_equal(wanted, token))
-      return false;
-  }
-  return pattern.size == 0 && topic.size == 0;
-}
-
-/* Checks the tokens; wildcards only where they are allowed. Sets *ret_wild when there is one. */
-static bool is_topic(Text text, bool wildcards, bool *ret_wild) {
-  Text rest = text;
-
-  *ret_wild = false;
-  if (text.size == 0 || text.data[text.size - 1] == '.')
-    return false;
-  while (rest.size > 0) {
-    Text token = take_token(&rest);
-    bool last = rest.size == 0;
-
-    if (wildcards && (text_is(token, "*") || (last && text_is(token, ">"))))
-      *ret_wild = true;
-    else if (!name_is_valid(token))
-      return false;
-  }
-  return true;
-}
 
 static Pattern *find_pattern(const Core *core, Text text) {
   uint64_t hash = text_hash(text);
@@ -59,7 +19,7 @@ static Pattern *find_pattern(const Core *core, Text text) {
   return NULL;
 }
 
-static Pattern *make_pattern(Core *core, Text text, bool wild) {
+static Pattern *make_pattern(Core *core, Text text) {
   Pattern *pattern = calloc(1, sizeof *pattern + text.size);
 
   if (!pattern)
@@ -68,7 +28,7 @@ static Pattern *make_pattern(Core *core, Text text, bool wild) {
   pattern->size = (uint8_t)text.size;
   list_init(&pattern->subscriptions);
   table_add(&core->patterns, &pattern->link, text_hash(text));
-  if (wild)
+  if (topic_pattern_is_wild(text))
     list_push(&core->wild, &pattern->in_wild);
   return pattern;
 }
@@ -172,9 +132,8 @@ static bool retain(Core *core, const Header *header, Bytes body) {
 void events_publish(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
   Header event = {.kind = KIND_EVENT, .id = header->id, .service = header->service, .content_type = header->content_type,
                   .trace = header->trace, .annotations = header->annotations};
-  bool wild;
 
-  if (!is_topic(header->service, false, &wild) || (header->service.size > 5 && memcmp(header->service.data, "pons.", 5) == 0)) {
+  if (!topic_is_valid(header->service) || (header->service.size > 5 && memcmp(header->service.data, "pons.", 5) == 0)) {
     core_send_error(core, session, header->id, STATUS_BAD_NAME, "not a topic that may be published to", NULL, 0);
     return;
   }
@@ -206,12 +165,12 @@ static void send_last_values(Core *core, Session *session, Text pattern) {
   }
 }
 
-static void add_subscription(Core *core, Session *session, Text text, bool wild) {
+static void add_subscription(Core *core, Session *session, Text text) {
   Pattern *pattern = find_pattern(core, text);
   Subscription *subscription;
 
   if (!pattern)
-    pattern = make_pattern(core, text, wild);
+    pattern = make_pattern(core, text);
   if (find_subscription(pattern, session))
     return;
   subscription = calloc(1, sizeof *subscription);
@@ -225,9 +184,7 @@ static void add_subscription(Core *core, Session *session, Text text, bool wild)
 }
 
 void events_subscribe(Core *core, Session *session, const Header *header) {
-  bool wild;
-
-  if (!is_topic(header->service, true, &wild)) {
+  if (!topic_pattern_is_valid(header->service)) {
     core_send_error(core, session, header->id, STATUS_BAD_NAME, "not a topic pattern", NULL, 0);
     return;
   }
@@ -235,7 +192,7 @@ void events_subscribe(Core *core, Session *session, const Header *header) {
     core_send_error(core, session, header->id, STATUS_LIMIT, "too many subscriptions in one session", NULL, 0);
     return;
   }
-  add_subscription(core, session, header->service, wild);
+  add_subscription(core, session, header->service);
   send_last_values(core, session, header->service);
 }
 
