@@ -59,6 +59,8 @@ struct Loop {
   Source system_source;
   sd_event *system; /* signals and children; made on first use */
   List system_watches;
+  LoopTimer *watchdog; /* NULL = none is asked for */
+  uint64_t watchdog_us;
 };
 
 /* Adds source to the epoll set. Returns 0 or negative errno. */

@@ -44,6 +44,7 @@ void loop_destroy(Loop **p) {
 
   if (!loop)
     return;
+  loop_timer_destroy(&loop->watchdog);
   system_done(loop);
   posts_done(loop);
   hooks_done(loop);
