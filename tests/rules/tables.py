@@ -33,11 +33,11 @@ def render(name, rows):
     if name == "status":
         head, cells = ["number", "status", "retry", "HTTP", "meaning"], rows
     elif name == "limits":
-        head, cells = ["limit", "value", "unit", "what"], [[row[0], number(row[1]), *row[2:]] for row in rows]
+        head, cells = ["limit", "value", "what it bounds"], [[row[0], f"{number(row[1])} {row[2]}", row[3]] for row in rows]
     else:
-        head, cells = ["time", "µs", "what"], [[row[0], number(row[1]), *row[2:]] for row in rows]
-    lines = [head, ["---"] * len(head), *cells]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+        head, cells = ["time", "µs", "what it is"], [[row[0], number(row[1]), *row[2:]] for row in rows]
+    lines = ["| " + " | ".join(line) + " |\n" for line in [head, *cells]]
+    return "".join([lines[0], "|" + "---|" * len(head) + "\n", *lines[1:]])
 
 
 def expected_cells(name, row):
@@ -116,10 +116,10 @@ DEFS = {"bus/wire/header.def": 'FIELD(0, KIND, kind, U8, 127)\n', "bus/wire/msgs
         "bus/wire/limits.def": 'LIMIT(BODY, 4096, "bytes", "a body")\n', "bus/wire/times.def": 'TIME(PING, 50000, "a (life) sign")\n'}
 HAND = ("<!-- header.def -->\n| p | f |\n|---|---|\n| 0 | kind | unsigned |\n<!-- end -->\n"
         "<!-- msgs.def -->\n| n | k | f | m |\n|---|---|---|---|\n| 6 | REQUEST | both | id, service |\n<!-- end -->\n")
-MADE = ("<!-- status.def -->\n| number | status | retry | HTTP | meaning |\n| --- | --- | --- | --- | --- |\n"
-        "| 0 | OK | NEVER | 200 | done, all of it |\n<!-- end -->\n<!-- limits.def -->\n| limit | value | unit | what |\n"
-        "| --- | --- | --- | --- |\n| BODY | 4,096 | bytes | a body |\n<!-- end -->\n<!-- times.def -->\n| time | µs | what |\n"
-        "| --- | --- | --- |\n| PING | 50,000 | a (life) sign |\n<!-- end -->\n")
+MADE = ("<!-- status.def -->\n| number | status | retry | HTTP | meaning |\n|---|---|---|---|---|\n"
+        "| 0 | OK | NEVER | 200 | done, all of it |\n<!-- end -->\n<!-- limits.def -->\n| limit | value | what it bounds |\n"
+        "|---|---|---|\n| BODY | 4,096 bytes | a body |\n<!-- end -->\n<!-- times.def -->\n| time | µs | what it is |\n"
+        "|---|---|---|\n| PING | 50,000 | a (life) sign |\n<!-- end -->\n")
 GOOD = {**DEFS, DOCUMENT: HAND + MADE, "README.md": "<!-- file a.c -->\n```c\nint a;\n```\n", "a.c": "int a;\n"}
 BAD = {
     "quoted file": ({"a.c": "int b;\n"}, "is not a.c"),
