@@ -110,31 +110,46 @@ static int decode_list(Decoder *decoder, const ContractField *field, uint8_t *to
   return 0;
 }
 
-static inline bool is_name(const ContractField *field, Text name) {
-  return field->name_size == name.size && memcmp(field->name, name.data, name.size) == 0;
+/* Takes the name of field if it is what comes next, in its smallest encoding: most senders keep the table's order, and
+   then a name costs one comparison. */
+static inline bool take_name(MsgpackReader *in, const ContractField *field) {
+  size_t size = field->name_size;
+
+  if ((size_t)(in->end - in->at) <= size || in->at[0] != (0xa0 | size) || memcmp(in->at + 1, field->name, size) != 0)
+    return false;
+  in->at += 1 + size;
+  return true;
 }
 
-/* The row of name; senders mostly keep the table's order, so the search begins at guess. fields.count if there is none.
- */
-static inline size_t find_field(ContractFields fields, size_t guess, Text name) {
-  if (guess < fields.count && is_name(&fields.rows[guess], name))
-    return guess;
-  for (size_t i = 0; i < fields.count; i++)
-    if (is_name(&fields.rows[i], name))
-      return i;
-  return fields.count;
+/* Reads a name and finds its row: *at is where it is looked for first, and then where it is; fields.count = none. */
+static int decode_name(Decoder *decoder, ContractFields fields, size_t *at, ContractPlace *place) {
+  int r;
+
+  if (*at < fields.count && take_name(&decoder->in, &fields.rows[*at])) {
+    place->name = (Text){fields.rows[*at].name, fields.rows[*at].name_size};
+    return 0;
+  }
+  r = msgpack_get_text(&decoder->in, &place->name);
+  if (r)
+    return contract_fail_read(decoder->fault, r, &decoder->in, place->up, "a text as field name");
+  for (*at = 0; *at < fields.count; ++*at)
+    if (text_equal(place->name, (Text){fields.rows[*at].name, fields.rows[*at].name_size}))
+      break;
+  return 0;
+}
+
+static int fail_missing(Decoder *decoder, const ContractField *field, const ContractPlace *up) {
+  ContractPlace place = {.up = up, .name = {field->name, field->name_size}, .field = field};
+  char wanted[CONTRACT_WANTED_BYTES];
+
+  return contract_fail(decoder->fault, CONTRACT_E_MISSING, &place, "is required: %s%s",
+                       field->is_list ? "a list, each " : "", contract_wanted(field, wanted));
 }
 
 static int check_missing(Decoder *decoder, ContractFields fields, uint64_t seen, const ContractPlace *up) {
-  for (size_t i = 0; i < fields.count; i++) {
-    const ContractField *field = &fields.rows[i];
-    ContractPlace place = {.up = up, .name = {field->name, field->name_size}, .field = field};
-    char wanted[CONTRACT_WANTED_BYTES];
-
-    if (field->required && !(seen & UINT64_C(1) << i))
-      return contract_fail(decoder->fault, CONTRACT_E_MISSING, &place, "is required: %s%s",
-                           field->is_list ? "a list, each " : "", contract_wanted(field, wanted));
-  }
+  for (size_t i = 0; i < fields.count; i++)
+    if (fields.rows[i].required && !(seen & UINT64_C(1) << i))
+      return fail_missing(decoder, &fields.rows[i], up);
   return 0;
 }
 
@@ -155,11 +170,10 @@ static int decode_pair(Decoder *decoder, const Contract *contract, size_t *at, u
   ContractPlace place = {.up = up};
   const ContractField *field;
   uint8_t *to;
-  int r = msgpack_get_text(&decoder->in, &place.name);
+  int r = decode_name(decoder, fields, at, &place);
 
   if (r)
-    return contract_fail_read(decoder->fault, r, &decoder->in, up, "a text as field name");
-  *at = find_field(fields, *at, place.name);
+    return r;
   if (*at == fields.count)
     return decode_unknown(decoder, contract, &place);
   field = place.field = &fields.rows[*at];
