@@ -1,12 +1,13 @@
 /* What:      the contracts of all services: a struct and a CONTRACT() per message, the methods, and who calls what.
  * Owns:      nothing; all of it is const.
- * May use:   wire/contract.
+ * May use:   wire/contract, wire/header for the limits.
  * Threading: any.
  * Spec:      docs/contracts.md; agents/contracts/families.def lists the tables */
 #ifndef PONS_CONTRACTS_H
 #define PONS_CONTRACTS_H
 
 #include "bus/wire/contract.h"
+#include "bus/wire/header.h"
 
 #define CONTRACT_DEF "agents/contracts/families.def"
 #include "bus/wire/contract-structs.h"

@@ -1,6 +1,7 @@
-/* What:      one pass over a contract table: includes the file CONTRACT_DEF with the rows the includer has defined as
- *            macros, all other rows being nothing, and undefines them all. Has no include guard: each pass includes it.
- * Owns:      the macros MESSAGE OPEN_MESSAGE END EMPTY FLAG FIELD CHOICE NESTED LIST NESTED_LIST METHOD STREAM CALL while it lasts.
+/* What:      one pass over a contract table: includes the file CONTRACT_DEF with the rows that the includer has defined as
+ *            macros, all other rows being nothing, and undefines them all. Has no include guard: once per pass.
+ * Owns:      while it lasts, the macros MESSAGE OPEN_MESSAGE END EMPTY FLAG FIELD CHOICE NESTED LIST NESTED_LIST METHOD
+ *            STREAM CALL.
  * May use:   -
  * Threading: -
  * Spec:      docs/contracts.md, "Rows" */

@@ -24,11 +24,28 @@ static void put_string(Buffer *buffer, const char *text, size_t size) {
   put(buffer, "\"");
 }
 
+static bool is_bounded_above(const ContractField *field) {
+  if (field->type == CONTRACT_INT)
+    return field->max.i < INT64_MAX;
+  return field->type == CONTRACT_UINT ? field->max.u < UINT64_MAX : field->max.r < DBL_MAX;
+}
+
+static bool is_bounded_below(const ContractField *field) {
+  if (field->type == CONTRACT_INT)
+    return field->min.i > INT64_MIN;
+  return field->type == CONTRACT_UINT || field->min.r > -DBL_MAX;
+}
+
+/* The bounds of the C type itself are left out: not every reader of JSON can hold them. */
 static void put_bounds(const ContractField *field, Buffer *buffer) {
-  put(buffer, ",\"minimum\":");
-  contract_print_bound(field, field->min, buffer);
-  put(buffer, ",\"maximum\":");
-  contract_print_bound(field, field->max, buffer);
+  if (is_bounded_below(field)) {
+    put(buffer, ",\"minimum\":");
+    contract_print_bound(field, field->min, buffer);
+  }
+  if (is_bounded_above(field)) {
+    put(buffer, ",\"maximum\":");
+    contract_print_bound(field, field->max, buffer);
+  }
 }
 
 static void put_allowed(const char *allowed, Buffer *buffer) {

@@ -1,5 +1,7 @@
-/* What:      makes the C structs of a contract table, and declares their contracts: #define CONTRACT_DEF
- * "the/file.def", include this, #undef CONTRACT_DEF. Has no include guard. Owns:      - May use:   wire/contract.
+/* What:      makes the C structs of a contract table, and declares their contracts. #define CONTRACT_DEF "the/file.def",
+ *            include this, #undef CONTRACT_DEF. Has no include guard: once per table.
+ * Owns:      -
+ * May use:   wire/contract.
  * Threading: -
  * Spec:      docs/contracts.md, "Rows" */
 #include "bus/wire/contract.h"

@@ -1,6 +1,9 @@
-/* What:      defines the contracts of a contract table: #define CONTRACT_DEF "the/file.def", include this once in one
- * .c, #undef CONTRACT_DEF. The structs must be there already. Has no include guard. Owns:      - May use:
- * wire/contract. Threading: - Spec:      docs/contracts.md, "Rows" */
+/* What:      defines the contracts of a contract table, in one .c. #define CONTRACT_DEF "the/file.def", include this,
+ *            #undef CONTRACT_DEF. The structs must be there already. Has no include guard: once per table.
+ * Owns:      -
+ * May use:   wire/contract.
+ * Threading: -
+ * Spec:      docs/contracts.md, "Rows" */
 #define CONTRACT_PRESENCE_REQUIRED(name) .required = true
 #define CONTRACT_PRESENCE_OPTIONAL(name) .has_offset = offsetof(This, has_##name)
 #define CONTRACT_BOUND_INT(bound)                                                                                      \

@@ -1,5 +1,5 @@
 /* What:      the contract engine: a const table describes a message; by it bodies are decoded, checked, encoded, hashed
- *            and shown as JSON Schema. The tables are made from .def files by contract-structs.h and contract-tables.h.
+ *            and shown as JSON Schema. contract-structs.h and contract-tables.h make the tables from .def files.
  * Owns:      nothing: decoded texts and bytes borrow from the body, decoded lists lie in the caller's Arena.
  * May use:   base, wire/msgpack, wire/arena.
  * Threading: any; pure.

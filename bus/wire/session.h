@@ -1,7 +1,9 @@
-/* What:      the bodies of the protocol's own messages as structs (Hello, Welcome, ErrorBody, ForwardBody, …), each
- * with its contract: contract_decode(CONTRACT(Hello), body, &arena, &hello, &fault). Owns:      nothing. May use:
- * wire/contract, wire/header for the limits. Threading: any. Spec:      docs/protocol.md; bus/wire/session.def is the
- * table */
+/* What:      the bodies of the protocol's own messages (Hello, Welcome, ErrorBody, ForwardBody and their parts) as structs,
+ *            each with its contract: contract_decode(CONTRACT(Hello), body, &arena, &hello, &fault).
+ * Owns:      nothing.
+ * May use:   wire/contract, wire/header for the limits.
+ * Threading: any.
+ * Spec:      docs/protocol.md; bus/wire/session.def is the table */
 #ifndef PONS_WIRE_SESSION_H
 #define PONS_WIRE_SESSION_H
 

@@ -284,6 +284,38 @@ static void the_canonical_form_and_its_hash_stay(void **state) {
   assert_memory_equal(text.data + text.size - 5, " {} -", 5);
 }
 
+static void assert_schema_has(const Buffer *schema, const char *part) {
+  if (!memmem(schema->data, schema->size, part, strlen(part)))
+    fail_msg("no %s in %.*s", part, (int)schema->size, (const char *)schema->data);
+}
+
+static void the_schema_says_what_the_table_says(void **state) {
+  _cleanup_(buffer_done) Buffer schema = {0};
+
+  (void)state;
+  contract_schema(CONTRACT(Sample), &schema);
+  assert_schema_has(&schema,
+                    "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"title\":\"Sample\","
+                    "\"description\":\"a message of everything\",\"type\":\"object\",\"additionalProperties\":false");
+  assert_schema_has(&schema, "\"on\":{\"type\":\"boolean\",\"description\":\"whether\"}");
+  assert_schema_has(&schema, "\"offset\":{\"type\":\"integer\",\"minimum\":-5,\"maximum\":5,"
+                             "\"description\":\"back or forth (us)\",\"x-unit\":\"us\"}");
+  assert_schema_has(&schema, "\"text\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":8,"
+                             "\"description\":\"words, \\\"quoted\\\"; 1 to 8 bytes\"}");
+  assert_schema_has(&schema, "\"contentEncoding\":\"base64\",\"minLength\":4,\"maxLength\":8");
+  assert_schema_has(&schema, "\"enum\":[\"gpu\",\"cpu\",\"remote\"]");
+  assert_schema_has(&schema, "\"numbers\":{\"type\":\"array\",\"minItems\":2,\"maxItems\":4,\"items\":"
+                             "{\"type\":\"integer\",\"minimum\":1,\"maximum\":9}");
+  assert_schema_has(&schema, "\"pattern\":\"^[A-Za-z0-9_.-]+$\"");
+  assert_schema_has(&schema, "},\"required\":[\"on\",\"offset\",\"count\",\"main\"]}");
+  buffer_clear(&schema);
+  contract_schema(CONTRACT(SampleNothing), &schema);
+  assert_schema_has(&schema, "\"properties\":{},\"required\":[]}");
+  buffer_clear(&schema);
+  contract_schema(CONTRACT(Hello), &schema);
+  assert_schema_has(&schema, "\"additionalProperties\":true");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_contract_is_walked),
@@ -298,6 +330,7 @@ int main(void) {
       cmocka_unit_test(fields_may_come_in_any_order),
       cmocka_unit_test(an_open_message_passes_over_what_it_does_not_know),
       cmocka_unit_test(the_canonical_form_and_its_hash_stay),
+      cmocka_unit_test(the_schema_says_what_the_table_says),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
