@@ -135,7 +135,7 @@ void core_send_error(Core *core, Session *session, RequestId id, Status status, 
   Header header = {.kind = KIND_ERROR, .id = id, .status = status};
   _cleanup_(buffer_done) Buffer body = {0};
 
-  msgpack_put_map(&body, 2 + (path && *path ? 1 : 0) + (retry_after_us ? 1 : 0));
+  msgpack_put_map(&body, 2 + (path && *path ? 1u : 0u) + (retry_after_us ? 1u : 0u));
   msgpack_put_text(&body, TEXT("message"));
   msgpack_put_text(&body, text_of(message && *message ? message : status_about(status)));
   if (path && *path) {

@@ -176,7 +176,8 @@ static void answer_stats(Core *core, Request *request, Buffer *b) {
 /* --- registry --- */
 
 static void put_method(Buffer *b, const OfferMethod *method) {
-  uint32_t n = !!(method->flags & METHOD_IDEMPOTENT) + !!(method->flags & METHOD_STREAMING) + !!(method->flags & METHOD_ONCE);
+  uint32_t n = (method->flags & METHOD_IDEMPOTENT ? 1u : 0u) + (method->flags & METHOD_STREAMING ? 1u : 0u) +
+               (method->flags & METHOD_ONCE ? 1u : 0u);
 
   msgpack_put_map(b, 3);
   put_string(b, "name", method->name);
@@ -266,7 +267,7 @@ static void put_request(const Core *core, const Request *request, Buffer *b) {
   const Session *asker = request->client ? request->client->session : NULL;
   char id[REQUEST_ID_TEXT_SIZE];
 
-  msgpack_put_map(b, 8 + (request->worker ? 1 : 0) + (asker ? 1 : 0));
+  msgpack_put_map(b, 8 + (request->worker ? 1u : 0u) + (asker ? 1u : 0u));
   put_string(b, "id", request_id_format(request->id, id));
   put_string(b, "service", service_name(request));
   put_key(b, "method");
