@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "bus/loop/crash.h"
 #include "bus/loop/loop-internal.h"
 
 #define POST_ROOM_KEPT 1024 /* an array that grew beyond this in a burst is given back */
@@ -20,6 +21,7 @@ static void on_posts(Source *source, uint32_t revents _unused_) {
   PostBatch batch = queue->incoming;
   queue->incoming = queue->running;
   pthread_mutex_unlock(&queue->mutex);
+  crash_note("posted calls", batch.size);
   for (size_t i = 0; i < batch.size; i++)
     batch.posts[i].fn(batch.posts[i].userdata);
   batch.size = 0;

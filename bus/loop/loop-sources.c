@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <zmq.h>
 
+#include "bus/loop/crash.h"
 #include "bus/loop/loop-internal.h"
 
 struct LoopTimer {
@@ -85,6 +86,7 @@ void timers_serve(Loop *loop) {
       return;
     LoopTimer *timer = CONTAINER_OF(first, LoopTimer, entry);
     heap_remove(&loop->timers, first);
+    crash_note("timer, late by us", loop->now_us - first->at_us);
     timer->on_timer(timer->userdata, loop->now_us);
   }
 }
@@ -158,6 +160,7 @@ void sockets_serve(Loop *loop) {
     if (socket->ready && !socket->paused) {
       socket_mark(socket, false);
       socket->looked_at = false;
+      crash_note("socket", (uint64_t)socket->fd);
       socket->on_readable(socket->userdata);
     }
   }
@@ -186,6 +189,7 @@ bool sockets_look(Loop *loop) {
 static void on_fd_event(Source *source, uint32_t revents) {
   LoopFd *watch = CONTAINER_OF(source, LoopFd, source);
 
+  crash_note("descriptor", (uint64_t)watch->fd);
   watch->on_ready(watch->userdata, watch->fd, revents);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "bus/loop/crash.h"
 #include "bus/loop/loop-internal.h"
 
 static const int handled_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
@@ -99,6 +100,7 @@ static int watch_add(Loop *loop, SystemWatch **ret) {
 static int on_signal_event(sd_event_source *source _unused_, const struct signalfd_siginfo *info, void *userdata) {
   SystemWatch *watch = userdata;
 
+  crash_note("signal", info->ssi_signo);
   watch->on_signal(watch->userdata, (int)info->ssi_signo);
   return 0;
 }
@@ -143,6 +145,7 @@ static int on_child_event(sd_event_source *source _unused_, const siginfo_t *inf
 
   /* Dropped first, so that on_exit may start and watch a successor; sd-event holds the source until it has reaped. */
   watch_drop(watch);
+  crash_note("child ended", (uint64_t)gone.pid);
   gone.on_exit(gone.userdata, gone.pid, status_of(info));
   return 0;
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bus/loop/crash.h"
 #include "bus/loop/loop-internal.h"
 
 int loop_new(Loop **ret) {
@@ -114,6 +115,7 @@ static int turn(Loop *loop, uint64_t deadline_us) {
   if (count < 0)
     return count;
   loop->now_us = clock_monotonic_us();
+  crash_clock_set(loop->now_us);
   events_serve(loop, count);
   sockets_serve(loop);
   timers_serve(loop);
