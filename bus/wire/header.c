@@ -5,7 +5,7 @@
 
 #include <endian.h>
 
-enum { NIL = 0xc0, BIN8 = 0xc4, STR8 = 0xd9, STR16 = 0xda, ARRAY16 = 0xdc };
+enum { NIL = 0xc0, BIN8 = 0xc4, STR8 = 0xd9, STR16 = 0xda, ARRAY16 = 0xdc, ARRAY32 = 0xdd };
 
 /* --- encode --- */
 
@@ -45,6 +45,14 @@ static uint8_t *put_number(uint8_t *at, uint64_t value) {
   return at;
 }
 
+/* Normal is what an absent priority means, and only a REQUEST has one. */
+static uint8_t *put_priority(uint8_t *at, const Header *header) {
+  if (header->kind == KIND_REQUEST && header->priority != PRIORITY_NORMAL)
+    return put_uint(at, header->priority);
+  *at++ = NIL;
+  return at;
+}
+
 static uint8_t *put_text(uint8_t *at, Text text) {
   if (text.size == 0) {
     *at++ = NIL;
@@ -52,9 +60,15 @@ static uint8_t *put_text(uint8_t *at, Text text) {
   }
   if (text.size < 32) {
     *at++ = (uint8_t)(0xa0 | text.size);
-  } else {
+  } else if (text.size <= 0xff) {
     *at++ = STR8;
     *at++ = (uint8_t)text.size;
+  } else { /* over every limit, but then the receiver shall say so */
+    uint16_t big = htobe16((uint16_t)text.size);
+
+    *at++ = STR16;
+    memcpy(at, &big, sizeof big);
+    at += sizeof big;
   }
   memcpy(at, text.data, text.size);
   return at + text.size;
@@ -104,7 +118,7 @@ static uint8_t *put_map(uint8_t *at, Bytes map) {
 
 void header_encode(const Header *header, Buffer *buffer) {
   size_t text = header->service.size + header->method.size + header->content_type.size;
-  /* The fixed parts of all 17 positions together take less than 128 bytes. */
+  /* The fixed parts of all 17 positions together take at most 125 bytes. */
   uint8_t *start = buffer_reserve(buffer, 128 + text + header->annotations.size);
   uint8_t *at = start + 3;
   uint8_t *end; /* after the last position that was not nil */
@@ -128,7 +142,7 @@ void header_encode(const Header *header, Buffer *buffer) {
   PUT(HEADER_SERVICE, put_text(at, header->service));
   PUT(HEADER_METHOD, put_text(at, header->method));
   PUT(HEADER_DEADLINE, put_number(at, header->deadline_us));
-  PUT(HEADER_PRIORITY, put_number(at, header->priority));
+  PUT(HEADER_PRIORITY, put_priority(at, header));
   PUT(HEADER_FLAGS, put_number(at, header->flags));
   PUT(HEADER_TRACE, put_trace(at, &header->trace));
   PUT(HEADER_CONTENT_TYPE, put_text(at, header->content_type));
@@ -254,9 +268,9 @@ static int take_id(Cursor *cursor, RequestId *ret) {
 /* The bytes that a msgpack value of this tag has after the tag, not counting its elements; elements gets how many values
    follow it. */
 static int value_shape(Cursor *cursor, size_t *ret_size, uint64_t *ret_elements) {
-  static const uint8_t fixed[] = {[0xca - 0xc0] = 4, [0xcb - 0xc0] = 8, [0xcc - 0xc0] = 1, [0xcd - 0xc0] = 2,
-                                  [0xce - 0xc0] = 4, [0xcf - 0xc0] = 8, [0xd0 - 0xc0] = 1, [0xd1 - 0xc0] = 2,
-                                  [0xd2 - 0xc0] = 4, [0xd3 - 0xc0] = 8, [0xd4 - 0xc0] = 2, [0xd5 - 0xc0] = 3,
+  static const uint8_t fixed[] = {[0xca - 0xc0] = 4, [0xcb - 0xc0] = 8, [0xcc - 0xc0] = 1,  [0xcd - 0xc0] = 2,
+                                  [0xce - 0xc0] = 4, [0xcf - 0xc0] = 8, [0xd0 - 0xc0] = 1,  [0xd1 - 0xc0] = 2,
+                                  [0xd2 - 0xc0] = 4, [0xd3 - 0xc0] = 8, [0xd4 - 0xc0] = 2,  [0xd5 - 0xc0] = 3,
                                   [0xd6 - 0xc0] = 5, [0xd7 - 0xc0] = 9, [0xd8 - 0xc0] = 17, [0xdf - 0xc0] = 0};
   uint8_t tag = *cursor->at++;
   uint64_t n = 0;
@@ -368,32 +382,42 @@ static const struct {
 #undef MSG
 };
 
-static int take_count(Cursor *cursor, uint64_t *ret) {
-  uint8_t tag;
+#define CAN_BE_NEEDED (HAS(ID) | HAS(SERVICE) | HAS(METHOD) | HAS(STATUS) | HAS(SESSION))
 
-  if (cursor->at == cursor->end)
-    return HEADER_E_MALFORMED;
-  tag = *cursor->at++;
+#define MSG(number, name, from, fields) _Static_assert(((fields) & ~CAN_BE_NEEDED) == 0, "teach is_whole this field");
+#include "bus/wire/msgs.def"
+#undef MSG
+
+/* A number that is 0 and an empty text are as good as absent. */
+static bool is_whole(const Header *header, uint32_t needs) {
+  return !((needs & HAS(ID) && request_id_is_none(header->id)) || (needs & HAS(SERVICE) && header->service.size == 0) ||
+           (needs & HAS(METHOD) && header->method.size == 0) || (needs & HAS(STATUS) && header->status == 0) ||
+           (needs & HAS(SESSION) && header->session.value == 0));
+}
+
+static int take_count(Cursor *cursor, uint64_t *ret) {
+  uint8_t tag = *cursor->at++;
+
   if ((tag & 0xf0) == 0x90) {
     *ret = tag & 0x0f;
     return 0;
   }
-  if (tag != ARRAY16)
+  if (tag != ARRAY16 && tag != ARRAY32)
     return HEADER_E_MALFORMED;
-  return take_big(cursor, 2, ret);
+  return take_big(cursor, tag == ARRAY16 ? 2 : 4, ret);
 }
 
 int header_decode(Bytes bytes, Header *ret) {
-  Cursor cursor = {bytes.data, bytes.data + bytes.size};
+  Cursor cursor = {bytes.data, bytes.size ? bytes.data + bytes.size : bytes.data};
   uint64_t count;
   int result = 0;
 
-  *ret = (Header){0};
+  *ret = (Header){.priority = PRIORITY_NORMAL};
   if (bytes.size > LIMIT_HEADER_BYTES)
     return HEADER_E_TOO_LARGE;
-  if (take_count(&cursor, &count) != 0)
+  if (bytes.size == 0 || take_count(&cursor, &count) != 0)
     return HEADER_E_MALFORMED;
-  for (unsigned i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < count; i++) {
     int r;
 
     if (cursor.at == cursor.end)
@@ -414,7 +438,9 @@ int header_decode(Bytes bytes, Header *ret) {
     return HEADER_E_MALFORMED;
   if (result != 0)
     return result;
+  if (ret->kind == 0)
+    return HEADER_E_MALFORMED;
   if (ret->kind >= KIND_END || !kind_needs[ret->kind].known)
     return HEADER_E_KIND;
-  return (ret->fields & kind_needs[ret->kind].bits) == kind_needs[ret->kind].bits ? 0 : HEADER_E_MALFORMED;
+  return is_whole(ret, kind_needs[ret->kind].bits) ? 0 : HEADER_E_MALFORMED;
 }

@@ -101,11 +101,14 @@ enum {
   HEADER_E_TOO_LARGE,     /* over a limit of header.def */
 };
 
-/* Reads one header. On success *ret is filled, borrowing from bytes. On HEADER_E_KIND, HEADER_E_TOO_LARGE and a missing
-   field *ret holds what could be read, so that the sender can be answered by id. Constant time in the size of bytes. */
+/* Reads one header. On success *ret is filled, borrowing from bytes; an absent priority reads as PRIORITY_NORMAL. On an
+   error *ret holds what could be read before it, so that the sender can be answered by id. Linear in the size of bytes.
+   A field that the kind must have is missing when it is absent, 0 or empty. */
 int header_decode(Bytes bytes, Header *ret);
 
-/* Appends the header to buffer: every field that differs from its zero; positions after the last one are left out. */
+/* Appends the header to buffer: every field that differs from its zero, and of a REQUEST the priority that is not
+   PRIORITY_NORMAL; positions after the last one are left out. Checks no limit: what is over one, header_decode refuses at
+   the other side. A text is at most 65,535 bytes. */
 void header_encode(const Header *header, Buffer *buffer);
 
 /* Names of the tables; "?" for a number that has none. */

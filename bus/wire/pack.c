@@ -5,8 +5,8 @@
 enum {
   BIN8 = 0xc4,
   BIN16 = 0xc5,
-  BIN16_HEAD = 3,           /* tag and two bytes of length */
-  TAKES_BYTES = 8192,       /* larger bodies cost less alone than copied */
+  BIN16_HEAD = 3,     /* tag and two bytes of length */
+  TAKES_BYTES = 8192, /* larger bodies cost less alone than copied */
   LARGEST_HEADER = 128 + LIMIT_TARGET_BYTES + LIMIT_METHOD_BYTES + LIMIT_CONTENT_TYPE_BYTES + LIMIT_ANNOTATIONS_BYTES,
 };
 
