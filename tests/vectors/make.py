@@ -1,0 +1,198 @@
+#!/usr/bin/python3
+"""Writes the vectors of this folder, with Python's msgpack and the positions of docs/protocol.md.
+
+make.py            compares the files with what it would write, and ends with 1 if they differ
+make.py --write    writes them
+
+A file has a sentence, `header:` in hex (blanks mean nothing), `body:` in hex if there is one, `result:` what a receiver
+makes of the header (OK, or the status of its ERROR), `canonical: yes` if the codec writes these very bytes from the
+meaning, and the meaning: each field that is there. Ids are as text, traces and annotations in hex."""
+
+import json
+import os
+import struct
+import sys
+
+import msgpack
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+POSITIONS = ("kind id attempt hop service method deadline priority flags trace content_type credit number window status"
+             " session annotations").split()
+KINDS = ("HELLO WELCOME BYE PING PONG REQUEST CHUNK REPLY ERROR CANCEL FORWARD NACK PROBE HAVE PASS CREDIT WINDOW PACK"
+         " PUBLISH EVENT SUBSCRIBE UNSUBSCRIBE LEASE FLAGS DRAIN GOAWAY").split()
+CLIENT, SEQUENCE = 0x0123456789ABCDEF, 42
+ID = struct.pack(">QQ", CLIENT, SEQUENCE)
+TRACE = bytes(range(0x10, 0x29))
+NOTES = {"sticky": "alice"}
+
+
+def row(kind, **fields):
+    """A header as a list, without trailing nils."""
+    fields["kind"] = KINDS.index(kind) + 1 if isinstance(kind, str) else kind
+    cells = [fields.get(name) for name in POSITIONS]
+    while cells and cells[-1] is None:
+        cells.pop()
+    return cells
+
+
+def text_of(name, value):
+    if name == "kind" and 1 <= value <= len(KINDS):
+        return f"{value} {KINDS[value - 1]}"
+    if name == "id":
+        client, sequence = struct.unpack(">QQ", value)
+        return f"{client:016x}-{sequence:x}"
+    if name == "annotations":
+        return f"{msgpack.packb(value).hex()} {json.dumps(value)}"
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def vector(sentence, cells, body=None, result="OK", canonical=True, header=None):
+    """The text of one file. header: the bytes, where they are not those that msgpack writes from cells."""
+    lines = [sentence, ("header: " + (msgpack.packb(cells) if header is None else header).hex()).rstrip()]
+    if body is not None:
+        data = body if isinstance(body, bytes) else msgpack.packb(body)
+        lines.append("body: " + data.hex())
+        if not isinstance(body, bytes):
+            lines.append("body_means: " + json.dumps(body))
+    lines.append(f"result: {result}")
+    if result == "OK":
+        lines.append("canonical: " + ("yes" if canonical else "no"))
+    if result in ("OK", "UNSUPPORTED", "TOO_LARGE"):
+        lines += [f"{name}: {text_of(name, value)}" for name, value in zip(POSITIONS, cells)
+                  if value is not None and (result == "OK" or name == "id")]
+    return "\n".join(lines) + "\n"
+
+
+HELLO = {"version": 1, "min_version": 1, "client": CLIENT, "agent": "echo", "incarnation": 1700000000000000, "site": "desk",
+         "library": "vectors 1", "pid": 4711,
+         "services": [{"service": "Echo", "version": "1", "weight": 100, "tier": "cpu", "role": "primary",
+                       "methods": [{"method": "echo", "flags": 1, "hash": 0}]}],
+         "calls": [{"service": "Clock", "method": "now", "hash": 81985529216486895}]}
+WELCOME = {"version": 1, "session": 65537, "broker": "b1", "site": "desk", "incarnation": 1700000000000001, "epoch": 0,
+           "ping_interval_us": 50000, "ping_timeout_us": 150000, "idle_interval_us": 5000000, "body_max_bytes": 258048,
+           "outstanding_max": 4096, "mismatches": []}
+ERROR = {"message": "the body does not fit the contract", "path": "messages[3].role", "origin": "echo"}
+FORWARD = {"targets": [{"service": "Gpu", "method": "run"}, {"service": "Cpu", "method": "run"}]}
+PAIRS = [(row("PING", number=7), b""), (row("REPLY", id=ID), b"\xa2hi"), (row("CREDIT", session=65537, credit=32), b"")]
+PACKED = b"".join(msgpack.packb(msgpack.packb(cells)) + msgpack.packb(body) for cells, body in PAIRS)
+
+
+def kinds():
+    """One message of each kind, with the fields that it commonly has."""
+    yield "hello", vector("HELLO of an instance that offers one method and calls another.", row("HELLO"), HELLO)
+    yield "welcome", vector("WELCOME.", row("WELCOME", session=65537), WELCOME)
+    yield "bye", vector("BYE with nothing outstanding.", row("BYE", flags=16))
+    yield "ping", vector("PING.", row("PING", number=1234567890123))
+    yield "pong", vector("PONG echoes the number of PING.", row("PONG", number=1234567890123))
+    yield "request", vector("The smallest REQUEST that is accepted.",
+                            row("REQUEST", id=ID, service="Echo", method="echo", deadline=30000000), {"text": "hi"})
+    yield "request_stream", vector("REQUEST that takes a stream, from a client that moved.",
+                                   row("REQUEST", id=ID, attempt=2, service="Llm@gpu0", method="chat", deadline=1800000000,
+                                       priority=0, flags=2, trace=TRACE, content_type="application/json", window=65536,
+                                       annotations=NOTES), b'{"prompt":"hi"}')
+    yield "request_more", vector("The first part of a REQUEST with a body in parts.",
+                                 row("REQUEST", id=ID, service="Echo", method="echo", deadline=1, priority=2, flags=5), b"\xc4\x06abc")
+    yield "chunk", vector("CHUNK number 0 of a stream: the number may be left out.", row("CHUNK", id=ID), b"\xa5hello")
+    yield "chunk_more", vector("CHUNK 3 of a request's body; more follow.", row("CHUNK", id=ID, flags=1, number=3), b"\0" * 8)
+    yield "chunk_collect", vector("CHUNK with one instance's ERROR to service@*.",
+                                  row("CHUNK", id=ID, flags=32, number=1, status=20, annotations={"instance": "echo:5"}), {"message": "no"})
+    yield "reply", vector("REPLY after three chunks.", row("REPLY", id=ID, number=3), {"usage": 7})
+    yield "error", vector("ERROR with the path of the field at fault.", row("ERROR", id=ID, status=13), ERROR)
+    yield "error_alone", vector("ERROR that belongs to no request.", row("ERROR", status=24))
+    yield "cancel", vector("CANCEL.", row("CANCEL", id=ID))
+    yield "forward", vector("FORWARD to two targets, with new annotations.", row("FORWARD", id=ID, annotations=NOTES), FORWARD)
+    yield "forward_cleared", vector("FORWARD that clears the annotations: an empty map is not an absent one.",
+                                    row("FORWARD", id=ID, annotations={}), FORWARD)
+    yield "nack", vector("NACK BUSY.", row("NACK", id=ID, status=7))
+    yield "probe", vector("PROBE, reserved.", row("PROBE", id=ID, attempt=2))
+    yield "have", vector("HAVE, reserved.", row("HAVE", id=ID, attempt=2))
+    yield "pass", vector("PASS, reserved.", row("PASS", id=ID, attempt=2))
+    yield "credit", vector("CREDIT 32.", row("CREDIT", credit=32, session=65537))
+    yield "credit_none", vector("CREDIT 0: no new work. Zero is left out.", row("CREDIT", session=2**64 - 1))
+    yield "window", vector("WINDOW: chunk 9 is wanted next, bytes up to 131,072 are taken.", row("WINDOW", id=ID, number=9, window=131072))
+    yield "pack", vector("PACK of PING, REPLY and CREDIT.", row("PACK"), PACKED)
+    yield "publish", vector("PUBLISH of a value that is kept.", row("PUBLISH", id=ID, service="gpu.0.load", flags=8), 93)
+    yield "event", vector("EVENT; this session has lost 4 so far.", row("EVENT", id=ID, service="gpu.0.load", flags=8, number=4), 93)
+    yield "subscribe", vector("SUBSCRIBE.", row("SUBSCRIBE", service="gpu.*.>"))
+    yield "unsubscribe", vector("UNSUBSCRIBE.", row("UNSUBSCRIBE", service="gpu.*.>"))
+    yield "lease", vector("LEASE, reserved.", row("LEASE"))
+    yield "flags", vector("FLAGS, reserved.", row("FLAGS"))
+    yield "drain", vector("DRAIN.", row("DRAIN"))
+    yield "goaway", vector("GOAWAY.", row("GOAWAY"))
+
+
+def encodings():
+    """What a receiver takes although the codec would write it otherwise."""
+    cells = row("PING", number=5)
+    yield "array32", vector("The array may come in any format.", cells, canonical=False, header=b"\xdd\0\0\0\x0d\x04" + b"\xc0" * 11 + b"\x05")
+    yield "uint_long", vector("Numbers may come in any unsigned format.", cells, canonical=False,
+                              header=b"\x9d\xcd\0\x04" + b"\xc0" * 11 + b"\xcf\0\0\0\0\0\0\0\x05")
+    yield "str_long", vector("Texts may come in any str format.", row("SUBSCRIBE", service="a.b"), canonical=False,
+                             header=b"\x95\x15\xc0\xc0\xc0\xdb\0\0\0\x03a.b")
+    yield "trailing", vector("Elements after the last that is known are skipped, whatever they are.", row("DRAIN"), canonical=False,
+                             header=msgpack.packb(row("DRAIN") + [None] * 16 + [{"new": [1, {2: [b"x", -1.5, True]}]}, msgpack.ExtType(5, b"abc"), "z"]))
+    yield "zeros", vector("A number that is 0 and an empty text mean the same as an absent one.", row("PONG"), canonical=False,
+                          header=msgpack.packb([5, None, 0, 0, "", "", 0, None, 0, None, "", 0, 0, 0, 0, 0]))
+    yield "largest", vector("Every field at its limit.",
+                            row("REQUEST", id=b"\xff" * 16, attempt=1000000, hop=127, service="s" * 130, method="m" * 64,
+                                deadline=1800000000, priority=2, flags=2**32 - 1, trace=b"\xff" * 25, content_type="c" * 64,
+                                credit=65535, number=2**64 - 1, window=2**64 - 1, status=127, session=2**64 - 1,
+                                annotations={"k": "a" * 2042}))
+
+
+def bad(name, sentence, cells, result="MALFORMED", header=None):
+    return "bad_" + name, vector(sentence, cells, result=result, header=header)
+
+
+def refused():
+    """What a receiver can't use, and what it answers."""
+    request = row("REQUEST", id=ID, service="Echo", method="echo", deadline=30000000)
+    whole = msgpack.packb(request)
+    yield bad("empty", "No bytes at all.", [], header=b"")
+    yield bad("not_array", "A map instead of an array.", [], header=b"\x80")
+    yield bad("no_kind", "An array without a kind.", [], header=b"\x90")
+    yield bad("kind_zero", "Kind 0.", [], header=b"\x91\0")
+    yield bad("kind_unknown", "A kind that nobody has defined; the id can be read.", row(99, id=ID), "UNSUPPORTED")
+    yield bad("kind_negative", "Numbers are unsigned.", [], header=b"\x91\xff")
+    yield bad("kind_signed", "A positive number in a signed format.", [], header=b"\x91\xd0\x04")
+    yield bad("cut", "The last byte is missing.", [], header=whole[:-1])
+    yield bad("too_long", "A byte after the array.", [], header=whole + b"\0")
+    yield bad("no_id", "REQUEST without an id.", row("REQUEST", service="Echo", method="echo", deadline=1))
+    yield bad("no_method", "REQUEST whose method is empty.", [], header=msgpack.packb([6, ID, None, None, "Echo", "", 1]))
+    yield bad("status_zero", "ERROR whose status is 0.", [], header=msgpack.packb([9] + [None] * 13 + [0]))
+    yield bad("id_short", "An id of 15 bytes.", [], header=msgpack.packb([10, ID[:15]]))
+    yield bad("id_zero", "The client id 0.", [], header=msgpack.packb([10, bytes(16)]))
+    yield bad("id_text", "An id as str.", [], header=msgpack.packb([10, "0123456789abcdef"]))
+    yield bad("service_bytes", "A service as bin.", [], header=msgpack.packb([21, None, None, None, b"a.b"]))
+    yield bad("annotations_array", "Annotations that are no map.", [], header=msgpack.packb(row("FORWARD", id=ID, annotations=[1])))
+    yield bad("annotations_cut", "A map that claims more than there is.", [], header=msgpack.packb(row("FORWARD", id=ID, annotations={}))[:-1] + b"\xdf\xff\xff\xff\xff")
+    yield bad("never_used", "The byte 0xc1, which msgpack never uses.", [], header=b"\x92\x04\xc1")
+    yield bad("service_large", "A target of 131 bytes.", row("REQUEST", id=ID, service="s" * 131, method="m", deadline=1), "TOO_LARGE")
+    yield bad("deadline_large", "A deadline over half an hour.", row("REQUEST", id=ID, service="s", method="m", deadline=1800000001), "TOO_LARGE")
+    yield bad("priority_large", "Priority 3.", row("REQUEST", id=ID, service="s", method="m", deadline=1, priority=3), "TOO_LARGE")
+    yield bad("credit_large", "Credit 65,536.", row("CREDIT", credit=65536, session=1), "TOO_LARGE")
+    yield bad("annotations_large", "Annotations of 2,049 bytes.", row("FORWARD", id=ID, annotations={"k": "a" * 2043}), "TOO_LARGE")
+    yield bad("header_large", "A header of 4,097 bytes: nothing of it is read.", [], "TOO_LARGE",
+              header=msgpack.packb([4] + [None] * 16 + [b"x" * 4076]))
+
+
+def main(arguments):
+    wanted = {name + ".txt": text for group in (kinds, encodings, refused) for name, text in group()}
+    differ = 0
+    for name in sorted(set(wanted) | {file for file in os.listdir(HERE) if file.endswith(".txt")}):
+        path = os.path.join(HERE, name)
+        there = open(path, encoding="utf-8").read() if os.path.exists(path) else None
+        if there == wanted.get(name):
+            continue
+        if arguments == ["--write"] and name in wanted:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(wanted[name])
+        else:
+            differ += 1
+            print(f"tests/vectors/{name} is not what make.py writes")
+    print(f"{len(wanted)} vectors, {differ} differ")
+    return 1 if differ else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
