@@ -85,6 +85,7 @@ int agent_main(int argc, char **argv, const Agent *agent);
 
 /* --- the process --- */
 
+/* The loop of the process. */
 Loop *runtime_loop(Runtime *runtime);
 /* For asking others; from any thread. On the loop thread use client_ask, in pool handlers client_call is good. */
 Client *runtime_client(Runtime *runtime);
@@ -98,6 +99,8 @@ void runtime_drain(Runtime *runtime);
 
 /* --- what a call asks --- */
 
+/* What runtime_state, runtime_client, runtime_instance say, and what the request's header says; texts are good until the call
+   is answered. */
 Runtime *call_runtime(const Call *call);
 void *call_state(const Call *call);    /* runtime_state */
 Client *call_client(const Call *call); /* runtime_client */

@@ -67,9 +67,10 @@ typedef struct ClientOptions {
    when no socket could be made. */
 int client_new(Loop *loop, const ClientOptions *options, Client **ret);
 /* Says BYE (sent within 100 ms, in the background), ends every unanswered request with CANCELLED and frees the client.
-   No callback of it runs afterwards; no other thread may still use it. Takes NULL, nulls the pointer. Usable as _cleanup_. */
+   No callback of it runs afterwards; no other thread may still use it; not from inside one of its callbacks. Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void client_destroy(Client **client);
 
+/* Of now. Loop thread. */
 ClientState client_state(const Client *client);
 /* 64 random bits that stand for this process in request ids. */
 ClientId client_id(const Client *client);
@@ -99,17 +100,20 @@ ClientStats client_stats(const Client *client);
 
 /* --- asking --- */
 
+/* As the wire's Priority, with the usual one as 0. */
+typedef enum AskPriority { ASK_NORMAL, ASK_INTERACTIVE, ASK_BATCH } AskPriority;
+
 /* One request. Everything is copied by the call that takes it, but for block, of which it takes a reference. */
 typedef struct Ask {
   Text service; /* "echo", "echo@instance", "echo@*" */
   Text method;
-  Bytes body;            /* at most LIMIT_REQUEST_BYTES; over LIMIT_BODY_BYTES it travels in pieces */
-  Block *block;          /* whose bytes body points into; then a large body is not copied. NULL = copy */
-  Text content_type;     /* empty = msgpack */
-  Bytes annotations;     /* one encoded msgpack map, or empty */
-  const Trace *trace;    /* NULL = none */
-  uint64_t deadline_us;  /* from now; 0 = the client's default; at most LIMIT_DEADLINE_US */
-  Priority priority;     /* PRIORITY_INTERACTIVE is 0 */
+  Bytes body;           /* at most LIMIT_REQUEST_BYTES; over LIMIT_BODY_BYTES it travels in pieces */
+  Block *block;         /* whose bytes body points into; then a large body is not copied. NULL = copy */
+  Text content_type;    /* empty = msgpack */
+  Bytes annotations;    /* one encoded msgpack map, or empty */
+  const Trace *trace;   /* NULL = none */
+  uint64_t deadline_us; /* from now; 0 = the client's default; at most LIMIT_DEADLINE_US */
+  AskPriority priority;
   bool idempotent;       /* doing it twice is as good as once: it may be asked again after a loss */
   bool stream;           /* on_chunk takes pieces before the end */
   bool manual_window;    /* the window opens by client_stream_consumed alone, for a reader that passes pieces on */
@@ -162,7 +166,7 @@ int client_ask(Client *client, const Ask *ask, const AskHandler *handler, Reques
 /* Asks and waits for the end. Returns 0 and the caller owns *ret, whatever its status. ask->stream must be false
    (-EINVAL). On the loop thread it turns the loop itself while the loop isn't running, and returns -EDEADLK inside one of
    its callbacks: there use client_ask. On other threads the loop must be running: -ETIMEDOUT when it did not say anything
-   until 5 s after the deadline. Blocks. */
+   until 5 s after the deadline. -ECANCELED when the loop was stopped meanwhile. Blocks. */
 int client_call(Client *client, const Ask *ask, Answer **ret);
 /* Frees what client_call returned. Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void answer_destroy(Answer **answer);
@@ -201,8 +205,8 @@ typedef struct BusEvent {
 typedef void OnEvent(void *userdata, const BusEvent *event);
 
 /* Publishes. retain: the broker keeps it as the topic's last value, an empty body makes it forget. Without a session the
-   newest LIMIT_OUTBOX_EVENTS wait for one. Returns 0; -EINVAL for a topic that is none; -EMSGSIZE over LIMIT_BODY_BYTES;
-   -ENOBUFS when this client has published to LIMIT_TOPICS other topics; -ENOMEM. */
+   newest LIMIT_OUTBOX_EVENTS wait for one; older ones, and those to more than LIMIT_TOPICS different topics, are dropped and
+   counted. Returns 0; -EINVAL for a topic that is none; -EMSGSIZE over LIMIT_BODY_BYTES; -ENOMEM. */
 int client_publish(Client *client, Text topic, Bytes body, bool retain);
 /* Takes events whose topic fits pattern ("a.b", "a.*", "a.>"), first the last values. Each comes once, in the order of its
    publisher. Lives on over reconnects until client_unsubscribe. Returns 0 and *ret (may be NULL) is a number for it;

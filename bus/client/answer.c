@@ -1,0 +1,148 @@
+/* What comes back for a request: its end or another try, and pieces of its stream. */
+#include "bus/client/client-internal.h"
+
+static void read_error(const Message *message, Answer *answer) {
+  ErrorBody body = {.message = TEXT_NONE};
+
+  if (message->body.size == 0 || contract_decode(CONTRACT(ErrorBody), message->body, NULL, &body, NULL) != 0 ||
+      body.message.size == 0)
+    body.message = text_of(status_about(answer->status));
+  answer->message = body.message;
+  answer->path = body.path;
+  answer->origin = body.origin;
+  answer->retry_after_us = body.retry_after_us;
+}
+
+/* Puts the request to wait for its next attempt, if that is allowed and makes sense before the deadline. */
+static bool try_again(Pending *pending, const Answer *answer) {
+  Client *client = pending->client;
+  uint64_t at_us;
+
+  if (pending->asked >= pending->attempts || pending->number > 0 || !retry_has_budget(&client->budget) ||
+      !retry_may(answer->status, (pending->flags & FLAG_IDEMPOTENT) != 0, pending->attempt > 0))
+    return false;
+  at_us = clock_monotonic_us() + retry_wait_us(pending->asked, answer->retry_after_us, client_random(client));
+  if (at_us >= pending->due_us)
+    return false;
+  pending->state = PENDING_WAITING;
+  timer_set(client, &pending->timer, at_us);
+  return true;
+}
+
+/* A request that was sent more than once may have been begun the first time, whatever the second was told. */
+static void doubt(const Pending *pending, Answer *answer) {
+  Retry retry = status_retry(answer->status);
+
+  if (pending->attempt == 0 || (pending->flags & FLAG_IDEMPOTENT) || (retry != RETRY_KNOWN && retry != RETRY_LATER))
+    return;
+  answer->status = STATUS_UNKNOWN;
+  answer->message = TEXT("the session was lost after it was asked, and now it can't be asked again");
+}
+
+bool pending_answer(Client *client, const Message *message) {
+  Pending *pending = pending_find(client, message->header.id, false);
+  Answer answer = {
+      .status = message->header.kind == KIND_ERROR ? message->header.status : STATUS_OK,
+      .content_type = message->header.content_type,
+      .annotations = message->header.annotations,
+  };
+
+  if (!pending || pending->state != PENDING_SENT)
+    return false;
+  if (message->header.kind == KIND_ERROR && answer.status == STATUS_OK)
+    answer.status = STATUS_INTERNAL; /* an error without a status that we know as one */
+  retry_count(&client->budget, answer.status);
+  if (answer.status == STATUS_OK) {
+    answer.body = message->body;
+    answer.block = message->block;
+  } else {
+    read_error(message, &answer);
+    if (try_again(pending, &answer))
+      return true;
+    doubt(pending, &answer);
+  }
+  pending_end(pending, &answer);
+  return true;
+}
+
+/* --- streams --- */
+
+/* Opens the window when half of it is used up. */
+static void grant(Pending *pending) {
+  uint64_t highest = pending->consumed_bytes + pending->window_bytes;
+  Header header = {.kind = KIND_WINDOW, .id = pending->id, .number = pending->number, .window_bytes = highest};
+
+  if (highest - pending->granted_bytes < pending->window_bytes / 2 + 1 || pending->state != PENDING_SENT)
+    return;
+  pending->granted_bytes = highest;
+  if (link_is_open(&pending->client->link))
+    link_send(pending->client, &header, BYTES_NONE, NULL);
+}
+
+void pending_consumed(Pending *pending, uint64_t bytes) {
+  pending->consumed_bytes = min_u64(pending->consumed_bytes + bytes, pending->received_bytes);
+  grant(pending);
+}
+
+/* The text under `instance` in the annotations of a collected answer. */
+static Text find_instance(Bytes annotations) {
+  MsgpackReader reader = msgpack_reader(annotations);
+  uint32_t pairs = 0;
+  Text key;
+  Text value;
+
+  if (msgpack_get_map(&reader, &pairs) != 0)
+    return TEXT_NONE;
+  for (uint32_t i = 0; i < pairs; i++) {
+    if (msgpack_get_text(&reader, &key) != 0)
+      return TEXT_NONE;
+    if (text_is(key, "instance") && msgpack_get_text(&reader, &value) == 0)
+      return value;
+    if (msgpack_skip(&reader) != 0)
+      return TEXT_NONE;
+  }
+  return TEXT_NONE;
+}
+
+static void tell(Pending *pending, const Message *message) {
+  const Header *header = &message->header;
+  bool collect = (header->flags & FLAG_COLLECT) != 0;
+  AskChunk chunk = {
+      .id = pending->first_id,
+      .number = pending->number++,
+      .body = message->body,
+      .block = message->block,
+      .is_collect = collect,
+      .status = header->status,
+      .instance = collect ? find_instance(header->annotations) : TEXT_NONE,
+      .annotations = header->annotations,
+  };
+
+  if (pending->handler.on_chunk)
+    pending->handler.on_chunk(pending->handler.userdata, &chunk);
+}
+
+bool pending_chunk(Client *client, const Message *message) {
+  const Header *header = &message->header;
+  Pending *pending = pending_find(client, header->id, false);
+
+  if (!pending || pending->state != PENDING_SENT)
+    return false;
+  if (header->flags & FLAG_COLLECT) {
+    tell(pending, message);
+    return true;
+  }
+  if (!(pending->flags & FLAG_STREAM))
+    return false;
+  if (header->number < pending->number)
+    return false;
+  if (header->number > pending->number) {
+    pending_cancel(pending, STATUS_STREAM_LOST, "pieces of the stream are missing");
+    return true;
+  }
+  pending->received_bytes += message->body.size;
+  tell(pending, message);
+  if (!pending->manual_window)
+    pending_consumed(pending, message->body.size);
+  return true;
+}

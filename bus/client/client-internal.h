@@ -1,0 +1,265 @@
+/* What:      what the files of the client share: timers, the session with a broker, unanswered requests, subscriptions.
+ * Owns:      see each struct.
+ * May use:   client.h, instance.h, retry.h; base, wire, loop.
+ * Threading: the loop thread, but for what is atomic and pending_new, pending_free.
+ * Spec:      docs/protocol.md */
+#ifndef PONS_CLIENT_CLIENT_INTERNAL_H
+#define PONS_CLIENT_CLIENT_INTERNAL_H
+
+#include <pthread.h>
+
+#include "bus/base/heap.h"
+#include "bus/base/list.h"
+#include "bus/base/table.h"
+#include "bus/client/instance.h"
+#include "bus/client/retry.h"
+#include "bus/loop/socket.h"
+#include "bus/wire/pack.h"
+
+/* --- timers: one heap, one LoopTimer --- */
+
+typedef struct ClientTimer ClientTimer;
+struct ClientTimer {
+  HeapEntry entry;
+  void (*on_due)(Client *client, ClientTimer *timer, uint64_t now_us);
+};
+
+/* Due at at_us instead of any earlier setting. Re-arms the loop's timer only when this is the earliest. */
+void timer_set(Client *client, ClientTimer *timer, uint64_t at_us);
+/* Disarms; the loop's timer is left to fire in vain. */
+void timer_stop(Client *client, ClientTimer *timer);
+
+/* --- the session with one broker --- */
+
+typedef enum LinkState {
+  LINK_DOWN,       /* waits for the back-off */
+  LINK_CONNECTING, /* a socket is there, no connection yet */
+  LINK_GREETING,   /* HELLO is sent */
+  LINK_OPEN,       /* WELCOME has come */
+  LINK_LEAVING,    /* BYE is said */
+} LinkState;
+
+/* One per broker; a second broker would be a second Link. */
+typedef struct Link {
+  LinkState state;
+  bool going_away;
+  bool refused;
+  Socket *socket;
+  char **endpoints; /* alternatives for the one broker */
+  uint32_t endpoints_count;
+  uint32_t endpoint; /* the one in use */
+  uint32_t failures; /* in a row, without WELCOME between them */
+  ClientTimer life;  /* connecting, greeting, PING, back-off: whatever the state waits for */
+  uint64_t heard_us;
+  uint64_t pinged_us; /* the PING that nothing followed yet; 0 = none */
+  uint64_t beat_us;   /* the last PING of any sort */
+  Pack pack;          /* of this turn */
+  Buffer scratch;     /* an encoded header */
+  List outbox;        /* what libzmq has no room for yet */
+  uint64_t outbox_bytes;
+  ClientTimer again; /* tries the outbox again */
+  Block *welcome_body;
+  Arena welcome_arena;
+  Welcome welcome; /* the last one; all zero before it */
+  void (*on_left)(void *userdata);
+  void *left_userdata;
+} Link;
+
+/* Prepares a link to endpoints, a comma list. Returns 0, -EINVAL for an empty list or -ENOMEM. */
+int link_init(Client *client, const char *endpoints);
+/* Says BYE, closes and frees; takes a link that was never begun. */
+void link_done(Client *client, bool clean);
+/* Begins to connect. Returns 0 or negative errno when no socket can be made. */
+int link_start(Client *client);
+/* Queues a message for the end of the turn, in order. The session need not be open (HELLO). */
+void link_send(Client *client, const Header *header, Bytes body, Block *block);
+/* Sends what was packed. */
+void link_flush(Client *client);
+/* Forgets what waits for room. */
+void link_drop_outbox(Client *client);
+/* Somebody waits for the broker now: looks for life signs from now on. */
+void link_watch(Client *client, uint64_t now_us);
+/* Ends the connection and begins anew after the back-off. */
+void link_lose(Client *client, Status status, const char *why);
+/* A message that came, or one out of a PACK. */
+void link_dispatch(Client *client, const Message *message);
+
+static inline bool link_is_open(const Link *link) {
+  return link->state == LINK_OPEN;
+}
+
+/* --- HELLO and WELCOME --- */
+
+/* Makes the body of HELLO into client->hello. Returns 0, or -EINVAL with a debug line for what does not fit. */
+int hello_build(Client *client);
+/* Reads WELCOME into the link. Returns 0 or CONTRACT_E_*. */
+int hello_read_welcome(Link *link, Bytes body);
+
+/* --- unanswered requests --- */
+
+typedef enum PendingState {
+  PENDING_UNSENT,  /* waits for a session */
+  PENDING_SENT,    /* waits for its answer */
+  PENDING_WAITING, /* waits for its next attempt under a new id */
+  PENDING_ENDING,  /* its end is known and told by its timer */
+} PendingState;
+
+typedef struct Pending {
+  Client *client;
+  TableLink link; /* by id */
+  List in_client;
+  ClientTimer timer; /* the deadline; WAITING: the next attempt; ENDING: now */
+  PendingState state;
+  RequestId id;
+  RequestId first_id; /* what the caller knows */
+  AskHandler handler;
+  uint64_t asked_us;
+  uint64_t due_us;
+  uint32_t attempt;  /* of this id, on the wire */
+  uint32_t asked;    /* ids used */
+  uint32_t attempts; /* ids that may be used */
+  uint32_t flags;    /* of REQUEST */
+  uint8_t priority;
+  bool manual_window;
+  bool has_trace;
+  Status end_status;
+  const char *end_message;
+  uint64_t number; /* of the next chunk; COLLECT counts too */
+  uint64_t received_bytes;
+  uint64_t consumed_bytes;
+  uint64_t granted_bytes;
+  uint32_t window_bytes;
+  Trace trace;
+  Text service; /* these borrow from tail */
+  Text method;
+  Text content_type;
+  Bytes annotations;
+  Bytes body; /* borrows from tail or block */
+  Block *block;
+  uint8_t tail[];
+} Pending;
+
+/* Copies an Ask. deadlines and names are checked: what is wrong is its end. From any thread. Returns NULL when memory is
+   out. */
+Pending *pending_new(Client *client, const Ask *ask, const AskHandler *handler);
+/* Frees one that is in no table. From any thread. */
+void pending_free(Pending *pending);
+/* Takes one over and sends it when there is a session. */
+void pending_take(Pending *pending);
+/* The request of this id, or NULL. first: the id that the caller knows counts too. */
+Pending *pending_find(Client *client, RequestId id, bool first);
+/* Ends a request soon, from its timer, with a status of our own. */
+void pending_end_soon(Pending *pending, Status status, const char *message);
+/* Ends it now: tells the caller and frees. */
+void pending_end(Pending *pending, const Answer *answer);
+/* Sends REQUEST with its body. */
+void pending_send(Pending *pending, uint64_t now_us);
+/* Ends it soon, and tells the broker that nobody waits. */
+void pending_cancel(Pending *pending, Status status, const char *message);
+/* So many more bytes of its stream were used up. */
+void pending_consumed(Pending *pending, uint64_t bytes);
+/* REPLY and ERROR with an id; false when the id is unknown. */
+bool pending_answer(Client *client, const Message *message);
+/* CHUNK; false when it belongs to no stream of ours. */
+bool pending_chunk(Client *client, const Message *message);
+/* A session is open: sends what waits, and again what the lost session had. same: the same broker process as before. */
+void pending_on_open(Client *client, bool same);
+/* Ends everything with CANCELLED. */
+void pending_end_all(Client *client);
+
+/* --- events --- */
+
+typedef struct Seen {
+  TableLink link;
+  List in_order;
+  ClientId publisher;
+  uint64_t sequence;
+  uint8_t topic_size;
+  char topic[];
+} Seen;
+
+typedef struct Subscription {
+  List in_client;
+  uint64_t number;
+  OnEvent *on_event;
+  void *userdata;
+  Table seen; /* per publisher and topic */
+  List seen_order;
+  uint64_t lost;
+  ClientTimer refetch;
+  Client *client;
+  bool over; /* unsubscribed inside a callback of its own */
+  uint8_t pattern_size;
+  char pattern[];
+} Subscription;
+
+typedef struct Publication {
+  List in_client;
+  Client *client;
+  uint64_t sequence;
+  bool retain;
+  size_t topic_size;
+  size_t body_size;
+  char bytes[]; /* topic, body */
+} Publication;
+
+/* EVENT. */
+void events_receive(Client *client, const Message *message);
+/* A session is open: subscribes again and publishes what waited. */
+void events_on_open(Client *client);
+/* Frees all of it. */
+void events_done(Client *client);
+
+/* --- the client --- */
+
+struct Client {
+  Loop *loop;
+  pthread_t thread;
+  char *agent;
+  char *site;
+  char *library;
+  const MethodContract *const *calls;
+  size_t calls_count;
+  uint32_t attempts;
+  uint64_t deadline_us;
+  uint64_t incarnation_us;
+  void (*on_state)(void *userdata, ClientState state, Status status, const char *text);
+  void *userdata;
+  ClientState told;
+  ClientId id;
+  _Atomic uint64_t sequence;
+  Buffer hello;
+  bool has_instance;
+  InstanceHooks instance;
+
+  Link link;
+  Heap timers;
+  LoopTimer *timer;
+  uint64_t timer_at_us;
+
+  Table requests;
+  List unanswered; /* in the order of asking */
+  uint32_t outstanding;
+  uint64_t kept_bytes;
+  RetryBudget budget;
+  uint64_t random;
+
+  List subscriptions;
+  _Atomic uint32_t subscriptions_count;
+  _Atomic uint64_t subscription_number;
+  Table topics; /* sequence per topic that we publish to */
+  List publications;
+  uint32_t publications_count;
+  bool in_events; /* the list of subscriptions is being walked */
+
+  ClientStats stats;
+};
+
+/* True on the thread of the loop. */
+bool client_is_here(const Client *client);
+/* Tells the state to whoever listens, if it has changed or says why. */
+void client_tell(Client *client, ClientState state, Status status, const char *text);
+/* Pseudo-random, for jitter alone (xorshift64*; S. Vigna, "An experimental exploration of Marsaglia's xorshift generators"). */
+uint64_t client_random(Client *client);
+
+#endif

@@ -1,0 +1,111 @@
+/* How messages leave: small ones of a turn are packed, large ones go alone and uncopied, in the order of link_send. What
+   libzmq has no room for waits here and is tried again every millisecond. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "bus/client/client-internal.h"
+
+enum {
+  AGAIN_US = 1000,
+  OUTBOX_MAX_BYTES = LIMIT_CLIENT_BYTES * 3, /* kept request bodies and what an instance answers; over it the broker
+                                                does not read */
+};
+
+typedef struct Out {
+  List in_link;
+  Block *block;
+  Bytes header;
+  Bytes body;
+  uint8_t bytes[];
+} Out;
+
+static void free_out(Link *link, Out *out) {
+  list_remove(&out->in_link);
+  link->outbox_bytes -= out->header.size + out->body.size;
+  block_unref(&out->block);
+  free(out);
+}
+
+void link_drop_outbox(Client *client) {
+  LIST_EACH (&client->link.outbox, Out, in_link, out)
+    free_out(&client->link, out);
+  timer_stop(client, &client->link.again);
+}
+
+static void on_again(Client *client, ClientTimer *timer, uint64_t now_us) {
+  (void)timer;
+  (void)now_us;
+  if (client->link.outbox_bytes > OUTBOX_MAX_BYTES)
+    link_lose(client, STATUS_UNAVAILABLE, "the broker does not read");
+  else
+    link_flush(client);
+}
+
+static void put_aside(Client *client, Bytes header, Bytes body, Block *block) {
+  Link *link = &client->link;
+  size_t copied = block ? 0 : body.size;
+  Out *out = malloc(sizeof *out + header.size + copied);
+
+  if (!out)
+    abort();
+  *out = (Out){.block = block ? block_ref(block) : NULL, .header = {out->bytes, header.size}, .body = body};
+  memcpy(out->bytes, header.data, header.size);
+  if (copied) {
+    memcpy(out->bytes + header.size, body.data, copied);
+    out->body.data = out->bytes + header.size;
+  }
+  list_push(&link->outbox, &out->in_link);
+  link->outbox_bytes += header.size + body.size;
+  link->again.on_due = on_again;
+  if (!heap_has(&link->again.entry))
+    timer_set(client, &link->again, clock_monotonic_us() + AGAIN_US);
+}
+
+static void emit(Client *client, Bytes header, Bytes body, Block *block) {
+  Link *link = &client->link;
+
+  if (!link->socket)
+    return;
+  if (!list_is_empty(&link->outbox) || socket_send(link->socket, 0, header, body, block) == -EAGAIN)
+    put_aside(client, header, body, block);
+}
+
+static void flush_pack(Client *client) {
+  Bytes header;
+  Bytes body;
+
+  if (client->link.pack.count == 0)
+    return;
+  pack_frames(&client->link.pack, &header, &body);
+  emit(client, header, body, NULL);
+  pack_clear(&client->link.pack);
+}
+
+void link_send(Client *client, const Header *header, Bytes body, Block *block) {
+  Link *link = &client->link;
+
+  if (pack_takes(body.size)) {
+    if (!pack_has_room(&link->pack, body.size))
+      flush_pack(client);
+    pack_add(&link->pack, header, body);
+    return;
+  }
+  flush_pack(client);
+  buffer_clear(&link->scratch);
+  header_encode(header, &link->scratch);
+  emit(client, buffer_bytes(&link->scratch), body, block);
+}
+
+void link_flush(Client *client) {
+  Link *link = &client->link;
+
+  LIST_EACH (&link->outbox, Out, in_link, out) {
+    if (!link->socket || socket_send(link->socket, 0, out->header, out->body, out->block) == -EAGAIN) {
+      if (!heap_has(&link->again.entry))
+        timer_set(client, &link->again, clock_monotonic_us() + AGAIN_US);
+      break;
+    }
+    free_out(link, out);
+  }
+  flush_pack(client);
+}
