@@ -141,7 +141,7 @@ void client_destroy(Client **p) {
   pending_end_all(client);
   link_done(client, clean);
   events_done(client);
-  loop_off_turn_end(client->loop, on_turn_end, client);
+  loop_remove_turn_end(client->loop, on_turn_end, client);
   loop_timer_destroy(&client->timer);
   heap_done(&client->timers);
   table_done(&client->requests);
