@@ -34,7 +34,7 @@ def check_markdown(tree, path):
 def check_spec(tree, path):
     """Spec: docs/x.md, "Section" - the file, and a heading of that name (its number may be left out)."""
     opening = re.match(r"/\*.*?\*/", tree.text(path), re.S)
-    spec = re.search(r"^ \* Spec: +(.*)", opening.group(0), re.M | re.S) if opening else None
+    spec = re.search(r"^ \* Spec: +(.*?)(^ \*$|\*/)", opening.group(0), re.M | re.S) if opening else None
     if not spec:
         return
     document = None
@@ -67,7 +67,7 @@ def check(tree):
 
 TOP = "/* What: x\n * Spec:      %s */\n"
 GOOD = {"docs/a.md": "# 1. First part\n[b](b.md#second-part) [web](https://x.org/y) [me](#1-first-part)\n", "docs/b.md": "## Second part\n",
-        "bus/base/a.h": TOP % 'docs/a.md, "First part"; sd_notify(3)', "docs/adr/0001-x.md": "", "docs/adr/0002-y.md": ""}
+        "bus/base/c.h": '/* What: x\n * Spec:      docs/a.md\n *\n * An "example". */\n', "bus/base/a.h": TOP % 'docs/a.md, "First part"; sd_notify(3)', "docs/adr/0001-x.md": "", "docs/adr/0002-y.md": ""}
 BAD = {
     "file": ({"docs/c.md": "[x](nowhere.md)\n"}, "there is no docs/nowhere.md"),
     "heading": ({"docs/c.md": "[x](b.md#third)\n"}, "has no such heading"),
