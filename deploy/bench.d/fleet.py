@@ -3,7 +3,8 @@ import os
 import time
 
 import measure
-from procs import BenchError, Stage
+from peers import start_pons_broker
+from procs import BenchError, Stage, free_port
 from report import Report
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -31,9 +32,21 @@ class Fleet:
                 return f"{path} is not there"
         return None
 
-    def env(self, stage, endpoints):
-        del stage, endpoints
-        return {}
+
+class PonsFleet(Fleet):
+    name = "pons"
+
+    def needs(self):
+        return [os.path.join(self.build, "bin", "pons-broker"), os.path.join(self.build, "bin", "pons-agent-echo"),
+                self.program("fleet-launch")]
+
+    def broker(self, stage, number):
+        del number
+        endpoint = f"tcp://127.0.0.1:{free_port()}"
+        return start_pons_broker(stage, self.build, endpoint), endpoint
+
+    def agent(self, endpoints):
+        return [os.path.join(self.build, "bin", "pons-agent-echo"), "--endpoint", ",".join(endpoints)]
 
 
 class CFleet(Fleet):
@@ -67,7 +80,7 @@ class PythonFleet(Fleet):
 
 
 def all_fleets(build):
-    return [CFleet(build), PythonFleet(build)]
+    return [PonsFleet(build), CFleet(build), PythonFleet(build)]
 
 
 def sample(pids):
@@ -94,7 +107,7 @@ def run_one(report, fleet, case, options, settle_s, window_s):
         started = [fleet.broker(stage, i) for i in range(options.brokers)]
         brokers, endpoints = [proc.pid for proc, _ in started], [endpoint for _, endpoint in started]
         launcher = stage.start([fleet.program("fleet-launch"), stage.path("notify.sock"), str(options.agents), "60",
-                                *fleet.agent(endpoints)], env=fleet.env(stage, endpoints), name=fleet.name)
+                                *fleet.agent(endpoints)], name=fleet.name)
         result = launcher.result(70)
         pids = result["pids"]
         report.add(case, fleet.name, "registered", result["registered_ms"], "ms")

@@ -61,13 +61,14 @@ class Bare(Peer):
         return proc, proc.ready()
 
 
-PONS_YAML = """# what deploy/bench runs: the configuration as shipped, but for where things lie
-site: bench
-runtime_dir: {folder}
-state_dir: {folder}
-broker:
-  listen: ["{endpoint}"]
-"""
+def start_pons_broker(stage, build, endpoint):
+    """pons-broker as shipped, but for where it listens."""
+    config = stage.path("pons.yaml")
+    with open(config, "w") as file:
+        file.write(f"site: bench\nruntime_dir: {stage.folder}\nstate_dir: {stage.folder}\n")
+    proc = stage.start([os.path.join(build, "bin", "pons-broker"), "--config", config, "--listen", endpoint], notifies=True)
+    proc.ready()
+    return proc
 
 
 class Pons(Peer):
@@ -81,23 +82,13 @@ class Pons(Peer):
     def needs(self):
         return [os.path.join(self.build, "bin", "pons-broker")] + super().needs()
 
-    @staticmethod
-    def env(stage, endpoint):
-        return {"PONS_CONFIG": stage.path("pons.yaml"), "PONS_CLIENT_ENDPOINTS": endpoint}
-
-    def broker(self, stage, number=0):
-        port, path = free_port(), stage.path(f"bus{number}.sock")
-        endpoint = f"tcp://127.0.0.1:{port}" if self.transport == "tcp" else f"ipc://{path}"
-        config = stage.path(f"broker{number}.yaml")
-        with open(config, "w") as file:
-            file.write(PONS_YAML.format(folder=stage.folder, endpoint=endpoint))
-        proc = stage.start([os.path.join(self.build, "bin", "pons-broker")], env={"PONS_CONFIG": config})
-        family, address = (socket.AF_INET, ("127.0.0.1", port)) if self.transport == "tcp" else (socket.AF_UNIX, path)
-        wait_for("pons-broker", lambda: proc.check() and accepts(family, address))
-        return proc, endpoint
+    def broker(self, stage):
+        endpoint = "ipc://" + stage.path("bus.sock") if self.transport == "ipc" else f"tcp://127.0.0.1:{free_port()}"
+        return start_pons_broker(stage, self.build, endpoint), endpoint
 
     def worker(self, stage, endpoint, number):
-        return stage.start([self.program(self.programs[0]), endpoint, str(number)], env=self.env(stage, endpoint))
+        del number
+        return stage.start([self.program(self.programs[0]), "--endpoint", endpoint], notifies=True)
 
 
 class Nats(Peer):

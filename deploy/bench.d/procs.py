@@ -25,14 +25,37 @@ def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+class Notify:
+    """The socket that a program says READY=1 to."""
+    count = 0
+
+    def __init__(self, folder):
+        Notify.count += 1
+        self.path = os.path.join(folder, f"notify{Notify.count}")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(0.05)
+
+    def wait(self, proc, timeout_s):
+        until = time.monotonic() + timeout_s
+        while proc.check() and time.monotonic() < until:
+            try:
+                if b"READY=1" in self.socket.recv(4096):
+                    return
+            except TimeoutError:
+                pass
+        raise BenchError(f"{proc.name}: not ready within {timeout_s:g} s{proc.said()}")
+
+
 class Proc:
     """One program, with its lines on stdout and its stderr in a file."""
 
-    def __init__(self, argv, folder, env=None, name=None):
+    def __init__(self, argv, folder, env=None, name=None, notifies=False):
         self.name = name or os.path.basename(argv[0])
+        self.notify = Notify(folder) if notifies else None
         self.errors = tempfile.NamedTemporaryFile(dir=folder, prefix=self.name + "-", suffix=".log", delete=False)
         full = dict(os.environ)
-        full.update(env or {})
+        full.update(env or {}, **({"NOTIFY_SOCKET": self.notify.path} if notifies else {}))
         try:
             self.popen = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
                                           cwd=folder, env=full, preexec_fn=die_with_parent)
@@ -57,7 +80,10 @@ class Proc:
         return text.decode()
 
     def ready(self, timeout_s=20):
-        """Waits for the line "ready ..." and gives what stands behind the word."""
+        """Waits for the line "ready ..." and gives what stands behind the word; or for READY=1 as under systemd."""
+        if self.notify:
+            self.notify.wait(self, timeout_s)
+            return ""
         text = self.line(timeout_s)
         if text.split(" ")[0] != "ready":
             raise BenchError(f"{self.name}: said {text!r} instead of ready")
@@ -95,6 +121,8 @@ class Proc:
                 stream.close()
             except OSError:
                 pass
+        if self.notify:
+            self.notify.socket.close()
         self.errors.close()
 
 
@@ -117,8 +145,8 @@ class Stage:
             proc.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self, argv, env=None, name=None):
-        proc = Proc(argv, self.folder, env, name)
+    def start(self, argv, env=None, name=None, notifies=False):
+        proc = Proc(argv, self.folder, env, name, notifies)
         self.procs.append(proc)
         return proc
 
