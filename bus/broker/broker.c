@@ -4,6 +4,7 @@
 #include "bus/broker/broker-internal.h"
 
 #include "bus/base/log.h"
+#include "bus/loop/crash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ static uint32_t default_connections_max(void) {
 static void receive(Broker *broker, SocketMessage *message) {
   Peer *peer = connections_find_peer(broker, message);
 
+  crash_note("message from peer", message->peer);
   if (!peer) {
     core_count(broker->core, COUNTER_BEFORE_HELLO, 1);
     return;

@@ -12,9 +12,9 @@
 typedef struct Broker Broker;
 
 typedef struct BrokerOptions {
-  CoreOptions core;              /* its endpoints are what is bound */
-  uint32_t connections_max;      /* more are closed at once; 0 = nine tenths of the descriptors that the process may have */
-  uint64_t stop_timeout_us;      /* how long broker_stop waits for unanswered requests */
+  CoreOptions core;         /* its endpoints are what is bound */
+  uint32_t connections_max; /* more are closed at once; 0 = nine tenths of the descriptors that the process may have */
+  uint64_t stop_timeout_us; /* how long broker_stop waits for unanswered requests */
 } BrokerOptions;
 
 /* Makes a broker in the loop and binds options->core.endpoints. Returns 0 or -errno; *ret_bad is the endpoint that could

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 enum {
-  SWEEP_US = 5000,            /* while somebody is blocked or to be hung up on */
-  SILENT_SWEEP_US = 1000000,  /* while somebody has said nothing yet */
+  SWEEP_US = 5000,           /* while somebody is blocked or to be hung up on */
+  SILENT_SWEEP_US = 1000000, /* while somebody has said nothing yet */
 };
 
 static Connection *at(Broker *broker, int fd) {
@@ -120,7 +120,7 @@ Peer *connections_find_peer(Broker *broker, const SocketMessage *message) {
 }
 
 static bool hang_up_due(Broker *broker, uint64_t now_us) {
-  LIST_EACH(&broker->closing, Peer, in_closing, peer) {
+  LIST_EACH (&broker->closing, Peer, in_closing, peer) {
     if (peer->hang_up_us > now_us)
       continue;
     list_remove(&peer->in_closing);
@@ -150,7 +150,7 @@ uint64_t connections_sweep(Broker *broker, uint64_t now_us) {
 }
 
 void connections_done(Broker *broker) {
-  TABLE_EACH(&broker->peers, Peer, link, peer) {
+  TABLE_EACH (&broker->peers, Peer, link, peer) {
     table_remove(&broker->peers, &peer->link);
     peer_destroy(&peer);
   }

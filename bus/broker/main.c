@@ -6,8 +6,10 @@
 #include "bus/base/log.h"
 #include "bus/base/table.h"
 #include "bus/config/config.h"
-#include "bus/loop/notify.h"
+#include "bus/loop/crash.h"
+#include "bus/loop/journal.h"
 #include "bus/loop/limits-setup.h"
+#include "bus/loop/notify.h"
 #include "bus/loop/socket.h"
 
 #include <getopt.h>
@@ -16,7 +18,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { ENDPOINTS_MAX = 16, STOP_TIMEOUT_S = 10, EXIT_USAGE = 2 };
+enum { ENDPOINTS_MAX = 16, STOP_TIMEOUT_S = 10, STATUS_INTERVAL_US = 5000000, EXIT_USAGE = 2 };
 
 static const char usage[] = "pons-broker: routes requests, replies, streams and events of one machine.\n"
                             "\n"
@@ -39,10 +41,14 @@ typedef struct Arguments {
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, Arguments *ret) {
   static const struct option options[] = {
-      {"config", required_argument, NULL, 'c'},    {"listen", required_argument, NULL, 'l'},
-      {"name", required_argument, NULL, 'n'},      {"site", required_argument, NULL, 's'},
-      {"log-level", required_argument, NULL, 'g'}, {"crash-record", required_argument, NULL, 'r'},
-      {"help", no_argument, NULL, 'h'},            {"version", no_argument, NULL, 'v'},
+      {"config", required_argument, NULL, 'c'},
+      {"listen", required_argument, NULL, 'l'},
+      {"name", required_argument, NULL, 'n'},
+      {"site", required_argument, NULL, 's'},
+      {"log-level", required_argument, NULL, 'g'},
+      {"crash-record", required_argument, NULL, 'r'},
+      {"help", no_argument, NULL, 'h'},
+      {"version", no_argument, NULL, 'v'},
       {NULL, 0, NULL, 0},
   };
   int option;
@@ -146,9 +152,31 @@ static void on_stop_signal(void *userdata, int signo) {
   broker_stop(userdata);
 }
 
+/* What `systemctl status` and `pons status` show, kept fresh by the loop that does the work. */
+typedef struct StatusLine {
+  const Broker *broker;
+  LoopTimer *timer;
+  uint32_t shown;
+} StatusLine;
+
+static void on_status(void *userdata, uint64_t now_us) {
+  StatusLine *line = userdata;
+  uint32_t now = broker_connections(line->broker);
+
+  if (now != line->shown)
+    notify_status("%u connections", now);
+  line->shown = now;
+  loop_timer_set(line->timer, now_us + STATUS_INTERVAL_US);
+}
+
+static void status_done(StatusLine *line) {
+  loop_timer_destroy(&line->timer);
+}
+
 static int run(const BrokerOptions *options) {
   _cleanup_(loop_destroy) Loop *loop = NULL;
   _cleanup_(broker_destroy) Broker *broker = NULL;
+  _cleanup_(status_done) StatusLine status = {0};
   const char *bad = NULL;
   int r = loop_new(&loop);
 
@@ -160,12 +188,16 @@ static int run(const BrokerOptions *options) {
     r = loop_on_signal(loop, SIGINT, on_stop_signal, broker);
   if (r == 0)
     r = watchdog_start(loop);
+  if (r == 0)
+    r = loop_timer_new(loop, on_status, &status, &status.timer);
   if (r < 0) {
     log_error("PONS-BROKER-START", "the broker can't start%s%s: %s", bad ? ": can't listen on " : "", bad ? bad : "",
               strerror(-r));
     return EXIT_FAILURE;
   }
   log_info("PONS-BROKER-READY", "broker %s listens on %s", options->core.name, options->core.endpoints[0]);
+  status.broker = broker;
+  loop_timer_set(status.timer, loop_now_us(loop) + STATUS_INTERVAL_US);
   notify_ready("listening");
   return loop_run(loop) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -192,7 +224,7 @@ static int start(const Arguments *arguments, const Config *config) {
     free_routes(list, config->broker.routes_count);
     return EXIT_USAGE;
   }
-  log_setup(level, NULL);
+  log_setup_process("pons-broker", level);
   if (!arguments->n_endpoints)
     mkdir(config->runtime_dir, 0750); /* an endpoint in it says clearly enough when this failed */
   options = options_of(arguments, config, list);
@@ -211,6 +243,10 @@ int main(int argc, char **argv) {
   loop_block_signals();
   loop_raise_nofile(NULL);
   table_seed(random_u64());
+  if (crash_setup("pons-broker", arguments.crash_record) < 0) {
+    fprintf(stderr, "pons-broker: can't make the crash record %s\n", arguments.crash_record);
+    return EXIT_FAILURE;
+  }
   status = load(&arguments, &config);
   if (status == 0)
     status = start(&arguments, config);

@@ -4,6 +4,7 @@
 #include "bus/broker/broker-internal.h"
 
 #include "bus/base/log.h"
+#include "bus/loop/crash.h"
 
 #include <errno.h>
 
@@ -78,12 +79,17 @@ static void note(void *userdata, CoreNote what, const char *text) {
   log_event(rows[what].level, rows[what].event, "%s", text);
 }
 
+static void in_hand(void *userdata, RequestId id) {
+  (void)userdata;
+  crash_request_set(id);
+}
+
 CoreSink out_sink(Broker *broker) {
-  return (CoreSink){.send = send, .close = close_peer, .note = note, .userdata = broker};
+  return (CoreSink){.send = send, .close = close_peer, .in_hand = in_hand, .note = note, .userdata = broker};
 }
 
 void out_flush(Broker *broker) {
-  LIST_EACH(&broker->dirty, Peer, in_dirty, peer) {
+  LIST_EACH (&broker->dirty, Peer, in_dirty, peer) {
     int r = peer_flush(peer, broker->socket);
 
     list_remove(&peer->in_dirty);
@@ -93,7 +99,7 @@ void out_flush(Broker *broker) {
 }
 
 bool out_retry(Broker *broker) {
-  LIST_EACH(&broker->blocked, Peer, in_blocked, peer) {
+  LIST_EACH (&broker->blocked, Peer, in_blocked, peer) {
     int r = peer_retry(peer, broker->socket);
 
     if (r == -EAGAIN)

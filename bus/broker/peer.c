@@ -39,7 +39,7 @@ void peer_destroy(Peer **peer) {
 
   if (!gone)
     return;
-  LIST_EACH(&gone->backlog, Waiting, in_backlog, waiting)
+  LIST_EACH (&gone->backlog, Waiting, in_backlog, waiting)
     drop_waiting(gone, waiting);
   list_remove(&gone->in_dirty);
   list_remove(&gone->in_blocked);
@@ -49,7 +49,7 @@ void peer_destroy(Peer **peer) {
 }
 
 static void drop_oldest_event(Peer *peer) {
-  LIST_EACH(&peer->backlog, Waiting, in_backlog, waiting) {
+  LIST_EACH (&peer->backlog, Waiting, in_backlog, waiting) {
     if (!waiting->is_event)
       continue;
     drop_waiting(peer, waiting);
@@ -101,7 +101,8 @@ static int push_alone(Peer *peer, Socket *socket, const Header *header, Bytes bo
   if (r != 0)
     return r;
   header_encode(header, &encoded);
-  r = list_is_empty(&peer->backlog) ? socket_send(socket, peer->routing_id, buffer_bytes(&encoded), body, block) : -EAGAIN;
+  r = list_is_empty(&peer->backlog) ? socket_send(socket, peer->routing_id, buffer_bytes(&encoded), body, block)
+                                    : -EAGAIN;
   if (r == -EAGAIN)
     r = push_backlog(peer, buffer_bytes(&encoded), body, block, header->kind == KIND_EVENT);
   return r;
@@ -124,7 +125,7 @@ int peer_push(Peer *peer, Socket *socket, const Header *header, Bytes body, Bloc
 int peer_retry(Peer *peer, Socket *socket) {
   int r = 0;
 
-  LIST_EACH(&peer->backlog, Waiting, in_backlog, waiting) {
+  LIST_EACH (&peer->backlog, Waiting, in_backlog, waiting) {
     Bytes header = {waiting->header, waiting->header_bytes};
 
     r = socket_send(socket, peer->routing_id, header, block_bytes(waiting->body), waiting->body);

@@ -16,13 +16,13 @@ typedef struct Peer {
   TableLink link;
   uint32_t routing_id;
   int fd;
-  Session *session;     /* NULL once the core has ended it */
-  uint64_t hang_up_us;  /* when to shut the connection, after what was sent; 0 = not */
-  List in_dirty;        /* something is in the pack */
-  List in_blocked;      /* something is in the backlog */
+  Session *session;    /* NULL once the core has ended it */
+  uint64_t hang_up_us; /* when to shut the connection, after what was sent; 0 = not */
+  List in_dirty;       /* something is in the pack */
+  List in_blocked;     /* something is in the backlog */
   List in_closing;
-  Pack pack;            /* of this turn */
-  List backlog;         /* whole messages that the socket did not take, oldest first */
+  Pack pack;    /* of this turn */
+  List backlog; /* whole messages that the socket did not take, oldest first */
   size_t backlog_bytes;
   uint32_t backlog_events;
   uint64_t events_lost;

@@ -305,6 +305,8 @@ static void receive_one(Core *core, Session *session, Bytes header_bytes, Bytes 
   core->counters[COUNTER_BYTES_IN] += body.size;
   session->messages_in++;
   session->bytes_in += body.size;
+  if (core->sink.in_hand)
+    core->sink.in_hand(core->sink.userdata, header.id);
   if (r != 0)
     refuse_header(core, session, &header, r);
   else if (body.size > LIMIT_BODY_BYTES)

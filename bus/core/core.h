@@ -29,6 +29,8 @@ typedef struct CoreSink {
   void (*send)(void *userdata, void *peer, const Header *header, Bytes body, Block *block);
   /* The session is over: hang the connection up after what was sent. The core has forgotten the peer. */
   void (*close)(void *userdata, void *peer);
+  /* A message about this request is in hand: for the crash record. May be NULL. */
+  void (*in_hand)(void *userdata, RequestId id);
   /* Told for the log; text is one sentence without a final point. May be NULL. */
   void (*note)(void *userdata, CoreNote note, const char *text);
   void *userdata;
@@ -100,7 +102,7 @@ bool core_is_idle(const Core *core);
 /* Ends every session with BYE. */
 void core_stop(Core *core, uint64_t now_us);
 
-/* Counts one more of what the shell saw and pons.stats reports: its own counters, by name of counters.def. */
+/* The counters of counters.def, which pons.stats reports; the shell counts what it sees too. */
 typedef enum Counter {
 #define COUNTER(name, about) COUNTER_##name,
 #include "bus/core/counters.def"
@@ -108,8 +110,11 @@ typedef enum Counter {
   COUNTER_END
 } Counter;
 
+/* Adds n to a counter. */
 void core_count(Core *core, Counter counter, uint64_t n);
+/* What a counter has come to. */
 uint64_t core_counter(const Core *core, Counter counter);
+/* Its name in counters.def. */
 const char *counter_name(Counter counter);
 
 /* For tests and the simulator: checks every invariant of the core's memory (credits, lists, byte counts) and aborts with
