@@ -103,7 +103,7 @@ void grid_print(const Grid *grid, Buffer *ret) {
     print_cell(grid, i, grid->columns[i].title, widths[i], ret);
   }
   end_line(ret);
-  for (uint32_t i = 0; i < grid->cell_count; i++) {
+  for (uint32_t i = 0; grid->column_count && i < grid->cell_count; i++) {
     uint32_t column = i % grid->column_count;
 
     if (column)

@@ -128,11 +128,11 @@ void spawn_signal(pid_t pid, int signal_number) {
     kill(pid, signal_number);
 }
 
-const char *spawn_describe_end(int code, int status, char *ret, size_t size_bytes) {
-  if (code == CLD_EXITED)
-    snprintf(ret, size_bytes, "exit status %d", status);
+const char *spawn_describe_end(int status, char *ret, size_t size_bytes) {
+  if (WIFSIGNALED(status))
+    snprintf(ret, size_bytes, "killed by signal %d (%s)%s", WTERMSIG(status), strsignal(WTERMSIG(status)),
+             WCOREDUMP(status) ? ", core dumped" : "");
   else
-    snprintf(ret, size_bytes, "killed by signal %d (%s)%s", status, strsignal(status),
-             code == CLD_DUMPED ? ", core dumped" : "");
+    snprintf(ret, size_bytes, "exit status %d", WEXITSTATUS(status));
   return ret;
 }

@@ -29,7 +29,8 @@ int spawn_find_program(const char *name, char *ret, size_t size_bytes);
 /* Sends a signal to the process group of a child. Nothing happens when it has ended. */
 void spawn_signal(pid_t pid, int signal_number);
 
-/* Writes how a process ended, from waitid's code and status: "exit status 3", "killed by signal 9 (Killed)". Returns ret. */
-const char *spawn_describe_end(int code, int status, char *ret, size_t size_bytes);
+/* Writes how a process ended, from a status as of waitpid(2): "exit status 3", "killed by signal 9 (Killed)". Returns
+   ret. */
+const char *spawn_describe_end(int status, char *ret, size_t size_bytes);
 
 #endif

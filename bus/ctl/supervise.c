@@ -344,6 +344,8 @@ static void on_exited(Supervisor *supervisor, Child *child, uint64_t now_us) {
 }
 
 static void on_child_event(Supervisor *supervisor, SuperviseEventType type, Child *child, uint64_t now_us) {
+  bool runs = child->view.state == CHILD_STARTING || child->view.state == CHILD_READY;
+
   if (type == SUPERVISE_EXITED) {
     on_exited(supervisor, child, now_us);
   } else if (type == SUPERVISE_READY && child->view.state == CHILD_STARTING) {
@@ -353,7 +355,9 @@ static void on_child_event(Supervisor *supervisor, SuperviseEventType type, Chil
     enter(supervisor, child, CHILD_READY, now_us, child->spec.policy.watchdog_us);
   } else if (type == SUPERVISE_BEAT && child->view.state == CHILD_READY) {
     enter(supervisor, child, CHILD_READY, now_us, child->spec.policy.watchdog_us);
-  } else if (type == SUPERVISE_STOPPING && (child->view.state == CHILD_STARTING || child->view.state == CHILD_READY)) {
+  } else if (type == SUPERVISE_HUNG && runs) {
+    abort_child(supervisor, child, CHILD_REASON_WATCHDOG, now_us);
+  } else if (type == SUPERVISE_STOPPING && runs) {
     await_end(supervisor, child, CHILD_REASON_NONE, child->spec.policy.stop_timeout_us, now_us);
   }
 }
@@ -377,6 +381,7 @@ void supervise_step(Supervisor *supervisor, SuperviseEvent event, uint64_t now_u
     break;
   case SUPERVISE_READY:
   case SUPERVISE_BEAT:
+  case SUPERVISE_HUNG:
   case SUPERVISE_STOPPING:
   case SUPERVISE_EXITED:
     if (event.child < supervisor->size)

@@ -76,6 +76,7 @@ typedef enum SuperviseEventType {
   SUPERVISE_START,    /* begin with stage 0 */
   SUPERVISE_READY,    /* child said READY=1 */
   SUPERVISE_BEAT,     /* child said WATCHDOG=1 */
+  SUPERVISE_HUNG,     /* child said WATCHDOG=trigger: as if it had stopped beating */
   SUPERVISE_STOPPING, /* child said STOPPING=1 */
   SUPERVISE_EXITED,   /* child's process ended, or could not be started */
   SUPERVISE_STOP,     /* end everything, in order */
@@ -85,7 +86,7 @@ typedef enum SuperviseEventType {
 
 typedef struct SuperviseEvent {
   SuperviseEventType type;
-  uint32_t child; /* of READY, BEAT, STOPPING, EXITED; a number that is no child's is ignored */
+  uint32_t child; /* of READY, BEAT, HUNG, STOPPING, EXITED; a number that is no child's is ignored */
 } SuperviseEvent;
 
 typedef enum SuperviseActionType {

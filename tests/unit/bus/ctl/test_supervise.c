@@ -281,6 +281,18 @@ static void test_watchdog(void **state _unused_) {
   supervise_destroy(&supervisor);
 }
 
+static void test_child_that_says_it_hangs(void **state _unused_) {
+  Supervisor *supervisor = make_one(policy);
+
+  step(supervisor, SUPERVISE_START, 0, 0, "start 0");
+  step(supervisor, SUPERVISE_READY, 0, 1, "");
+  step(supervisor, SUPERVISE_HUNG, 0, 2, "abort 0");
+  step(supervisor, SUPERVISE_HUNG, 0, 3, "");
+  step(supervisor, SUPERVISE_EXITED, 0, 4, "");
+  assert_int_equal(supervise_child(supervisor, 0)->reason, CHILD_REASON_WATCHDOG);
+  supervise_destroy(&supervisor);
+}
+
 static void test_child_that_stops_by_itself(void **state _unused_) {
   Supervisor *supervisor = make_one(policy);
 
@@ -423,8 +435,8 @@ static void obey(History *history) {
 }
 
 static void random_step(History *history, uint64_t *seed) {
-  static const SuperviseEventType types[] = {SUPERVISE_READY, SUPERVISE_READY,    SUPERVISE_EXITED,
-                                             SUPERVISE_BEAT,  SUPERVISE_STOPPING, SUPERVISE_TIMER};
+  static const SuperviseEventType types[] = {SUPERVISE_READY,    SUPERVISE_READY, SUPERVISE_EXITED, SUPERVISE_BEAT,
+                                             SUPERVISE_STOPPING, SUPERVISE_TIMER, SUPERVISE_HUNG};
   SuperviseEvent event = {types[next_random(seed) % ELEMENTS(types)], (uint32_t)(next_random(seed) % RANDOM_CHILDREN)};
 
   history->now_us += next_random(seed) % (400 * MS);
@@ -484,6 +496,7 @@ int main(void) {
       cmocka_unit_test(test_group_that_is_not_there),
       cmocka_unit_test(test_start_timeout),
       cmocka_unit_test(test_watchdog),
+      cmocka_unit_test(test_child_that_says_it_hangs),
       cmocka_unit_test(test_child_that_stops_by_itself),
       cmocka_unit_test(test_stop_timeout_kills),
       cmocka_unit_test(test_second_signal_kills),

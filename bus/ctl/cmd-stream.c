@@ -1,0 +1,5 @@
+#include "bus/ctl/exchange.h"
+
+CtlExit cmd_stream(Ctl *ctl) {
+  return exchange_run(ctl, true);
+}

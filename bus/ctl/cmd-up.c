@@ -1,0 +1,240 @@
+/* In the foreground this process is the supervisor. Detached it forks one: the child becomes the supervisor and reports
+   through a pipe once the fleet has settled; the parent prints the report and ends. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bus/base/clock.h"
+#include "bus/ctl/command.h"
+#include "bus/ctl/pidfile.h"
+#include "bus/ctl/run.h"
+#include "bus/ctl/view.h"
+
+enum { LOG_LIMIT_BYTES = 16 << 20 };
+
+static CtlExit make_folders(const Config *config) {
+  const char *const paths[] = {config->runtime_dir, config->state_dir};
+
+  for (size_t i = 0; i < ELEMENTS(paths); i++) {
+    int r = folder_make(paths[i]);
+
+    if (r == FOLDER_E_FOREIGN)
+      ctl_say("%s belongs to another user; set runtime_dir and state_dir to folders of your own", paths[i]);
+    else if (r < 0)
+      ctl_say("the folder %s can't be made: %s", paths[i], strerror(-r));
+    if (r)
+      return CTL_FAILED;
+  }
+  return CTL_OK;
+}
+
+static CtlExit take_lock(const Config *config, const Folder *folder, int *ret) {
+  pid_t holder = 0;
+  int r = pidfile_take(folder->pid, ret, &holder);
+
+  if (r == PIDFILE_E_HELD)
+    ctl_say("a fleet runs already in %s (supervisor %d); `pons status` shows it, `pons down` stops it",
+            config->runtime_dir, (int)holder);
+  else if (r < 0)
+    ctl_say("%s can't be written: %s", folder->pid, strerror(-r));
+  return r ? CTL_FAILED : CTL_OK;
+}
+
+static bool all_ready(const json_t *description) {
+  return strcmp(view_text(description, "state"), "ready") == 0;
+}
+
+/* The table, and what is wrong. */
+static void print_report(const json_t *description, Buffer *ret) {
+  const json_t *processes = json_object_get(description, "processes");
+
+  view_print_processes(description, clock_realtime_us(), ret);
+  if (all_ready(description)) {
+    uint64_t took_us = clock_realtime_us() - view_number(description, "since_us");
+
+    buffer_printf(ret, "all %zu ready in %u ms, profile %s\n", json_array_size(processes),
+                  (unsigned)(took_us / US_PER_MS), view_text(description, "profile"));
+    return;
+  }
+  view_print_troubles(description, ret);
+}
+
+typedef struct Foreground {
+  const Ctl *ctl;
+  Output *output;
+  bool ready;
+} Foreground;
+
+static void on_settled_here(void *userdata, const json_t *description) {
+  Foreground *foreground = userdata;
+  _cleanup_(buffer_done) Buffer text = {0};
+  char *json = foreground->ctl->options.json ? json_dumps(description, JSON_COMPACT) : NULL;
+
+  if (json)
+    buffer_printf(&text, "%s\n", json);
+  else
+    print_report(description, &text);
+  free(json);
+  output_write(foreground->output, buffer_bytes(&text));
+}
+
+/* Says why the supervisor itself could not be set up. */
+static CtlExit end_status(const Config *config, int r) {
+  if (r == -ENAMETOOLONG)
+    ctl_say("runtime_dir %s is too long for a socket; a path of up to 90 bytes will do", config->runtime_dir);
+  else if (r < 0)
+    ctl_say("the supervisor could not start: %s", strerror(-r));
+  return r ? CTL_FAILED : CTL_OK;
+}
+
+static CtlExit run_here(const Ctl *ctl, const Plan *plan, const Folder *folder, int lock) {
+  Output output;
+  Foreground foreground = {.ctl = ctl, .output = &output};
+  RunReport report = {on_settled_here, &foreground};
+
+  output_to_fd(&output, STDOUT_FILENO);
+  pidfile_write(lock);
+  return end_status(ctl->config, run_fleet(plan, folder, &output, &report));
+}
+
+static void on_settled_there(void *userdata, const json_t *description) {
+  int *report_fd = userdata;
+  char *text = json_dumps(description, JSON_COMPACT);
+  size_t size = text ? strlen(text) : 0;
+
+  for (size_t at = 0; at < size;) {
+    ssize_t written = write(*report_fd, text + at, size - at);
+
+    if (written < 0)
+      break; /* the parent has given up waiting */
+    at += (size_t)written;
+  }
+  free(text);
+  close(*report_fd);
+  *report_fd = -1;
+}
+
+/* The supervisor of a detached fleet. What goes wrong before its loop runs is still said on the caller's terminal. */
+static CtlExit run_detached(const Ctl *ctl, const Plan *plan, const Folder *folder, int lock, int report_fd) {
+  RunReport report = {on_settled_there, &report_fd};
+  int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+  Output output;
+  int terminal;
+  int r;
+
+  setsid();
+  pidfile_write(lock);
+  r = output_to_file(&output, folder->log, LOG_LIMIT_BYTES);
+  if (r < 0) {
+    ctl_say("the log %s can't be written: %s", folder->log, strerror(-r));
+    return CTL_FAILED;
+  }
+  terminal = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+  dup2(null_fd, STDIN_FILENO);
+  dup2(null_fd, STDOUT_FILENO);
+  dup2(null_fd, STDERR_FILENO);
+  r = run_fleet(plan, folder, &output, &report);
+  output_done(&output);
+  if (r < 0 && terminal >= 0)
+    dup2(terminal, STDERR_FILENO);
+  return end_status(ctl->config, r);
+}
+
+/* Reads the report up to its end. Returns 0, or -ETIMEDOUT. */
+static int read_report(int fd, uint64_t timeout_ms, Buffer *ret) {
+  uint64_t deadline_us = clock_monotonic_us() + timeout_ms * US_PER_MS;
+
+  for (;;) {
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    uint64_t now_us = clock_monotonic_us();
+    int wait_ms = timeout_ms ? (int)((deadline_us - min_u64(now_us, deadline_us)) / US_PER_MS) : -1;
+    int r = poll(&ready, 1, wait_ms);
+    ssize_t size;
+
+    if (r == 0)
+      return -ETIMEDOUT;
+    if (r < 0 && errno == EINTR)
+      continue;
+    size = read(fd, buffer_reserve(ret, 65536), 65536);
+    if (size <= 0)
+      return 0;
+    ret->size += (size_t)size;
+  }
+}
+
+static CtlExit await_report(const Ctl *ctl, const Folder *folder, int fd) {
+  _cleanup_(buffer_done) Buffer text = {0};
+  _cleanup_(buffer_done) Buffer table = {0};
+  json_t *description;
+  bool ready;
+
+  if (read_report(fd, ctl->options.timeout_ms, &text) < 0) {
+    ctl_say("not all is ready yet; it goes on in the background: see `pons status` and %s", folder->log);
+    return CTL_FAILED;
+  }
+  description = text.size ? json_loadb((const char *)text.data, text.size, 0, NULL) : NULL;
+  if (!description) {
+    ctl_say("the supervisor ended before the fleet was up; %s says more", folder->log);
+    return CTL_FAILED;
+  }
+  ready = all_ready(description);
+  print_report(description, &table);
+  if (!ready)
+    ctl_say("not all is ready: see below and %s", folder->log);
+  if (ctl->options.json)
+    ctl_write_json(ctl, json_incref(description));
+  else
+    ctl_write(&table);
+  json_decref(description);
+  return ready ? CTL_OK : CTL_FAILED;
+}
+
+static CtlExit detach(const Ctl *ctl, const Plan *plan, const Folder *folder, int *lock) {
+  CtlExit status;
+  int fds[2];
+  pid_t pid;
+
+  if (pipe2(fds, O_CLOEXEC) < 0)
+    return end_status(ctl->config, -errno);
+  fflush(NULL);
+  pid = fork();
+  if (pid == 0) {
+    close(fds[0]);
+    status = run_detached(ctl, plan, folder, *lock, fds[1]);
+    pidfile_drop(folder->pid, lock);
+    _exit((int)status);
+  }
+  close(fds[1]);
+  /* The lock goes on with the child, which has the same open file. */
+  close(*lock);
+  *lock = -1;
+  status = pid < 0 ? end_status(ctl->config, -errno) : await_report(ctl, folder, fds[0]);
+  close(fds[0]);
+  return status;
+}
+
+CtlExit cmd_up(Ctl *ctl) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+  _cleanup_(plan_destroy) Plan *plan = NULL;
+  CtlExit status = ctl_load_config(ctl);
+  Folder folder;
+  int lock = -1;
+
+  if (status)
+    return status;
+  if (plan_new(&plan, ctl->config, ctl->options.profile, &errors)) {
+    ctl_say("%.*s", (int)errors.size - 1, (const char *)errors.data);
+    return CTL_USAGE;
+  }
+  folder_name(ctl->config, &folder);
+  status = make_folders(ctl->config);
+  if (status == CTL_OK)
+    status = take_lock(ctl->config, &folder, &lock);
+  if (status == CTL_OK)
+    status = ctl->options.detach ? detach(ctl, plan, &folder, &lock) : run_here(ctl, plan, &folder, lock);
+  pidfile_drop(folder.pid, &lock);
+  return status;
+}

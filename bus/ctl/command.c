@@ -1,0 +1,111 @@
+#include "bus/ctl/command.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/log.h"
+
+static CtlExit (*const handlers[])(Ctl *ctl) = {
+#define COMMAND(name, arguments, least, most, about) [COMMAND_##name] = cmd_##name,
+#include "bus/ctl/commands.def"
+#undef COMMAND
+};
+
+void ctl_say(const char *format, ...) {
+  va_list arguments;
+
+  fflush(stdout);
+  fputs("pons: ", stderr);
+  va_start(arguments, format);
+  vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  fputc('\n', stderr);
+}
+
+void ctl_write(const Buffer *buffer) {
+  if (buffer->size)
+    fwrite(buffer->data, 1, buffer->size, stdout);
+  fflush(stdout);
+}
+
+void ctl_write_json(const Ctl *ctl, json_t *value) {
+  char *text = json_dumps(value, JSON_ENCODE_ANY | (ctl->options.verbose ? JSON_INDENT(2) : JSON_COMPACT));
+
+  json_decref(value);
+  if (!text)
+    abort(); /* memory is out */
+  puts(text);
+  fflush(stdout);
+  free(text);
+}
+
+CtlExit ctl_load_config(Ctl *ctl) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+  LogLevel level;
+  int r;
+
+  if (ctl->config)
+    return CTL_OK;
+  r = config_load(ctl->options.config, &ctl->config, &errors);
+  fflush(stdout);
+  if (errors.size)
+    fwrite(errors.data, 1, errors.size, stderr);
+  if (r < 0)
+    ctl_say("the configuration %s can't be read: %s", ctl->options.config ? ctl->options.config : "($PONS_CONFIG)",
+            strerror(-r));
+  if (r)
+    return CTL_USAGE;
+  if (log_level_parse(ctl->config->log.level, &level) == 0)
+    log_setup(level, NULL);
+  return CTL_OK;
+}
+
+CtlExit cmd_version(Ctl *ctl) {
+  if (ctl->options.json)
+    ctl_write_json(ctl, json_pack("{s:s}", "version", PONS_VERSION));
+  else
+    printf("pons %s\n", PONS_VERSION);
+  return CTL_OK;
+}
+
+static CtlExit help_for(CommandId command) {
+  _cleanup_(buffer_done) Buffer help = {0};
+
+  options_print_help(command, &help);
+  ctl_write(&help);
+  return CTL_OK;
+}
+
+CtlExit cmd_help(Ctl *ctl) {
+  const char *name = ctl->options.arguments[0];
+  CommandId command = name ? command_find(name) : COMMAND_END;
+
+  if (name && command == COMMAND_END) {
+    CommandId near = command_suggest(name);
+
+    ctl_say("there is no command '%s'; %s%s%s", name,
+            near == COMMAND_END ? "`pons help` lists them" : "did you mean `pons ",
+            near == COMMAND_END ? "" : command_name(near), near == COMMAND_END ? "" : "`?");
+    return CTL_USAGE;
+  }
+  return help_for(command);
+}
+
+CtlExit ctl_main(int argc, const char *const *argv) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+  Ctl ctl = {0};
+  CtlExit status;
+
+  if (options_parse(argc, argv, &ctl.options, &errors)) {
+    ctl_say("%.*s", (int)errors.size - 1, (const char *)errors.data);
+    return CTL_USAGE;
+  }
+  if (ctl.options.help)
+    return help_for(ctl.options.command);
+  if (ctl.options.version)
+    return cmd_version(&ctl);
+  status = handlers[ctl.options.command](&ctl);
+  config_destroy(&ctl.config);
+  return status;
+}

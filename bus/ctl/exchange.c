@@ -1,0 +1,205 @@
+/* Pieces of a stream are msgpack values whose boundaries need not be those of the chunks, so what is not whole yet is
+   carried over to the next chunk. */
+#include "bus/ctl/exchange.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "bus/ctl/bodyjson.h"
+#include "bus/ctl/contract-json.h"
+#include "bus/ctl/question.h"
+#include "bus/ctl/reach.h"
+#include "bus/wire/msgpack.h"
+
+enum { REST_MAX_BYTES = 4 << 20 };
+
+typedef struct Exchange {
+  Ctl *ctl;
+  Buffer rest; /* of the stream, not a whole value yet */
+  bool as_stream;
+  bool prints_json; /* pieces as lines of JSON, else their text */
+  bool mid_line;    /* text was written that did not end its line */
+  bool failed_one;  /* service@*: an instance answered an error */
+  bool ended;
+  CtlExit status;
+} Exchange;
+
+static void write_text(Exchange *exchange, Text text) {
+  if (text.size == 0)
+    return;
+  fwrite(text.data, 1, text.size, stdout);
+  fflush(stdout);
+  exchange->mid_line = text.data[text.size - 1] != '\n';
+}
+
+static void end_line(Exchange *exchange) {
+  if (exchange->mid_line)
+    write_text(exchange, TEXT("\n"));
+}
+
+static void print_json(const Exchange *exchange, json_t *json) {
+  bool pretty = !exchange->ctl->options.json && !exchange->as_stream && isatty(STDOUT_FILENO);
+  char *text = json_dumps(json, JSON_ENCODE_ANY | (pretty ? JSON_INDENT(2) : JSON_COMPACT));
+
+  json_decref(json);
+  puts(text ? text : "null");
+  fflush(stdout);
+  free(text);
+}
+
+/* The text of a piece that is nothing but text: a msgpack text, or a message whose one field is a text. */
+static bool piece_text(Bytes value, Text *ret) {
+  MsgpackReader reader = msgpack_reader(value);
+  uint32_t fields;
+  Text key;
+
+  if (msgpack_get_text(&reader, ret) == 0)
+    return true;
+  return msgpack_get_map(&reader, &fields) == 0 && fields == 1 && msgpack_get_text(&reader, &key) == 0 &&
+         msgpack_get_text(&reader, ret) == 0;
+}
+
+static void print_piece(Exchange *exchange, Bytes value) {
+  Text text;
+
+  if (!exchange->prints_json && piece_text(value, &text))
+    write_text(exchange, text);
+  else
+    print_json(exchange, bodyjson_new(value, TEXT_NONE));
+}
+
+static void print_pieces(Exchange *exchange, Bytes bytes) {
+  Bytes left;
+  Bytes value;
+
+  buffer_append(&exchange->rest, bytes.data, bytes.size);
+  left = buffer_bytes(&exchange->rest);
+  while (bodyjson_next_value(&left, &value))
+    print_piece(exchange, value);
+  if (left.size && left.size < REST_MAX_BYTES) {
+    memmove(exchange->rest.data, left.data, left.size);
+    exchange->rest.size = left.size;
+  } else {
+    buffer_clear(&exchange->rest);
+  }
+}
+
+/* One instance's answer to service@*. */
+static void print_collected(Exchange *exchange, const AskChunk *chunk) {
+  exchange->failed_one |= chunk->status != STATUS_OK;
+  print_json(exchange, json_pack("{s:o, s:s, s:o}", "instance", jsontext_new(chunk->instance), "status",
+                                 status_name(chunk->status), "body", bodyjson_new(chunk->body, TEXT_NONE)));
+}
+
+static void on_chunk(void *userdata, const AskChunk *chunk) {
+  Exchange *exchange = userdata;
+
+  if (chunk->is_collect)
+    print_collected(exchange, chunk);
+  else
+    print_pieces(exchange, chunk->body);
+}
+
+/* A reply of msgpack as its exact JSON, which `pons call` would read back. Returns false when it is something else. */
+static bool print_exactly(const Exchange *exchange, const Answer *answer) {
+  bool pretty = !exchange->ctl->options.json && isatty(STDOUT_FILENO);
+  _cleanup_(buffer_done) Buffer text = {0};
+
+  if (answer->content_type.size && !text_is(answer->content_type, "application/msgpack"))
+    return false;
+  if (contract_json_from_body(answer->body, pretty ? 2 : 0, &text) != 0)
+    return false;
+  buffer_append(&text, "\n", 1);
+  ctl_write(&text);
+  return true;
+}
+
+static void print_reply(Exchange *exchange, const Answer *answer) {
+  bool raw = answer->content_type.size && !text_is(answer->content_type, "application/msgpack") &&
+             !text_is(answer->content_type, "application/json") && !exchange->ctl->options.json;
+
+  if (exchange->as_stream && !exchange->ctl->options.json)
+    return; /* the pieces were the answer; --json shows how it ended too */
+  if (raw) {
+    write_text(exchange, (Text){(const char *)answer->body.data, answer->body.size});
+    end_line(exchange);
+  } else if (exchange->as_stream) {
+    print_json(exchange, json_pack("{s:o}", "end", bodyjson_new(answer->body, answer->content_type)));
+  } else if (!print_exactly(exchange, answer)) {
+    print_json(exchange, bodyjson_new(answer->body, answer->content_type));
+  }
+}
+
+static void tell_id(const Answer *answer) {
+  char id[REQUEST_ID_TEXT_SIZE];
+
+  ctl_say("request %s took %" PRIu64 " us, asked %u time%s; `pons trace %s` shows its path",
+          request_id_format(answer->id, id), answer->took_us, answer->attempts, answer->attempts == 1 ? "" : "s", id);
+}
+
+static void on_end(void *userdata, const Answer *answer) {
+  Exchange *exchange = userdata;
+
+  exchange->ended = true;
+  end_line(exchange);
+  if (exchange->rest.size)
+    print_json(exchange, bodyjson_new(buffer_bytes(&exchange->rest), TEXT_NONE));
+  if (answer->status == STATUS_OK) {
+    print_reply(exchange, answer);
+    exchange->status = exchange->failed_one ? CTL_FAILED : CTL_OK;
+  } else {
+    reach_print_failure(exchange->ctl, answer);
+    exchange->status = answer->status == STATUS_UNAVAILABLE ? CTL_UNREACHABLE : CTL_FAILED;
+  }
+  if (exchange->ctl->options.verbose)
+    tell_id(answer);
+}
+
+static bool has_ended(void *userdata) {
+  const Exchange *exchange = userdata;
+
+  return exchange->ended;
+}
+
+static CtlExit ask(Reach *reach, Question *question, Exchange *exchange) {
+  const AskHandler handler = {on_chunk, on_end, exchange};
+  RequestId id;
+  int r;
+
+  question->ask.stream = exchange->as_stream;
+  question->ask.deadline_us = exchange->ctl->options.timeout_ms * US_PER_MS;
+  r = client_ask(reach->client, &question->ask, &handler, &id);
+  if (r < 0) {
+    ctl_say("the request can't be sent: %s", strerror(-r));
+    return CTL_FAILED;
+  }
+  r = reach_run(reach, has_ended, exchange, TIME_NEVER);
+  if (reach->interrupted && !exchange->ended) {
+    /* CANCELLED follows at once, so that the broker is told before we go. */
+    client_cancel(reach->client, id);
+    reach->interrupted = false;
+    reach_run(reach, has_ended, exchange, clock_monotonic_us() + US_PER_S);
+    return (CtlExit)CTL_INTERRUPTED;
+  }
+  return r < 0 ? CTL_FAILED : exchange->status;
+}
+
+CtlExit exchange_run(Ctl *ctl, bool as_stream) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+  _cleanup_(question_done) Question question = {0};
+  _cleanup_(reach_close) Reach reach = {0};
+  Exchange exchange = {.ctl = ctl, .as_stream = as_stream, .prints_json = ctl->options.json};
+  CtlExit status;
+  int r = question_init(&question, ctl->options.arguments[0], ctl->options.arguments[1], &errors);
+
+  if (r) {
+    ctl_say("%.*s", (int)errors.size - 1, (const char *)errors.data);
+    return r == QUESTION_E_CONTRACT ? CTL_FAILED : CTL_USAGE;
+  }
+  status = reach_open(ctl, reach_wait_ms(ctl), false, &reach);
+  if (status == CTL_OK)
+    status = ask(&reach, &question, &exchange);
+  buffer_done(&exchange.rest);
+  return status;
+}

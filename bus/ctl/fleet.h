@@ -1,0 +1,43 @@
+/* What:      the supervisor: the plan's processes kept running by the state machine of supervise.h.
+ * Owns:      the children, their output pipes, the readiness socket and its file.
+ * May use:   base, loop, config, jansson.
+ * Threading: the loop thread, which must be the main thread: children are killed when it ends.
+ * Spec:      docs/adr/0007-supervisor.md */
+#ifndef PONS_CTL_FLEET_H
+#define PONS_CTL_FLEET_H
+
+#include <jansson.h>
+
+#include "bus/ctl/plan.h"
+#include "bus/loop/loop.h"
+
+typedef struct Fleet Fleet;
+
+typedef struct FleetHandler {
+  void (*on_output)(void *userdata, Bytes lines); /* whole lines with the child's name before each */
+  void (*on_settled)(void *userdata);             /* once: nothing more will change by itself */
+  void (*on_ended)(void *userdata);               /* after fleet_stop or fleet_kill: no child is left */
+  void *userdata;
+} FleetHandler;
+
+/* Makes a fleet in loop; plan must outlive it. The loop's signals are blocked (loop_block_signals). The readiness socket
+   is made as runtime_dir/notify.sock. Returns 0 and gives the caller *ret, or negative errno and leaves *ret alone. */
+int fleet_new(Fleet **ret, Loop *loop, const Plan *plan, const FleetHandler *handler);
+/* Kills what still runs, without waiting for it; takes NULL, nulls the pointer. Usable as _cleanup_. */
+void fleet_destroy(Fleet **fleet);
+
+/* Starts the broker, then the agents. */
+void fleet_start(Fleet *fleet);
+/* Stops agents, then the broker. */
+void fleet_stop(Fleet *fleet);
+/* Ends everything at once. */
+void fleet_kill(Fleet *fleet);
+
+/* True when every child is READY. */
+bool fleet_is_ready(const Fleet *fleet);
+/* True when the broker is READY. */
+bool fleet_has_broker(const Fleet *fleet);
+/* The fleet as JSON with the keys that docs/pons.1.md lists under "status"; the caller owns the reference. */
+json_t *fleet_describe(const Fleet *fleet);
+
+#endif

@@ -1,0 +1,290 @@
+#include "bus/ctl/plan.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bus/base/clock.h"
+#include "bus/ctl/spawn.h"
+
+enum { STAGE_BROKER, STAGE_AGENTS };
+
+#define RETRY_US (60 * US_PER_S)
+#define ABORT_TIMEOUT_US (5 * US_PER_S)
+
+/* The broker comes back faster than an agent: everything waits for it. */
+static const SupervisePolicy broker_policy = {
+    .budget = {5, 10 * US_PER_S},
+    .backoff_first_us = 20 * US_PER_MS,
+    .backoff_longest_us = 2 * US_PER_S,
+    .retry_us = RETRY_US,
+    .start_timeout_us = 10 * US_PER_S,
+    .stop_timeout_us = 12 * US_PER_S, /* the broker itself gives unanswered requests 10 */
+    .abort_timeout_us = ABORT_TIMEOUT_US,
+    .watchdog_us = 10 * US_PER_S,
+};
+
+static SupervisePolicy agent_policy(const ConfigAgent *agent) {
+  return (SupervisePolicy){
+      .budget = {agent->restart.burst, agent->restart.within_ms * US_PER_MS},
+      .backoff_first_us = agent->restart.delay_ms * US_PER_MS,
+      .backoff_longest_us = agent->restart.delay_max_ms * US_PER_MS,
+      .retry_us = RETRY_US,
+      .start_timeout_us = agent->start_timeout_ms * US_PER_MS,
+      .stop_timeout_us = agent->stop_timeout_ms * US_PER_MS,
+      .abort_timeout_us = ABORT_TIMEOUT_US,
+      .watchdog_us = agent->watchdog_ms * US_PER_MS,
+  };
+}
+
+static void *must(void *memory) {
+  if (!memory)
+    abort();
+  return memory;
+}
+
+static int find_profile(const Config *config, const char *name, const ConfigProfile **ret, Buffer *errors) {
+  *ret = config_find_profile(config, name ? name : config->profile);
+  if (*ret)
+    return 0;
+  buffer_printf(errors, "there is no profile '%s'; there is", name ? name : config->profile);
+  for (uint32_t i = 0; i < config->profiles_count; i++)
+    buffer_printf(errors, "%s %s", i ? "," : "", config->profiles[i].name);
+  buffer_printf(errors, "\n");
+  return PLAN_E_PROFILE;
+}
+
+static int32_t group_index(const Config *config, const char *name) {
+  for (uint32_t i = 0; i < config->groups_count; i++)
+    if (strcmp(config->groups[i].name, name) == 0)
+      return (int32_t)i;
+  return SUPERVISE_NO_GROUP;
+}
+
+static int find_program(const char *child, const char *name, char **ret, Buffer *errors) {
+  char path[PATH_MAX];
+
+  if (spawn_find_program(name, path, sizeof path) == 0) {
+    *ret = must(strdup(path));
+    return 0;
+  }
+  if (strchr(name, '/'))
+    buffer_printf(errors, "%s: there is no program '%s'; build it, or name another with `program:`\n", child, name);
+  else
+    buffer_printf(errors,
+                  "%s: there is no program '%s' beside pons or in PATH; build it, name another with `program:`, or set "
+                  "`enabled: false`\n",
+                  child, name);
+  return PLAN_E_PROGRAM;
+}
+
+/* Appends a child; its program may be missing, which is then said for every child at once. */
+static int add(Plan *plan, PlanChild child, const char *program, Buffer *errors) {
+  int r = find_program(child.name, program, &child.program, errors);
+
+  plan->name_width = (uint32_t)max_u64(plan->name_width, strlen(child.name));
+  plan->children[plan->count++] = child;
+  return r;
+}
+
+static int add_broker(Plan *plan, Buffer *errors) {
+  const Config *config = plan->config;
+  char **arguments = must(calloc(4, sizeof *arguments));
+
+  arguments[0] = must(strdup("pons-broker"));
+  /* Without a file the broker finds the same built-in defaults by itself. */
+  if (access(config->source, R_OK) == 0) {
+    arguments[1] = must(strdup("--config"));
+    arguments[2] = must(strdup(config->source));
+  }
+  return add(plan,
+             (PlanChild){
+                 .name = must(strdup("broker")),
+                 .arguments = arguments,
+                 .spec = {.stage = STAGE_BROKER, .group = SUPERVISE_NO_GROUP, .policy = broker_policy},
+             },
+             "pons-broker", errors);
+}
+
+static int add_agent(Plan *plan, const ConfigAgent *agent, uint32_t instance, Buffer *errors) {
+  char **arguments = must(calloc(agent->arguments_count + 2, sizeof *arguments));
+  char name[128];
+
+  if (agent->instances > 1)
+    snprintf(name, sizeof name, "%s#%u", agent->name, instance);
+  else
+    snprintf(name, sizeof name, "%s", agent->name);
+  arguments[0] = must(strdup(agent->program));
+  for (uint32_t i = 0; i < agent->arguments_count; i++)
+    arguments[i + 1] = must(strdup(agent->arguments[i]));
+  return add(plan,
+             (PlanChild){
+                 .name = must(strdup(name)),
+                 .agent = agent,
+                 .arguments = arguments,
+                 .spec = {.stage = STAGE_AGENTS,
+                          .group = group_index(plan->config, agent->group),
+                          .policy = agent_policy(agent)},
+             },
+             agent->program, errors);
+}
+
+static void add_groups(Plan *plan) {
+  const Config *config = plan->config;
+
+  plan->groups = must(calloc(config->groups_count + 1, sizeof *plan->groups));
+  plan->group_count = config->groups_count;
+  for (uint32_t i = 0; i < config->groups_count; i++)
+    plan->groups[i] = (SuperviseBudget){config->groups[i].burst, config->groups[i].within_ms * US_PER_MS};
+}
+
+static uint32_t count_children(const Config *config, const ConfigProfile *profile) {
+  uint32_t count = 1;
+
+  for (uint32_t i = 0; i < config->agents_count; i++)
+    if (config_profile_has(profile, &config->agents[i]))
+      count += config->agents[i].instances;
+  return count;
+}
+
+/* Tries each agent's environment once, so that a missing secret is told before anything starts. */
+static int try_secrets(const Plan *plan, Buffer *errors) {
+  const ConfigAgent *last = NULL;
+  int result = 0;
+
+  for (uint32_t i = 0; i < plan->count; i++) {
+    _cleanup_(environment_done) Environment environment = {0};
+    int r = plan->children[i].agent == last ? 0 : plan_environment(plan, &plan->children[i], "", &environment, errors);
+
+    last = plan->children[i].agent;
+    result = r ? r : result;
+  }
+  return result;
+}
+
+int plan_new(Plan **ret, const Config *config, const char *profile, Buffer *errors) {
+  _cleanup_(plan_destroy) Plan *plan = must(calloc(1, sizeof *plan));
+  int result = find_profile(config, profile, &plan->profile, errors);
+
+  if (result)
+    return result;
+  plan->config = config;
+  plan->children = must(calloc(count_children(config, plan->profile), sizeof *plan->children));
+  add_groups(plan);
+  result = add_broker(plan, errors);
+  for (uint32_t i = 0; i < config->agents_count; i++) {
+    const ConfigAgent *agent = &config->agents[i];
+
+    for (uint32_t j = 1; config_profile_has(plan->profile, agent) && j <= agent->instances; j++) {
+      int r = add_agent(plan, agent, j, errors);
+
+      result = r ? r : result;
+      if (r)
+        break; /* the other instances lack the same program */
+    }
+  }
+  if (result == 0)
+    result = try_secrets(plan, errors);
+  if (result == 0)
+    *ret = TAKE(plan);
+  return result;
+}
+
+void plan_destroy(Plan **plan) {
+  Plan *p = *plan;
+
+  if (!p)
+    return;
+  for (uint32_t i = 0; i < p->count; i++) {
+    for (char **argument = p->children[i].arguments; *argument; argument++)
+      free(*argument);
+    free(p->children[i].arguments);
+    free(p->children[i].program);
+    free(p->children[i].name);
+  }
+  free(p->children);
+  free(p->groups);
+  free(p);
+  *plan = NULL;
+}
+
+static void set_number(Environment *environment, const char *name, uint64_t value) {
+  char text[32];
+
+  snprintf(text, sizeof text, "%" PRIu64, value);
+  environment_set(environment, name, text);
+}
+
+static void set_if(Environment *environment, const char *name, const char *value) {
+  if (value)
+    environment_set(environment, name, value);
+}
+
+/* What every agent is told of the fleet; bus/agent/agent.h and docs/configuration.md have the names. */
+static void set_fleet(Environment *environment, const Config *config) {
+  _cleanup_(buffer_done) Buffer endpoints = {0};
+
+  for (uint32_t i = 0; i < config->client.endpoints_count; i++)
+    buffer_printf(&endpoints, "%s%s", i ? "," : "", config->client.endpoints[i]);
+  buffer_append(&endpoints, "", 1);
+  environment_set(environment, "PONS_AGENT_ENDPOINT", (const char *)endpoints.data);
+  environment_set(environment, "PONS_AGENT_SITE", config->site);
+  environment_set(environment, "PONS_LOG_LEVEL", config->log.level);
+  environment_set(environment, "PONS_RUNTIME_DIR", config->runtime_dir);
+  environment_set(environment, "PONS_STATE_DIR", config->state_dir);
+}
+
+static int set_variable(Environment *environment, const ConfigAgent *agent, const ConfigVariable *variable,
+                        Buffer *errors) {
+  _cleanup_(config_secret_destroy) char *secret = NULL;
+  _cleanup_(buffer_done) Buffer why = {0};
+
+  if (variable->value) {
+    environment_set(environment, variable->name, variable->value);
+    return 0;
+  }
+  if (!variable->secret.file && !variable->secret.env) {
+    environment_set(environment, variable->name, "");
+    return 0;
+  }
+  if (config_secret_read(&variable->secret, &secret, &why)) {
+    bool ended = why.size && why.data[why.size - 1] == '\n';
+
+    buffer_printf(errors, "%s: %s: %.*s%s", agent->name, variable->name, (int)why.size, (const char *)why.data,
+                  ended ? "" : "\n");
+    return PLAN_E_SECRET;
+  }
+  environment_set(environment, variable->name, secret);
+  return 0;
+}
+
+static int set_agent(Environment *environment, const ConfigAgent *agent, Buffer *errors) {
+  int result = 0;
+
+  environment_set(environment, "PONS_AGENT_NAME", agent->name);
+  if (agent->weight)
+    set_number(environment, "PONS_AGENT_WEIGHT", agent->weight);
+  set_if(environment, "PONS_AGENT_TIER", agent->tier);
+  set_if(environment, "PONS_AGENT_ROLE", agent->role);
+  set_if(environment, "PONS_AGENT_VERSION", agent->version);
+  for (uint32_t i = 0; i < agent->environment_count; i++) {
+    int r = set_variable(environment, agent, &agent->environment[i], errors);
+
+    result = r ? r : result;
+  }
+  return result;
+}
+
+int plan_environment(const Plan *plan, const PlanChild *child, const char *notify_path, Environment *ret,
+                     Buffer *errors) {
+  environment_inherit(ret, environ);
+  environment_set(ret, "NOTIFY_SOCKET", notify_path);
+  if (child->spec.policy.watchdog_us)
+    set_number(ret, "WATCHDOG_USEC", child->spec.policy.watchdog_us);
+  if (!child->agent)
+    return 0;
+  set_fleet(ret, plan->config);
+  return set_agent(ret, child->agent, errors);
+}

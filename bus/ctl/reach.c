@@ -1,0 +1,189 @@
+#include "bus/ctl/reach.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agents/contracts/contracts.h"
+#include "bus/ctl/bodyjson.h"
+#include "bus/ctl/contract-json.h"
+#include "bus/ctl/grid.h"
+#include "bus/loop/socket.h"
+
+enum { WAIT_MS = 2000, CALLS_MAX = 64 };
+
+/* What the catalogue says that the pons command calls; looked up once. */
+static const MethodContract *const *own_calls(size_t *ret_count) {
+  static const MethodContract *calls[CALLS_MAX];
+  static size_t count;
+  const ContractCall *call;
+
+  for (size_t i = 0; count == 0 && (call = contract_call_at(i)); i++) {
+    const MethodContract *method = contract_find(text_of(call->service), text_of(call->method));
+
+    if (strcmp(call->agent, "pons") == 0 && method && count < CALLS_MAX)
+      calls[count++] = method;
+  }
+  *ret_count = count;
+  return calls;
+}
+
+static char *join_endpoints(const Config *config) {
+  _cleanup_(buffer_done) Buffer all = {0};
+
+  for (uint32_t i = 0; i < config->client.endpoints_count; i++)
+    buffer_printf(&all, "%s%s", i ? "," : "", config->client.endpoints[i]);
+  buffer_append(&all, "", 1);
+  return strdup((const char *)all.data);
+}
+
+static void on_interrupt(void *userdata, int signo) {
+  Reach *reach = userdata;
+
+  (void)signo;
+  reach->interrupted = true;
+}
+
+static int connect_client(Reach *reach) {
+  ClientOptions options = {.endpoint = reach->endpoint, .agent = TEXT("pons"), .attempts = 1};
+  int r = loop_new(&reach->loop);
+
+  options.calls = own_calls(&options.calls_count);
+  if (r == 0)
+    r = loop_on_signal(reach->loop, SIGINT, on_interrupt, reach);
+  if (r == 0)
+    r = loop_on_signal(reach->loop, SIGTERM, on_interrupt, reach);
+  return r < 0 ? r : client_new(reach->loop, &options, &reach->client);
+}
+
+/* Contracts of this very program that differ from the broker's or an agent's: said before anything fails by it. */
+static void warn_of_mismatches(Reach *reach) {
+  size_t count = 0;
+  const Mismatch *mismatches = client_mismatches(reach->client, &count);
+
+  for (size_t i = 0; i < count; i++)
+    ctl_say("warning: this pons was built with another contract of %.*s.%.*s than the instance that offers it; rebuild "
+            "the older one",
+            TEXT_ARG(mismatches[i].service), TEXT_ARG(mismatches[i].method));
+}
+
+static CtlExit say_unreachable(const Reach *reach, int r, bool quiet) {
+  if (quiet)
+    return CTL_UNREACHABLE;
+  if (r == -EINVAL)
+    ctl_say("'%s' is no endpoint; it looks like tcp://127.0.0.1:PORT or ipc:///path/of/a/socket", reach->endpoint);
+  else if (r == -EPERM)
+    ctl_say("the broker at %s refuses this client", reach->endpoint);
+  else if (r == -ETIMEDOUT)
+    ctl_say("no broker answers at %s; start the fleet with `pons up`", reach->endpoint);
+  else
+    ctl_say("can't connect to %s: %s", reach->endpoint, strerror(-r));
+  return r == -EINVAL ? CTL_USAGE : CTL_UNREACHABLE;
+}
+
+uint64_t reach_wait_ms(const Ctl *ctl) {
+  return ctl->options.timeout_ms ? min_u64(ctl->options.timeout_ms, WAIT_MS) : WAIT_MS;
+}
+
+CtlExit reach_open(Ctl *ctl, uint64_t wait_ms, bool quiet, Reach *ret) {
+  CtlExit status = CTL_OK;
+  int r;
+
+  *ret = (Reach){.ctl = ctl};
+  if (!ctl->options.endpoint)
+    status = ctl_load_config(ctl);
+  if (status)
+    return status;
+  ret->endpoint = ctl->options.endpoint ? strdup(ctl->options.endpoint) : join_endpoints(ctl->config);
+  if (!ret->endpoint)
+    abort(); /* memory is out */
+  loop_block_signals();
+  r = connect_client(ret);
+  if (r == 0)
+    r = client_wait_open(ret->client, wait_ms * US_PER_MS);
+  if (r < 0)
+    return say_unreachable(ret, r, quiet);
+  if (!quiet)
+    warn_of_mismatches(ret);
+  return CTL_OK;
+}
+
+void reach_close(Reach *reach) {
+  client_destroy(&reach->client);
+  loop_destroy(&reach->loop);
+  if (reach->ctl)
+    socket_library_stop();
+  free(reach->endpoint);
+  *reach = (Reach){0};
+}
+
+typedef struct Until {
+  const Reach *reach;
+  bool (*done)(void *userdata);
+  void *userdata;
+} Until;
+
+static bool is_done(void *userdata) {
+  const Until *until = userdata;
+
+  return until->reach->interrupted || until->done(until->userdata);
+}
+
+int reach_run(Reach *reach, bool (*done)(void *userdata), void *userdata, uint64_t deadline_us) {
+  return loop_run_until(reach->loop, is_done, &(Until){reach, done, userdata}, deadline_us);
+}
+
+static json_t *failure_json(const Answer *answer) {
+  char id[REQUEST_ID_TEXT_SIZE];
+
+  return json_pack("{s:{s:s, s:o, s:o, s:o, s:I, s:s}}", "error", "status", status_name(answer->status), "message",
+                   jsontext_new(answer->message), "path", jsontext_new(answer->path), "origin",
+                   jsontext_new(answer->origin), "retry_after_us", (json_int_t)answer->retry_after_us, "request",
+                   request_id_format(answer->id, id));
+}
+
+void reach_print_failure(const Ctl *ctl, const Answer *answer) {
+  _cleanup_(buffer_done) Buffer text = {0};
+
+  if (ctl->options.json) {
+    ctl_write_json(ctl, failure_json(answer));
+    return;
+  }
+  buffer_printf(&text, "%s: ", status_name(answer->status));
+  if (answer->path.size) {
+    grid_print_safely(&text, answer->path);
+    buffer_printf(&text, ": ");
+  }
+  grid_print_safely(&text, answer->message.size ? answer->message : text_of(status_about(answer->status)));
+  if (answer->retry_after_us) {
+    buffer_printf(&text, " (ask again in ");
+    grid_print_span(&text, answer->retry_after_us);
+    buffer_printf(&text, ")");
+  }
+  ctl_say("%.*s", (int)text.size, (const char *)text.data);
+}
+
+CtlExit reach_ask(Reach *reach, const char *service, const char *method, const char *request_json, json_t **ret) {
+  _cleanup_(buffer_done) Buffer body = {0};
+  _cleanup_(answer_destroy) Answer *answer = NULL;
+  Ask ask = {.service = text_of(service), .method = text_of(method), .idempotent = true};
+  int r;
+
+  if (contract_json_to_body(NULL, text_of(request_json ? request_json : "{}"), &body, NULL))
+    return CTL_FAILED;
+  ask.body = buffer_bytes(&body);
+  ask.deadline_us = (reach->ctl->options.timeout_ms ? reach->ctl->options.timeout_ms : 5000) * US_PER_MS;
+  r = client_call(reach->client, &ask, &answer);
+  if (r < 0) {
+    ctl_say("%s.%s can't be asked: %s", service, method, strerror(-r));
+    return CTL_FAILED;
+  }
+  if (answer->status != STATUS_OK) {
+    reach_print_failure(reach->ctl, answer);
+    return answer->status == STATUS_UNAVAILABLE ? CTL_UNREACHABLE : CTL_FAILED;
+  }
+  *ret = bodyjson_new(answer->body, answer->content_type);
+  return CTL_OK;
+}

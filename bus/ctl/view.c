@@ -1,0 +1,122 @@
+#include "bus/ctl/view.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "bus/ctl/grid.h"
+
+const char *view_text(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+
+  return text ? text : "";
+}
+
+uint64_t view_number(const json_t *object, const char *key) {
+  const json_t *value = json_object_get(object, key);
+  json_int_t number = json_integer_value(value);
+
+  return number > 0 ? (uint64_t)number : 0;
+}
+
+static void cell_list(Grid *grid, const json_t *texts) {
+  _cleanup_(buffer_done) Buffer all = {0};
+  const json_t *text;
+  size_t i;
+
+  json_array_foreach(texts, i, text) buffer_printf(&all, "%s%s", i ? " " : "", json_string_value(text));
+  grid_cell(grid, "%.*s", (int)all.size, all.data ? (const char *)all.data : "");
+}
+
+static void cell_span(Grid *grid, uint64_t since_us, uint64_t now_us) {
+  _cleanup_(buffer_done) Buffer span = {0};
+
+  grid_print_span(&span, now_us > since_us ? now_us - since_us : 0);
+  grid_cell(grid, "%.*s", (int)span.size, (const char *)span.data);
+}
+
+void view_print_processes(const json_t *supervisor, uint64_t now_us, Buffer *ret) {
+  static const GridColumn columns[] = {{"NAME", GRID_LEFT},      {"PID", GRID_RIGHT},   {"STATE", GRID_LEFT},
+                                       {"RESTARTS", GRID_RIGHT}, {"SINCE", GRID_RIGHT}, {"ENDPOINT", GRID_LEFT}};
+  _cleanup_(grid_done) Grid grid;
+  const json_t *process;
+  size_t i;
+
+  grid_init(&grid, columns, ELEMENTS(columns));
+  json_array_foreach(json_object_get(supervisor, "processes"), i, process) {
+    uint64_t pid = view_number(process, "pid");
+
+    grid_cell(&grid, "%s", view_text(process, "name"));
+    if (pid)
+      grid_cell(&grid, "%" PRIu64, pid);
+    else
+      grid_cell(&grid, "%s", "");
+    grid_cell(&grid, "%s", view_text(process, "state"));
+    grid_cell(&grid, "%" PRIu64, view_number(process, "restarts"));
+    cell_span(&grid, view_number(process, "since_us"), now_us);
+    cell_list(&grid, json_object_get(process, "endpoints"));
+  }
+  grid_print(&grid, ret);
+}
+
+void view_print_troubles(const json_t *supervisor, Buffer *ret) {
+  const json_t *process;
+  size_t i;
+
+  json_array_foreach(json_object_get(supervisor, "processes"), i, process) {
+    const char *state = view_text(process, "state");
+    const char *end = view_text(process, "last_end");
+
+    if (strcmp(state, "ready") == 0)
+      continue;
+    buffer_printf(ret, "%s is %s%s%s\n", view_text(process, "name"), state, *end ? ": " : "", end);
+  }
+}
+
+void view_print_instances(const json_t *registry, Buffer *ret) {
+  static const GridColumn columns[] = {{"SERVICE", GRID_LEFT}, {"VERSION", GRID_LEFT}, {"INSTANCE", GRID_LEFT},
+                                       {"STATE", GRID_LEFT},   {"CREDIT", GRID_RIGHT}, {"OUTSTANDING", GRID_RIGHT},
+                                       {"QUEUED", GRID_RIGHT}, {"LATENCY", GRID_RIGHT}};
+  const json_t *instances = json_object_get(registry, "instances");
+  size_t rows = json_array_size(instances);
+  _cleanup_(grid_done) Grid grid;
+  const json_t *row;
+  size_t i;
+
+  grid_init(&grid, columns, ELEMENTS(columns));
+  json_array_foreach(instances, i, row) {
+    grid_cell(&grid, "%s", view_text(row, "service"));
+    grid_cell(&grid, "%s", view_text(row, "version"));
+    grid_cell(&grid, "%s", view_text(row, "instance"));
+    grid_cell(&grid, "%s", view_text(row, "state"));
+    grid_cell(&grid, "%" PRIu64, view_number(row, "credit"));
+    grid_cell(&grid, "%" PRIu64, view_number(row, "outstanding"));
+    grid_cell(&grid, "%" PRIu64, view_number(row, "queued"));
+    cell_span(&grid, 0, view_number(row, "latency_us"));
+  }
+  grid_print(&grid, ret);
+  if (view_number(registry, "total") > rows)
+    buffer_printf(ret, "%zu of %" PRIu64 " rows\n", rows, view_number(registry, "total"));
+}
+
+/* A hash: a number, or text when it is above what JSON numbers hold. */
+static uint64_t hash_of(const json_t *row, const char *key) {
+  const char *text = view_text(row, key);
+
+  return *text ? strtoull(text, NULL, 10) : view_number(row, key);
+}
+
+uint32_t view_print_mismatches(const json_t *registry, Buffer *ret) {
+  const json_t *row;
+  uint32_t count = 0;
+  size_t i;
+
+  json_array_foreach(json_object_get(registry, "mismatches"), i, row) {
+    buffer_printf(ret,
+                  "CONTRACT MISMATCH: %s calls %s.%s as %016" PRIx64 ", the service offers %016" PRIx64
+                  "; rebuild the older one\n",
+                  view_text(row, "caller"), view_text(row, "service"), view_text(row, "method"),
+                  hash_of(row, "caller_hash"), hash_of(row, "callee_hash"));
+    count++;
+  }
+  return count;
+}

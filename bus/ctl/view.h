@@ -1,0 +1,26 @@
+/* What:      the tables of `pons up` and `pons status`, from the supervisor's and the broker's JSON.
+ * Owns:      nothing.
+ * May use:   base, jansson.
+ * Threading: any; pure.
+ * Spec:      docs/pons.1.md, "up", "status" */
+#ifndef PONS_CTL_VIEW_H
+#define PONS_CTL_VIEW_H
+
+#include <jansson.h>
+
+#include "bus/base/buffer.h"
+
+/* Appends the table of processes: name, pid, state, restarts, since, endpoint. now_us is CLOCK_REALTIME. */
+void view_print_processes(const json_t *supervisor, uint64_t now_us, Buffer *ret);
+/* Appends one line for each process that is not ready: its name, its state and how it last ended. */
+void view_print_troubles(const json_t *supervisor, Buffer *ret);
+/* Appends the table of instances: service, version, instance, state, credit, outstanding, queued. */
+void view_print_instances(const json_t *registry, Buffer *ret);
+/* Appends what is to be seen of contracts that don't fit: one line each. Returns how many. */
+uint32_t view_print_mismatches(const json_t *registry, Buffer *ret);
+
+/* The text, or number, at key of an object; "" and 0 when there is none. */
+const char *view_text(const json_t *object, const char *key);
+uint64_t view_number(const json_t *object, const char *key);
+
+#endif
