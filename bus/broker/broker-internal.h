@@ -12,6 +12,8 @@
 /* What is known of one descriptor; index = fd. */
 typedef struct Connection {
   bool up;
+  bool has_newest;
+  uint32_t newest; /* the latest routing id that came by it: what an older one sends late is not of this connection */
   uint64_t since_us;
   Peer *peer; /* NULL until it has sent something */
 } Connection;

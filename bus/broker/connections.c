@@ -3,7 +3,8 @@
 
    A descriptor number is used again as soon as it is free. Before a message of an unknown routing id makes a peer, all
    monitor events are taken in; the I/O thread has told of the old connection's end before it could read from the new one,
-   so the descriptor then belongs to the new one alone. */
+   so the descriptor then belongs to the new one alone. But what the old one sent last may still lie in the ROUTER, with
+   the same descriptor. libzmq counts routing ids up, so of two on one descriptor the later is the one that is there. */
 #include "bus/broker/broker-internal.h"
 
 #include <stdlib.h>
@@ -52,7 +53,8 @@ static void on_up(Broker *broker, int fd) {
 
   if (connection->up)
     return;
-  *connection = (Connection){.up = true, .since_us = loop_now_us(broker->loop)};
+  connection->up = true;
+  connection->since_us = loop_now_us(broker->loop);
   broker->n_connections++;
   broker->n_silent++;
   if (broker->n_connections > broker->connections_max) {
@@ -71,7 +73,7 @@ static void on_down(Broker *broker, int fd) {
     return;
   broker->n_silent--;
   broker->n_connections--;
-  *connection = (Connection){0};
+  connection->up = false;
 }
 
 void connections_take_events(Broker *broker) {
@@ -99,6 +101,11 @@ static Peer *find(const Broker *broker, uint32_t routing_id) {
   return NULL;
 }
 
+/* The count begins anywhere and wraps. */
+static bool is_later(uint32_t routing_id, uint32_t than) {
+  return (int32_t)(routing_id - than) > 0;
+}
+
 Peer *connections_find_peer(Broker *broker, const SocketMessage *message) {
   Peer *peer = find(broker, message->peer);
   Connection *connection;
@@ -109,8 +116,12 @@ Peer *connections_find_peer(Broker *broker, const SocketMessage *message) {
   if (message->fd < 0 || message->peer == 0)
     return NULL;
   connection = at(broker, message->fd);
-  if (!connection->up || connection->peer)
-    return NULL; /* it has gone again, or belongs to somebody by now */
+  if (!connection->up || (connection->has_newest && !is_later(message->peer, connection->newest)))
+    return NULL; /* it has gone again */
+  if (connection->peer)
+    connections_drop(broker, connection->peer); /* made of an older one's late words */
+  connection->newest = message->peer;
+  connection->has_newest = true;
   peer = peer_new(message->peer, message->fd);
   peer->session = core_connect(broker->core, peer, loop_now_us(broker->loop));
   connection->peer = peer;
@@ -124,7 +135,10 @@ static bool hang_up_due(Broker *broker, uint64_t now_us) {
     if (peer->hang_up_us > now_us)
       continue;
     list_remove(&peer->in_closing);
-    socket_hang_up(broker->socket, peer->fd);
+    if (peer->unreachable)
+      connections_drop(broker, peer);
+    else
+      socket_hang_up(broker->socket, peer->fd);
   }
   return !list_is_empty(&broker->closing);
 }
@@ -139,9 +153,12 @@ static void hang_up_silent(Broker *broker, uint64_t now_us) {
 }
 
 uint64_t connections_sweep(Broker *broker, uint64_t now_us) {
-  bool closing = hang_up_due(broker, now_us);
-  bool blocked = out_retry(broker);
+  bool closing;
+  bool blocked;
 
+  connections_take_events(broker); /* or a descriptor is shut that is another's by now */
+  closing = hang_up_due(broker, now_us);
+  blocked = out_retry(broker);
   if (broker->n_silent > 0)
     hang_up_silent(broker, now_us);
   if (closing || blocked)

@@ -18,6 +18,12 @@ static void hang_up(Broker *broker, Peer *peer, uint64_t delay_us) {
   connections_need_sweep(broker);
 }
 
+/* Nothing can be sent to it any more. */
+static void give_up(Broker *broker, Peer *peer, int error) {
+  peer->unreachable = error == -EHOSTUNREACH;
+  hang_up(broker, peer, 0);
+}
+
 /* Draws the consequence of what peer_push and its kin returned. */
 static void settle(Broker *broker, Peer *peer, int r) {
   if (r == PEER_E_FULL) {
@@ -25,7 +31,7 @@ static void settle(Broker *broker, Peer *peer, int r) {
     log_warning("PONS-PEER-SLOW", "a peer did not read %d MiB and is hung up on", LIMIT_OUTBOX_BYTES >> 20);
   }
   if (r != 0 && r != -EAGAIN)
-    hang_up(broker, peer, 0);
+    give_up(broker, peer, r);
   if (!list_is_empty(&peer->backlog) && !list_has(&peer->in_blocked)) {
     list_push(&broker->blocked, &peer->in_blocked);
     connections_need_sweep(broker);
@@ -106,7 +112,7 @@ bool out_retry(Broker *broker) {
       continue;
     list_remove(&peer->in_blocked);
     if (r < 0)
-      hang_up(broker, peer, 0);
+      give_up(broker, peer, r);
   }
   return !list_is_empty(&broker->blocked);
 }

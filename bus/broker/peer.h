@@ -18,6 +18,7 @@ typedef struct Peer {
   int fd;
   Session *session;    /* NULL once the core has ended it */
   uint64_t hang_up_us; /* when to shut the connection, after what was sent; 0 = not */
+  bool unreachable;    /* the socket knows it no more; its descriptor may be another's by now */
   List in_dirty;       /* something is in the pack */
   List in_blocked;     /* something is in the backlog */
   List in_closing;
