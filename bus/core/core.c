@@ -69,10 +69,10 @@ void core_destroy(Core **core) {
   if (!gone)
     return;
   gone->sink = (CoreSink){.send = send_nowhere, .close = close_nothing};
-  LIST_EACH(&gone->sessions, Session, in_core, session)
+  LIST_EACH (&gone->sessions, Session, in_core, session)
     session_end(gone, session, true, false);
   session_sweep(gone);
-  TABLE_EACH(&gone->clients, Client, link, client) {
+  TABLE_EACH (&gone->clients, Client, link, client) {
     client->losses = 0;
     core_stop_timer(gone, &client->grace);
     client_lost(gone, client, true);
@@ -255,18 +255,21 @@ static void on_drain(Core *core, Session *session, const Incoming *in) {
 
 /* Kinds without a line are not for a broker of this version. */
 static void (*const handlers[KIND_END])(Core *core, Session *session, const Incoming *in) = {
-    [KIND_HELLO] = on_hello,         [KIND_BYE] = on_bye,         [KIND_PING] = on_ping,
-    [KIND_PONG] = on_pong,           [KIND_REQUEST] = on_request, [KIND_CHUNK] = on_chunk,
-    [KIND_REPLY] = on_reply,         [KIND_ERROR] = on_reply,     [KIND_CANCEL] = on_cancel,
-    [KIND_FORWARD] = on_forward,     [KIND_NACK] = on_nack,       [KIND_CREDIT] = on_credit,
-    [KIND_WINDOW] = on_window,       [KIND_PUBLISH] = on_publish, [KIND_SUBSCRIBE] = on_subscribe,
-    [KIND_UNSUBSCRIBE] = on_unsubscribe, [KIND_DRAIN] = on_drain,
+    [KIND_HELLO] = on_hello,         [KIND_BYE] = on_bye,
+    [KIND_PING] = on_ping,           [KIND_PONG] = on_pong,
+    [KIND_REQUEST] = on_request,     [KIND_CHUNK] = on_chunk,
+    [KIND_REPLY] = on_reply,         [KIND_ERROR] = on_reply,
+    [KIND_CANCEL] = on_cancel,       [KIND_FORWARD] = on_forward,
+    [KIND_NACK] = on_nack,           [KIND_CREDIT] = on_credit,
+    [KIND_WINDOW] = on_window,       [KIND_PUBLISH] = on_publish,
+    [KIND_SUBSCRIBE] = on_subscribe, [KIND_UNSUBSCRIBE] = on_unsubscribe,
+    [KIND_DRAIN] = on_drain,
 };
 
 /* Counts and answers a message that is not of the protocol; the third costs the peer its session. */
-static void refuse_malformed(Core *core, Session *session, RequestId id, Status status, const char *what) {
+static void refuse_malformed(Core *core, Session *session, RequestId id, const char *what) {
   core->counters[COUNTER_MALFORMED]++;
-  core_send_error(core, session, id, status, what, NULL, 0);
+  core_send_error(core, session, id, STATUS_MALFORMED, what, NULL, 0);
   if (++session->malformed < MALFORMED_MAX)
     return;
   core_note(core, CORE_NOTE_MALFORMED, "%s sent %d messages that are not of the protocol and is hung up on",
@@ -274,14 +277,20 @@ static void refuse_malformed(Core *core, Session *session, RequestId id, Status 
   session_end(core, session, false, true);
 }
 
+/* A caller's mistake and not another protocol: counted, and it costs nothing. */
+static void refuse_too_large(Core *core, Session *session, RequestId id, const char *what) {
+  core->counters[COUNTER_MALFORMED]++;
+  core_send_error(core, session, id, STATUS_TOO_LARGE, what, NULL, 0);
+}
+
 static void refuse_header(Core *core, Session *session, const Header *header, int error) {
   if (error == HEADER_E_TOO_LARGE) {
-    refuse_malformed(core, session, header->id, STATUS_TOO_LARGE, "a field of the header is over its limit");
+    refuse_too_large(core, session, header->id, "a field of the header is over its limit");
   } else if (error == HEADER_E_KIND) {
     core->counters[COUNTER_UNSUPPORTED]++;
     core_send_error(core, session, header->id, STATUS_UNSUPPORTED, NULL, NULL, 0);
   } else {
-    refuse_malformed(core, session, header->id, STATUS_MALFORMED, "the header can't be read, or lacks a field of its kind");
+    refuse_malformed(core, session, header->id, "the header can't be read, or lacks a field of its kind");
   }
 }
 
@@ -310,13 +319,13 @@ static void receive_one(Core *core, Session *session, Bytes header_bytes, Bytes 
   if (r != 0)
     refuse_header(core, session, &header, r);
   else if (body.size > LIMIT_BODY_BYTES)
-    refuse_malformed(core, session, header.id, STATUS_TOO_LARGE, "the body is over 258048 bytes; send it in CHUNKs");
+    refuse_too_large(core, session, header.id, "the body is over 258048 bytes; send it in CHUNKs");
   else if (session->state == SESSION_NEW)
     before_hello(core, session, &in);
   else if (handlers[header.kind])
     handlers[header.kind](core, session, &in);
   else if (kind_from_broker(header.kind))
-    refuse_malformed(core, session, header.id, STATUS_MALFORMED, "only a broker sends this kind");
+    refuse_malformed(core, session, header.id, "only a broker sends this kind");
   else
     refuse_header(core, session, &header, HEADER_E_KIND);
 }
@@ -339,7 +348,7 @@ static void receive_pack(Core *core, Session *session, Bytes rest) {
     receive_one(core, session, header, body, NULL);
   }
   if (r == PACK_E_MALFORMED)
-    refuse_malformed(core, session, none, STATUS_MALFORMED, "the PACK can't be read, is nested, or has over 256 messages");
+    refuse_malformed(core, session, none, "the PACK can't be read, is nested, or has over 256 messages");
 }
 
 /* A sign of life. One that had been silent may have `once` work waiting for it. */
@@ -358,7 +367,7 @@ void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes 
   core->now_us = now_us;
   hear(core, session);
   if (frames > 2)
-    refuse_malformed(core, session, none, STATUS_MALFORMED, "a message has one or two frames");
+    refuse_malformed(core, session, none, "a message has one or two frames");
   else if (is_pack(header))
     receive_pack(core, session, body);
   else
@@ -419,7 +428,7 @@ void core_drain(Core *core, uint64_t now_us) {
 
   core->now_us = now_us;
   core->draining = true;
-  LIST_EACH(&core->sessions, Session, in_core, session) {
+  LIST_EACH (&core->sessions, Session, in_core, session) {
     if (session->state == SESSION_OPEN)
       core_send(core, session, &goaway, BYTES_NONE, NULL);
   }
@@ -433,7 +442,7 @@ void core_stop(Core *core, uint64_t now_us) {
   Header bye = {.kind = KIND_BYE, .flags = core_is_idle(core) ? FLAG_CLEAN : 0};
 
   core->now_us = now_us;
-  LIST_EACH(&core->sessions, Session, in_core, session) {
+  LIST_EACH (&core->sessions, Session, in_core, session) {
     if (session->state == SESSION_OPEN)
       core_send(core, session, &bye, BYTES_NONE, NULL);
   }

@@ -48,7 +48,7 @@ static void drop_subscription(Core *core, Subscription *subscription) {
 }
 
 static Subscription *find_subscription(const Pattern *pattern, const Session *session) {
-  LIST_EACH(&pattern->subscriptions, Subscription, in_pattern, subscription) {
+  LIST_EACH (&pattern->subscriptions, Subscription, in_pattern, subscription) {
     if (subscription->session == session)
       return subscription;
   }
@@ -56,14 +56,14 @@ static Subscription *find_subscription(const Pattern *pattern, const Session *se
 }
 
 void events_forget_session(Core *core, Session *session) {
-  LIST_EACH(&session->subscriptions, Subscription, in_session, subscription)
+  LIST_EACH (&session->subscriptions, Subscription, in_session, subscription)
     drop_subscription(core, subscription);
 }
 
 /* --- publishing --- */
 
 static void send_to_pattern(Core *core, const Pattern *pattern, const Header *event, Bytes body, Block *block) {
-  LIST_EACH(&pattern->subscriptions, Subscription, in_pattern, subscription) {
+  LIST_EACH (&pattern->subscriptions, Subscription, in_pattern, subscription) {
     core->counters[COUNTER_EVENTS_OUT]++;
     core_send(core, subscription->session, event, body, block);
   }
@@ -75,7 +75,7 @@ static void send_event(Core *core, Text topic, const Header *event, Bytes body, 
 
   if (exact)
     send_to_pattern(core, exact, event, body, block);
-  LIST_EACH(&core->wild, Pattern, in_wild, pattern) {
+  LIST_EACH (&core->wild, Pattern, in_wild, pattern) {
     if (topic_matches((Text){pattern->text, pattern->size}, topic))
       send_to_pattern(core, pattern, event, body, block);
   }
@@ -110,7 +110,8 @@ static bool retain(Core *core, const Header *header, Bytes body) {
       drop_topic(core, topic);
     return true;
   }
-  if (core->topic_bytes - freed + body.size > LIMIT_TOPIC_BYTES || (!topic && core->topics.size >= core->options.limits.topics))
+  if (core->topic_bytes - freed + body.size > LIMIT_TOPIC_BYTES ||
+      (!topic && core->topics.size >= core->options.limits.topics))
     return false;
   if (topic)
     drop_topic(core, topic);
@@ -130,8 +131,12 @@ static bool retain(Core *core, const Header *header, Bytes body) {
 }
 
 void events_publish(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
-  Header event = {.kind = KIND_EVENT, .id = header->id, .service = header->service, .content_type = header->content_type,
-                  .trace = header->trace, .annotations = header->annotations};
+  Header event = {.kind = KIND_EVENT,
+                  .id = header->id,
+                  .service = header->service,
+                  .content_type = header->content_type,
+                  .trace = header->trace,
+                  .annotations = header->annotations};
 
   if (!topic_is_valid(header->service) || (header->service.size > 5 && memcmp(header->service.data, "pons.", 5) == 0)) {
     core_send_error(core, session, header->id, STATUS_BAD_NAME, "not a topic that may be published to", NULL, 0);
@@ -156,13 +161,22 @@ void events_tell(Core *core, const char *topic, Bytes body) {
 /* --- subscribing --- */
 
 static void send_last_values(Core *core, Session *session, Text pattern) {
-  TABLE_EACH(&core->topics, Topic, link, topic) {
-    Header event = {.kind = KIND_EVENT, .id = topic->id, .service = {topic->name, topic->size}, .flags = FLAG_RETAIN,
+  TABLE_EACH (&core->topics, Topic, link, topic) {
+    Header event = {.kind = KIND_EVENT,
+                    .id = topic->id,
+                    .service = {topic->name, topic->size},
+                    .flags = FLAG_RETAIN,
                     .content_type = {topic->content_type, topic->content_type_size}};
 
     if (topic_matches(pattern, event.service))
       core_send(core, session, &event, block_bytes(topic->body), topic->body);
   }
+}
+
+static bool is_subscribed(Core *core, Session *session, Text text) {
+  Pattern *pattern = find_pattern(core, text);
+
+  return pattern && find_subscription(pattern, session);
 }
 
 static void add_subscription(Core *core, Session *session, Text text) {
@@ -171,8 +185,6 @@ static void add_subscription(Core *core, Session *session, Text text) {
 
   if (!pattern)
     pattern = make_pattern(core, text);
-  if (find_subscription(pattern, session))
-    return;
   subscription = calloc(1, sizeof *subscription);
   if (!subscription)
     abort();
@@ -186,6 +198,10 @@ static void add_subscription(Core *core, Session *session, Text text) {
 void events_subscribe(Core *core, Session *session, const Header *header) {
   if (!topic_pattern_is_valid(header->service)) {
     core_send_error(core, session, header->id, STATUS_BAD_NAME, "not a topic pattern", NULL, 0);
+    return;
+  }
+  if (is_subscribed(core, session, header->service)) {
+    send_last_values(core, session, header->service); /* after a gap */
     return;
   }
   if (session->n_subscriptions >= core->options.limits.subscriptions) {
@@ -205,7 +221,7 @@ void events_unsubscribe(Core *core, Session *session, const Header *header) {
 }
 
 void events_done(Core *core) {
-  TABLE_EACH(&core->topics, Topic, link, topic)
+  TABLE_EACH (&core->topics, Topic, link, topic)
     drop_topic(core, topic);
   table_done(&core->topics);
   table_done(&core->patterns);
