@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+"""pons_wire.py beside the tables of docs/protocol.md that it was written from: positions, types, limits, kinds, needs,
+statuses. (tests/rules holds the document's tables against the source.)"""
+
+import os
+import re
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import pons_wire as wire  # noqa: E402
+
+DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(HERE)), "docs", "protocol.md")
+TYPES = {int: "unsigned", str: "str", dict: "map"}
+
+
+def table(name):
+    """The rows of a table of the document, as lists of cells."""
+    with open(DOCUMENT, encoding="utf-8") as file:
+        block = re.search(rf"<!-- {name}\.def -->\n(.*?)<!-- end -->", file.read(), re.S).group(1)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()[2:]]
+
+
+def largest(cell):
+    """The number that a cell of the column "largest" says: 1,000, 64 bytes, 32 bits."""
+    bits = re.match(r"(\d+) bits$", cell)
+    return 2 ** int(bits.group(1)) - 1 if bits else int(re.match(r"[\d,]+", cell).group(0).replace(",", ""))
+
+
+class Document(unittest.TestCase):
+    def test_header(self):
+        rows = table("header")
+        self.assertEqual(len(rows), len(wire.FIELDS))
+        for row, (position, (name, kind, limit)) in zip(rows, enumerate(wire.FIELDS)):
+            with self.subTest(name):
+                self.assertEqual(int(row[0]), position)
+                self.assertEqual(re.split("[:(]", row[1])[0].strip().replace(" ", "_"), name)
+                self.assertEqual(row[2], TYPES.get(kind, f"bin, {limit} bytes"))
+                if row[3]:
+                    self.assertEqual(largest(row[3]), limit)
+
+    def test_kinds(self):
+        rows = {row[1]: row for row in table("msgs")}
+        self.assertEqual({name: int(row[0]) for name, row in rows.items()}, {kind.name: kind.value for kind in wire.Kind})
+        for kind in wire.Kind:
+            self.assertEqual(", ".join(wire.NEEDS.get(kind, ())), rows[kind.name][3], kind.name)
+
+    def test_statuses(self):
+        self.assertEqual({row[1]: int(row[0]) for row in table("status")}, {status.name: status.value for status in wire.Status})
+
+    def test_limits(self):
+        limits = {row[0]: largest(row[1]) for row in table("limits")}
+        self.assertEqual((wire.HEADER_BYTES, wire.BODY_BYTES), (limits["HEADER_BYTES"], limits["BODY_BYTES"]))
+        self.assertEqual((wire.PACK_BYTES, wire.PACK_MESSAGES), (limits["PACK_BYTES"], limits["PACK_MESSAGES"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
