@@ -225,7 +225,7 @@ static _Noreturn void die_by(int signo) {
   sigemptyset(&set);
   sigaddset(&set, signo);
   sigprocmask(SIG_UNBLOCK, &set, NULL);
-  syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signo);
+  syscall(SYS_tgkill, syscall(SYS_getpid), syscall(SYS_gettid), signo);
   _exit(128 + signo);
 }
 
@@ -243,7 +243,7 @@ static void on_crash(int signo, siginfo_t *info, void *context) {
   pid_t self = (pid_t)syscall(SYS_gettid);
   pid_t nobody = 0;
 
-  if (getpid() != crash.pid)
+  if (syscall(SYS_getpid) != crash.pid) /* not getpid: between fork and its handlers that is the parent's */
     die_by(signo);
   if (!atomic_compare_exchange_strong(&crasher, &nobody, self)) {
     if (nobody == self && unwinding)

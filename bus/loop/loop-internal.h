@@ -42,6 +42,7 @@ typedef struct PostQueue {
 
 struct Loop {
   int epoll_fd;
+  pid_t pid; /* whose loop this is */
   bool in_turn;
   bool no_pwait2; /* kernel older than 5.11: milliseconds */
   bool stopped;
@@ -72,6 +73,11 @@ void loop_remove_source(Loop *loop, int fd, Source *source);
 void sockets_serve(Loop *loop);
 /* Looks at ZMQ_EVENTS of every socket and marks those that have messages. Returns whether there is one. */
 bool sockets_look(Loop *loop);
+/* Whether on_readable, which asks this, was called for messages that the look found: they were left over or came while the loop was
+   busy. */
+bool loop_socket_found_by_look(const LoopSocket *socket);
+/* The socket was received from outside its on_readable: its ZMQ_EVENTS is looked at before the next sleep. */
+void loop_socket_look_again(LoopSocket *socket);
 /* Calls the timers that are due at loop->now_us. */
 void timers_serve(Loop *loop);
 /* When the earliest timer is due, or TIME_NEVER. */

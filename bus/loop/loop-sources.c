@@ -23,6 +23,7 @@ struct LoopSocket {
   bool ready; /* on_readable is due */
   bool paused;
   bool receive_only;
+  bool found_by_look;
   bool looked_at; /* since on_readable was called last; counts for receive_only */
   void (*on_readable)(void *userdata);
   void *userdata;
@@ -138,6 +139,14 @@ void loop_socket_receive_only(LoopSocket *socket) {
   socket->receive_only = true;
 }
 
+bool loop_socket_found_by_look(const LoopSocket *socket) {
+  return socket->found_by_look;
+}
+
+void loop_socket_look_again(LoopSocket *socket) {
+  socket->looked_at = false;
+}
+
 void loop_socket_destroy(LoopSocket **p) {
   LoopSocket *socket = TAKE(*p);
 
@@ -180,7 +189,10 @@ static bool has_messages(LoopSocket *socket) {
 
 bool sockets_look(Loop *loop) {
   LIST_EACH (&loop->sockets, LoopSocket, link, socket) {
-    if (!socket->ready && has_messages(socket) && !socket->paused)
+    if (socket->ready)
+      continue;
+    socket->found_by_look = has_messages(socket) && !socket->paused;
+    if (socket->found_by_look)
       socket_mark(socket, true);
   }
   return loop->ready_sockets > 0;

@@ -35,6 +35,7 @@ int loop_new(Loop **ret) {
   int r = posts_init(loop);
   if (r < 0)
     return r;
+  loop->pid = getpid();
   loop->now_us = clock_monotonic_us();
   *ret = TAKE(loop);
   return 0;
@@ -125,6 +126,8 @@ static int turn(Loop *loop, uint64_t deadline_us) {
 int loop_turn(Loop *loop, uint64_t deadline_us) {
   if (loop->in_turn)
     return -EBUSY;
+  if (getpid() != loop->pid) /* cached, see process-id.c */
+    return -ECHILD;
   loop->in_turn = true;
   int r = turn(loop, deadline_us);
   loop->in_turn = false;

@@ -24,13 +24,13 @@ int loop_new(Loop **ret);
 void loop_destroy(Loop **loop);
 
 /* Turns until loop_stop, then once runs the turn-end hooks. Returns the code that was given to loop_stop; negative
-   errno when the loop itself failed, -EBUSY from inside one of its callbacks. Blocks. */
+   errno when the loop itself failed, -EBUSY from inside one of its callbacks, -ECHILD in a child made by fork. Blocks. */
 int loop_run(Loop *loop);
 /* Ends loop_run after the current turn. From the loop thread; other threads post a call that does it. */
 void loop_stop(Loop *loop, int code);
 /* Turns until done(userdata) is true, which is asked before each turn. Returns 0; -ETIMEDOUT when deadline_us (of
-   CLOCK_MONOTONIC, TIME_NEVER = none) has come first; -ECANCELED after loop_stop; -EBUSY from inside one of its
-   callbacks. For synchronous calls on the loop thread. Blocks. */
+   CLOCK_MONOTONIC, TIME_NEVER = none) has come first; -ECANCELED after loop_stop; -EBUSY, -ECHILD as
+   loop_run. For synchronous calls on the loop thread. Blocks. */
 int loop_run_until(Loop *loop, bool (*done)(void *userdata), void *userdata, uint64_t deadline_us);
 /* One turn that sleeps no longer than until deadline_us (0 = does not sleep). Returns 0, or negative errno as above. */
 int loop_turn(Loop *loop, uint64_t deadline_us);

@@ -58,14 +58,16 @@ int socket_connect(Socket *socket, const char *endpoint);
 /* The endpoint really bound, with the port that the kernel chose for "tcp://127.0.0.1:*". Returns ret. */
 const char *socket_endpoint(Socket *socket, char *ret, size_t size_bytes);
 
-/* Takes one message. Returns 0, or -EAGAIN when none is there. */
+/* Takes one message. Returns 0, or -EAGAIN when none is there or when the rest waits for the next call of on_ready. From
+   on_ready only. */
 int socket_receive(Socket *socket, SocketMessage *ret);
 /* Gives a message back. Its bytes are gone, unless block was taken with TAKE (then body lives as long as block). */
 void socket_message_done(SocketMessage *message);
 /* Sends header and body as one message, without waiting. With a block, body points into it and is not copied; the call
    takes its own reference. Returns 0; -EAGAIN when the peer's queue is full; -EHOSTUNREACH when the peer is gone. */
 int socket_send(Socket *socket, uint32_t peer, Bytes header, Bytes body, Block *block);
-/* Takes one connection event. Returns 0, or -EAGAIN when none is there. */
+/* Takes one connection event. Returns 0, or -EAGAIN when none is there: what libzmq has told the loop of, and after a message was
+   taken whatever had happened before that. From on_ready only. */
 int socket_next_event(Socket *socket, SocketEvent *ret);
 /* Shuts one connection of a ROUTER down, by the fd of a message or event that belongs to it; SOCKET_DOWN follows. */
 void socket_hang_up(Socket *socket, int fd);
