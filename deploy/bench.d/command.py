@@ -37,6 +37,7 @@ def parse(argv):
     parser.add_argument("--brokers", type=int, default=1, metavar="N", help="fleet: brokers that each agent connects to")
     parser.add_argument("--agents", type=int, default=60, metavar="N", help="fleet: agents")
     parser.add_argument("--build", metavar="DIR", help="programs of this build folder; default: builds build/release")
+    parser.add_argument("--nice", type=int, metavar="N", help="priority of all that is started, -20 to 19; below 0 for root")
     parser.add_argument("--check", action="store_true", help="exit 1 when a request stayed unanswered")
     return parser.parse_args(argv)
 
@@ -55,7 +56,21 @@ def lost(report):
     return sum(v for (_, _, metric), values in report.values.items() if metric == "lost" for v in values)
 
 
+def set_priority(nice):
+    """For all that is started from here. With autogroups it is the session's that counts against other sessions."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        with open("/proc/self/autogroup", "w") as file:
+            file.write(str(nice))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise BenchError(f"--nice {nice}: {error.strerror}") from None
+
+
 def bench(options):
+    if options.nice is not None:
+        set_priority(options.nice)
     options.build = os.path.abspath(options.build) if options.build else build_release()
     for line in measure.machine():
         say(line)
