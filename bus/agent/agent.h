@@ -7,19 +7,16 @@
  *
  * A whole agent:
  *
- *   #include "agents/contracts/contracts.h"
  *   #include "bus/agent/agent.h"
  *
- *   static void on_say(Call *call, const void *request) {
- *     const EchoSay *say = request;
- *
+ *   AGENT_HANDLER(on_say, Call *call, const EchoSay *say) {
  *     call_reply(call, &(EchoSaid){.text = say->text, .instance = call_instance(call)});
  *   }
  *
  *   static const Agent agent = {
  *       .name = "echo",
  *       .about = "says what it is told",
- *       .services = AGENT_SERVICES({"echo", AGENT_METHODS({"say", on_say, .inline_ = true})}),
+ *       .services = AGENT_SERVICES({"echo", .methods = AGENT_METHODS({"say", on_say, .inline_ = true})}),
  *   };
  *   PONS_AGENT(agent)
  *
@@ -29,6 +26,7 @@
 #ifndef PONS_AGENT_AGENT_H
 #define PONS_AGENT_AGENT_H
 
+#include "agents/contracts/contracts.h"
 #include "bus/client/client.h"
 
 typedef struct Call Call;       /* one request that this process answers */
@@ -40,6 +38,14 @@ typedef struct Runtime Runtime; /* this process as an agent */
    contract (NULL for an untyped method: use call_body), good until the call is answered. A handler that returns without an
    answer and without call_keep is answered INTERNAL. */
 typedef void Handler(Call *call, const void *request);
+
+/* Begins the definition of a Handler that takes its request as what it is, instead of as const void *. */
+#define AGENT_HANDLER(name, call, request)                                                                             \
+  static void name##_typed(call, request);                                                                             \
+  static void name(Call *call_, const void *request_) {                                                                \
+    name##_typed(call_, request_);                                                                                     \
+  }                                                                                                                    \
+  static void name##_typed(call, request)
 
 typedef struct AgentMethod {
   const char *name;
@@ -123,6 +129,10 @@ uint64_t call_deadline_us(const Call *call);
 bool call_cancelled(const Call *call);
 /* True when the caller takes pieces before the end. */
 bool call_wants_stream(const Call *call);
+/* Zeroed memory that lives until the call is answered; NULL over 4 MiB in all. */
+void *call_take(Call *call, size_t size_bytes);
+/* Waits for so long, but no longer than somebody waits for the answer. Returns false when call_cancelled. Pool threads. */
+bool call_wait(Call *call, uint64_t wait_us);
 
 /* --- answering --- */
 
@@ -153,8 +163,8 @@ int call_forward(Call *call, const CallTarget *targets, size_t count, Bytes anno
 
 /* Sends a piece of the answer, *chunk being the struct of the method's chunk contract, or bytes as they are. Pieces that
    are ready in one turn travel together. To a caller that wants no stream nothing is sent.
-   Returns 0; CONTRACT_E_* for what does not fit (the call is answered INTERNAL); -ECANCELED when call_cancelled. When the
-   reader is behind: on a pool thread blocks until it has caught up; on the loop thread returns -EAGAIN, nothing is taken,
+   Returns 0; CONTRACT_E_* for what does not fit (the call is answered INTERNAL); -EMSGSIZE for more than LIMIT_BODY_BYTES at
+   once, and nothing is taken; -ECANCELED when call_cancelled. When the reader is behind: on a pool thread blocks until it has caught up; on the loop thread returns -EAGAIN, nothing is taken,
    and what call_on_writable set is called when it is worth trying again. */
 int call_chunk(Call *call, const void *chunk);
 int call_chunk_raw(Call *call, Bytes bytes);

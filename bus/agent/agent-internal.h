@@ -1,0 +1,230 @@
+/* What:      what the files of the runtime share: the process, its methods, its calls, its threads.
+ * Owns:      see each struct.
+ * May use:   agent.h; base, wire, loop, client, contracts.
+ * Threading: the loop thread, but for what is said to lie under the pool's mutex.
+ * Spec:      docs/agents.md */
+#ifndef PONS_AGENT_AGENT_INTERNAL_H
+#define PONS_AGENT_AGENT_INTERNAL_H
+
+#include <pthread.h>
+
+#include "bus/agent/agent.h"
+#include "bus/agent/credit.h"
+#include "bus/agent/memory.h"
+#include "bus/base/heap.h"
+#include "bus/base/list.h"
+#include "bus/base/log.h"
+#include "bus/base/table.h"
+#include "bus/client/instance.h"
+
+/* --- options --- */
+
+typedef struct AgentOptions {
+  const char *endpoint;
+  const char *name;
+  const char *site;
+  const char *version;
+  const char *tier;
+  const char *role;
+  const char *crash_record;
+  uint64_t weight;
+  bool has_weight;
+  uint32_t concurrency;
+  LogLevel log_level;
+  char default_endpoint[256];
+} AgentOptions;
+
+/* Reads environment and command line into *ret. Returns -1 to go on, else the exit status: 0 after --help or --version, 2
+   for what is wrong, which has been said on standard error. */
+int options_read(int argc, char **argv, const Agent *agent, AgentOptions *ret);
+
+/* --- methods --- */
+
+/* One row of the agent's table, found by service and method. */
+typedef struct Method {
+  TableLink link;
+  Text service;
+  Text name;
+  const AgentMethod *row;
+  const MethodContract *contract; /* NULL = untyped */
+} Method;
+
+/* --- calls --- */
+
+struct Call {
+  Runtime *runtime;
+  const Method *method;
+  const void *request; /* the decoded struct, or NULL */
+  RequestId id;
+  uint32_t attempt;
+  uint8_t hop;
+  uint8_t priority;
+  uint32_t flags;
+  uint64_t due_us;
+  Trace trace;
+  Text service; /* these borrow from tail or block */
+  Text method_name;
+  Text content_type;
+  Bytes annotations;
+  Bytes body;
+  Block *block;
+  Arena arena;
+  bool assembling; /* the rest of its body is coming */
+  Buffer assembled;
+  uint64_t parts;
+
+  TableLink link;
+  List in_runtime;
+  HeapEntry deadline;
+  bool is_listed; /* in the runtime's table, list and heap */
+
+  _Atomic uint32_t references; /* the runtime until it is answered; the handler while it runs */
+  _Atomic bool cancelled;
+  _Atomic bool answered;
+  _Atomic bool kept;
+  void (*on_cancel)(void *userdata, Call *call);
+  void *cancel_userdata;
+
+  /* under the pool's mutex */
+  List in_queue;   /* of the pool */
+  List in_outcome; /* of answers that pool threads gave */
+  List in_chunky;  /* of calls with pieces to send */
+  Buffer chunk;    /* pieces that wait for the end of the turn */
+  uint64_t accepted_bytes;
+  uint64_t window_bytes;
+  bool starved;     /* a handler of the loop thread was told -EAGAIN */
+  bool forgettable; /* the answer is not to be remembered */
+
+  uint64_t chunks; /* sent */
+  void (*on_writable)(void *userdata, Call *call);
+  void *writable_userdata;
+
+  Header out;     /* the answer, from wherever it was given */
+  Bytes out_body; /* borrows from what follows, or from the loop thread's scratch */
+  Block *out_block;
+  Buffer out_bytes;
+  Buffer out_extra; /* content type, or annotations */
+
+  _Alignas(16) uint8_t tail[];
+};
+
+/* A call from a REQUEST that came; texts and body are copied, or counted. */
+Call *call_new(Runtime *runtime, const Header *header, Bytes body, Block *block, size_t struct_bytes);
+/* Drops one reference. */
+void call_unref(Call *call);
+/* Ends a call on the loop thread: sends and remembers the answer that call->out says. */
+void call_send(Call *call);
+/* Refuses a call that was not begun; it is not remembered. Loop thread. */
+void call_refuse(Call *call, Status status);
+/* Sends the pieces that wait. Loop thread. */
+void call_flush_chunks(Call *call);
+/* A WINDOW came. */
+void call_open_window(Call *call, uint64_t window_bytes);
+/* Nobody waits for it any more: a queued one is answered with status, a running one is told. Loop thread. */
+void call_stop(Call *call, Status status);
+/* Runs the handler on this thread; takes over one reference. */
+void call_run(Call *call);
+
+/* --- threads --- */
+
+typedef struct Pool {
+  pthread_mutex_t mutex;
+  pthread_cond_t work;   /* queue, stopping */
+  pthread_cond_t window; /* windows, cancels */
+  List queue;
+  List outcomes;
+  List chunky;
+  uint64_t took_ns; /* by handlers, since the loop looked */
+  uint32_t took_count;
+  bool posted; /* the loop will look at outcomes and chunky */
+  bool stopping;
+  uint32_t idle;
+  uint32_t threads;
+  uint32_t threads_max;
+  pthread_t *ids;
+} Pool;
+
+/* Makes it without threads. Returns 0 or -ENOMEM. */
+int pool_init(Runtime *runtime, uint32_t threads_max);
+/* Joins the threads; the queue must be empty. Takes one that was never made. */
+void pool_done(Runtime *runtime);
+/* Hands a call to a thread, a new one if all are busy and there may be more. Returns 0, or negative errno when there is no
+   thread at all. */
+int pool_push(Runtime *runtime, Call *call);
+/* With the mutex held: has the loop look at outcomes and chunky soon. */
+void pool_post(Runtime *runtime);
+/* Sends pieces that are ready. End of a turn. */
+void pool_flush(Runtime *runtime);
+
+/* --- the process --- */
+
+typedef enum Phase {
+  PHASE_SERVING,
+  PHASE_DRAINING, /* DRAIN is sent, its echo not yet here */
+  PHASE_DRAINED,  /* the last calls are being answered */
+  PHASE_LEAVING,  /* BYE is said */
+} Phase;
+
+struct Runtime {
+  const Agent *agent;
+  const AgentOptions *options;
+  Loop *loop;
+  pthread_t thread;
+  Client *client;
+  void *state;
+  char name[LIMIT_NAME_BYTES + 1];
+  char instance[LIMIT_NAME_BYTES + 32];
+  const MethodContract **calls_made; /* what this agent calls, for HELLO */
+  size_t calls_made_count;
+  Method *methods_list;
+  size_t methods_count;
+  Table methods;
+  Table calls;
+  List running;
+  uint32_t held; /* calls not answered */
+  Heap deadlines;
+  LoopTimer *deadline_timer;
+  uint64_t deadline_timer_us;
+  LoopTimer *drain_timer;
+  Memory memory;
+  Credit credit;
+  uint32_t inline_calls;
+  bool refused_busy; /* credit is 0 at the broker until the next CREDIT */
+  SessionId session;
+  bool has_session;
+  bool was_ready;
+  Phase phase;
+  int exit_status;
+  Buffer scratch;
+  Buffer header;
+  Pool pool;
+};
+
+/* Whether this is the loop thread. */
+bool runtime_is_here(const Runtime *runtime);
+/* Says CREDIT if there is a session. */
+void runtime_grant(Runtime *runtime);
+/* Makes a runtime from a checked table. Returns 0 or negative errno, said on standard error. */
+int runtime_new(const Agent *agent, const AgentOptions *options, Runtime **ret);
+/* Frees it and joins its threads. Takes NULL, nulls the pointer. */
+void runtime_destroy(Runtime **runtime);
+/* Puts a call into the tables, with its deadline. */
+void runtime_list(Runtime *runtime, Call *call);
+/* Takes a call that is answered out of them; looks whether the drain is over. */
+void runtime_unlist(Runtime *runtime, Call *call);
+/* Makes the table of methods and says what is wrong with it. Returns 0 or -EINVAL. */
+int methods_init(Runtime *runtime);
+void methods_done(Runtime *runtime);
+/* Finds what this agent calls, by agents/contracts. Returns 0 or -ENOMEM. */
+int methods_find_calls(Runtime *runtime);
+/* The method; or NULL, and *ret_offered says whether the service is offered at all. */
+const Method *methods_find(const Runtime *runtime, Text service, Text name, bool *ret_offered);
+/* The services for HELLO; the caller frees with methods_hello_done. */
+HelloService *methods_hello(const Runtime *runtime, size_t *ret_count);
+void methods_hello_done(HelloService *services, size_t count);
+/* The echo of DRAIN is here, or will not come: ends when the last call has. */
+void runtime_drained(Runtime *runtime);
+/* What comes from the broker for this instance. */
+bool serve_message(void *userdata, const Message *message);
+
+#endif

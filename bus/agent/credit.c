@@ -1,0 +1,26 @@
+#include "bus/agent/credit.h"
+
+void credit_init(Credit *credit, uint32_t concurrency, bool fast) {
+  *credit = (Credit){.concurrency = concurrency, .prefetch = fast ? CREDIT_PREFETCH_MAX : 0};
+}
+
+static uint32_t prefetch_for(uint64_t average_ns) {
+  static const struct {
+    uint64_t below_ns;
+    uint32_t prefetch;
+  } steps[] = {{100000, CREDIT_PREFETCH_MAX}, {200000, 16}, {400000, 8}, {700000, 4}, {1000000, 2}};
+
+  for (size_t i = 0; i < ELEMENTS(steps); i++)
+    if (average_ns < steps[i].below_ns)
+      return steps[i].prefetch;
+  return 0;
+}
+
+bool credit_measure(Credit *credit, uint64_t took_ns) {
+  uint32_t before = credit->prefetch;
+
+  /* Weight one eighth, as TCP's round-trip time (RFC 6298, section 2). */
+  credit->average_ns = credit->average_ns ? (credit->average_ns * 7 + took_ns) / 8 : took_ns + 1;
+  credit->prefetch = prefetch_for(credit->average_ns);
+  return credit->prefetch != before;
+}

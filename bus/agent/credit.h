@@ -1,0 +1,30 @@
+/* What:      how much work an instance lets come: what it runs at a time, and what may wait inside it so that it never idles.
+ * Owns:      nothing.
+ * May use:   base.
+ * Threading: one thread; pure.
+ * Spec:      docs/protocol.md, "Session" (CREDIT) */
+#ifndef PONS_AGENT_CREDIT_H
+#define PONS_AGENT_CREDIT_H
+
+#include "bus/base/types.h"
+
+enum { CREDIT_PREFETCH_MAX = 32 };
+
+/* Moving average of how long a call keeps its thread, and what follows from it. */
+typedef struct Credit {
+  uint32_t concurrency;
+  uint32_t prefetch;
+  uint64_t average_ns; /* 0 = nothing measured yet */
+} Credit;
+
+/* fast: handlers are expected to take microseconds, until measured otherwise. */
+void credit_init(Credit *credit, uint32_t concurrency, bool fast);
+/* Counts one call of took_ns. Returns true when the credit is another one now. The prefetch is 32 up to 100 us, 0 from
+   1 ms on, and halves in steps between, so that it changes seldom. */
+bool credit_measure(Credit *credit, uint64_t took_ns);
+
+static inline uint32_t credit_value(const Credit *credit) {
+  return credit->concurrency + credit->prefetch;
+}
+
+#endif

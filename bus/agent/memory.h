@@ -1,0 +1,48 @@
+/* What:      what this process has answered within the horizon, so that a request that comes again is not done again.
+ * Owns:      the ids, and copies of the answers.
+ * May use:   base, wire (limits).
+ * Threading: one thread; pure.
+ * Spec:      docs/protocol.md, "Requests"; LIMIT_MEMORY_IDS, LIMIT_MEMORY_BYTES, TIME_HORIZON_US */
+#ifndef PONS_AGENT_MEMORY_H
+#define PONS_AGENT_MEMORY_H
+
+#include "bus/base/table.h"
+#include "bus/wire/header.h"
+
+/* One id lies in a ring of these, oldest first; answers lie in a list per client. */
+typedef struct MemoryEntry {
+  RequestId id;
+  uint32_t attempt_hop; /* attempt << 8 | hop */
+  uint32_t at_ms;
+  struct MemoryAnswer *answer; /* NULL when it is not kept (any more) */
+} MemoryEntry;
+
+/* All zero is an empty memory; it allocates as it fills. */
+typedef struct Memory {
+  MemoryEntry *ring;
+  uint32_t room; /* a power of two */
+  uint32_t size;
+  uint64_t first;  /* number of the oldest entry; its place is number & (room - 1) */
+  uint32_t *index; /* open hash of places + 1, 2 * room long */
+  Table clients;
+  struct MemoryClient *fattest; /* the client with the most bytes when it was last looked for */
+  uint64_t answer_bytes;
+} Memory;
+
+enum {
+  MEMORY_E_UNKNOWN = 1, /* never begun here, as far as is remembered */
+  MEMORY_E_STALE,       /* a higher attempt has been seen */
+  MEMORY_E_GONE,        /* done, and the answer is no longer kept */
+};
+
+/* Remembers that (id, hop) is done. header and body are the answer as it was sent, and are copied; an empty header, or
+   more than an eighth of LIMIT_MEMORY_BYTES, is remembered as gone. When room is needed the client that takes most of it
+   loses its oldest answer. */
+void memory_put(Memory *memory, RequestId id, uint8_t hop, uint32_t attempt, Bytes header, Bytes body, uint64_t now_us);
+/* Looks (id, hop) up. Returns 0 and the answer, borrowed until the next memory_put; or MEMORY_E_*, and the out-parameters
+   are left alone. */
+int memory_find(const Memory *memory, RequestId id, uint8_t hop, uint32_t attempt, Bytes *ret_header, Bytes *ret_body);
+/* Frees everything; the memory is empty and can be used again. */
+void memory_done(Memory *memory);
+
+#endif

@@ -1,0 +1,292 @@
+/* The process as an agent: its calls, its credit, its session, its end. */
+#include "bus/agent/agent.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bus/agent/agent-internal.h"
+#include "bus/loop/notify.h"
+
+enum {
+  CONCURRENCY_DEFAULT = 4,
+  ECHO_PATIENCE_US = 2000000, /* for the echo of DRAIN */
+  EXIT_REFUSED = 3,
+};
+
+Loop *runtime_loop(Runtime *runtime) {
+  return runtime->loop;
+}
+
+Client *runtime_client(Runtime *runtime) {
+  return runtime->client;
+}
+
+Text runtime_instance(const Runtime *runtime) {
+  return text_of(runtime->instance);
+}
+
+void runtime_set_state(Runtime *runtime, void *state) {
+  runtime->state = state;
+}
+
+void *runtime_state(const Runtime *runtime) {
+  return runtime->state;
+}
+
+bool runtime_is_here(const Runtime *runtime) {
+  return pthread_equal(runtime->thread, pthread_self()) != 0;
+}
+
+/* --- the end --- */
+
+static void on_left(void *userdata) {
+  Runtime *runtime = userdata;
+
+  loop_stop(runtime->loop, runtime->exit_status);
+}
+
+static void check_drained(Runtime *runtime) {
+  if (runtime->phase != PHASE_DRAINED || runtime->held > 0)
+    return;
+  runtime->phase = PHASE_LEAVING;
+  client_leave(runtime->client, on_left, runtime);
+}
+
+void runtime_drained(Runtime *runtime) {
+  if (runtime->phase != PHASE_DRAINING)
+    return;
+  runtime->phase = PHASE_DRAINED;
+  check_drained(runtime);
+}
+
+static void on_no_echo(void *userdata, uint64_t now_us) {
+  (void)now_us;
+  runtime_drained(userdata);
+}
+
+static void drain(Runtime *runtime) {
+  Header header = {.kind = KIND_DRAIN};
+
+  if (runtime->phase != PHASE_SERVING)
+    return;
+  runtime->phase = PHASE_DRAINING;
+  notify_stopping();
+  if (client_send(runtime->client, &header, BYTES_NONE, NULL) == 0)
+    loop_timer_set(runtime->drain_timer, clock_monotonic_us() + ECHO_PATIENCE_US);
+  else
+    runtime_drained(runtime);
+}
+
+static void on_drain(void *userdata) {
+  drain(userdata);
+}
+
+void runtime_drain(Runtime *runtime) {
+  if (loop_post(runtime->loop, on_drain, runtime) < 0)
+    log_error("PONS-AGENT-DRAIN", "there is no memory to begin the drain; send SIGTERM again");
+}
+
+/* --- calls --- */
+
+static void on_deadline(void *userdata, uint64_t now_us) {
+  Runtime *runtime = userdata;
+  HeapEntry *first;
+
+  while ((first = heap_first(&runtime->deadlines)) && first->at_us <= now_us) {
+    heap_remove(&runtime->deadlines, first);
+    call_stop(CONTAINER_OF(first, Call, deadline), STATUS_DEADLINE);
+  }
+  first = heap_first(&runtime->deadlines);
+  runtime->deadline_timer_us = first ? first->at_us : TIME_NEVER;
+  loop_timer_set(runtime->deadline_timer, runtime->deadline_timer_us);
+}
+
+void runtime_list(Runtime *runtime, Call *call) {
+  table_add(&runtime->calls, &call->link, request_id_hash(call->id));
+  list_push(&runtime->running, &call->in_runtime);
+  runtime->held++;
+  heap_set(&runtime->deadlines, &call->deadline, call->due_us);
+  if (call->due_us < runtime->deadline_timer_us) {
+    runtime->deadline_timer_us = call->due_us;
+    loop_timer_set(runtime->deadline_timer, call->due_us);
+  }
+}
+
+void runtime_unlist(Runtime *runtime, Call *call) {
+  if (!list_has(&call->in_runtime))
+    return;
+  table_remove(&runtime->calls, &call->link);
+  list_remove(&call->in_runtime);
+  heap_remove(&runtime->deadlines, &call->deadline);
+  runtime->held--;
+  if (runtime->refused_busy && runtime->held < credit_value(&runtime->credit))
+    runtime_grant(runtime);
+  check_drained(runtime);
+}
+
+/* --- the session --- */
+
+void runtime_grant(Runtime *runtime) {
+  Header header = {.kind = KIND_CREDIT, .session = runtime->session, .credit = credit_value(&runtime->credit)};
+
+  if (!runtime->has_session || runtime->phase != PHASE_SERVING)
+    return;
+  runtime->refused_busy = false;
+  client_send(runtime->client, &header, BYTES_NONE, NULL);
+}
+
+static void on_open(void *userdata, SessionId session) {
+  Runtime *runtime = userdata;
+
+  runtime->session = session;
+  runtime->has_session = true;
+  runtime_grant(runtime);
+  if (!runtime->was_ready)
+    notify_ready("serving");
+  else
+    notify_status("serving");
+  runtime->was_ready = true;
+}
+
+/* What was streaming has lost its reader; the rest is answered into the next session, where the broker may ask for it. */
+static void on_lost(void *userdata) {
+  Runtime *runtime = userdata;
+
+  runtime->has_session = false;
+  LIST_EACH (&runtime->running, Call, in_runtime, call) {
+    if (call->chunks > 0 || call->assembling)
+      call_stop(call, STATUS_CANCELLED);
+  }
+  notify_status("no broker");
+  runtime_drained(runtime);
+}
+
+static void on_flush(void *userdata) {
+  pool_flush(userdata);
+}
+
+static void on_state(void *userdata, ClientState state, Status status, const char *text) {
+  Runtime *runtime = userdata;
+
+  if (state == CLIENT_OPEN)
+    log_info("PONS-AGENT-OPEN", "%s serves at broker %.*s", runtime->instance,
+             TEXT_ARG(client_broker(runtime->client)));
+  else if (state != CLIENT_REFUSED)
+    log_info("PONS-AGENT-SESSION", "%s: %s", runtime->instance, text);
+  else
+    log_error("PONS-AGENT-REFUSED", "%s is refused by the broker: %s", runtime->instance, text);
+  if (state == CLIENT_REFUSED && status != STATUS_LIMIT)
+    loop_stop(runtime->loop, EXIT_REFUSED);
+}
+
+/* --- making --- */
+
+static int make_client(Runtime *runtime) {
+  const AgentOptions *options = runtime->options;
+  ClientOptions from = {
+      .endpoint = options->endpoint,
+      .agent = text_of(runtime->name),
+      .site = text_of(options->site),
+      .library = text_of("pons-agent " PONS_VERSION),
+      .calls = runtime->calls_made,
+      .calls_count = runtime->calls_made_count,
+      .incarnation_us = clock_realtime_us(),
+      .on_state = on_state,
+      .userdata = runtime,
+  };
+  InstanceHooks hooks = {
+      .on_open = on_open,
+      .on_message = serve_message,
+      .on_lost = on_lost,
+      .on_flush = on_flush,
+      .userdata = runtime,
+  };
+  HelloService *services;
+  int r = client_new(runtime->loop, &from, &runtime->client);
+
+  if (r < 0)
+    return r;
+  snprintf(runtime->instance, sizeof runtime->instance, "%s:%" PRIu64, runtime->name, from.incarnation_us);
+  services = methods_hello(runtime, &hooks.services_count);
+  hooks.services = services;
+  r = client_serve(runtime->client, &hooks);
+  methods_hello_done(services, hooks.services_count);
+  return r;
+}
+
+static uint32_t concurrency_of(const Agent *agent, const AgentOptions *options) {
+  if (options->concurrency)
+    return options->concurrency;
+  return agent->concurrency ? agent->concurrency : CONCURRENCY_DEFAULT;
+}
+
+static bool has_inline(const Runtime *runtime) {
+  for (size_t i = 0; i < runtime->methods_count; i++)
+    if (runtime->methods_list[i].row->inline_)
+      return true;
+  return false;
+}
+
+int runtime_new(const Agent *agent, const AgentOptions *options, Runtime **ret) {
+  _cleanup_(runtime_destroy) Runtime *runtime = calloc(1, sizeof *runtime);
+  uint32_t concurrency = concurrency_of(agent, options);
+  int r;
+
+  if (!runtime)
+    return -ENOMEM;
+  runtime->agent = agent;
+  runtime->options = options;
+  runtime->thread = pthread_self();
+  runtime->deadline_timer_us = TIME_NEVER;
+  list_init(&runtime->running);
+  snprintf(runtime->name, sizeof runtime->name, "%s", options->name);
+  r = methods_init(runtime);
+  if (r == 0)
+    r = methods_find_calls(runtime);
+  if (r == 0)
+    r = pool_init(runtime, concurrency);
+  if (r == 0)
+    r = loop_new(&runtime->loop);
+  if (r == 0)
+    r = loop_timer_new(runtime->loop, on_deadline, runtime, &runtime->deadline_timer);
+  if (r == 0)
+    r = loop_timer_new(runtime->loop, on_no_echo, runtime, &runtime->drain_timer);
+  if (r == 0)
+    r = make_client(runtime);
+  if (r < 0)
+    return r;
+  credit_init(&runtime->credit, concurrency, has_inline(runtime));
+  *ret = TAKE(runtime);
+  return 0;
+}
+
+/* What was never answered: kept calls of an agent that was stopped. */
+static void drop_calls(Runtime *runtime) {
+  LIST_EACH (&runtime->running, Call, in_runtime, call) {
+    list_remove(&call->in_runtime);
+    call_unref(call);
+  }
+}
+
+void runtime_destroy(Runtime **p) {
+  Runtime *runtime = TAKE(*p);
+
+  if (!runtime)
+    return;
+  pool_done(runtime);
+  client_destroy(&runtime->client);
+  drop_calls(runtime);
+  loop_timer_destroy(&runtime->deadline_timer);
+  loop_timer_destroy(&runtime->drain_timer);
+  loop_destroy(&runtime->loop);
+  memory_done(&runtime->memory);
+  heap_done(&runtime->deadlines);
+  table_done(&runtime->calls);
+  methods_done(runtime);
+  free(runtime->calls_made);
+  buffer_done(&runtime->scratch);
+  buffer_done(&runtime->header);
+  free(runtime);
+}

@@ -1,0 +1,208 @@
+/* What the broker sends to this instance: work, its pieces, and what takes it back. */
+#include <time.h>
+
+#include "bus/agent/agent-internal.h"
+
+enum { MEASURE_EVERY = 16 /* inline calls: two looks at the clock cost as much as a small handler */ };
+
+/* The call of this id and hop; hop -1 = the last one that began. */
+static Call *find_call(const Runtime *runtime, RequestId id, int hop) {
+  uint64_t hash = request_id_hash(id);
+
+  for (TableLink *at = table_bucket(&runtime->calls, hash); at; at = at->next) {
+    Call *call = CONTAINER_OF(at, Call, link);
+
+    if (request_id_equal(call->id, id) && (hop < 0 || call->hop == hop))
+      return call;
+  }
+  return NULL;
+}
+
+static void send_short(Runtime *runtime, Kind kind, const Header *about, Status status) {
+  Header header = {.kind = kind, .id = about->id, .attempt = about->attempt, .status = status};
+
+  client_send(runtime->client, &header, BYTES_NONE, NULL);
+}
+
+/* --- REQUEST: what was seen before --- */
+
+/* It is being executed: the answer goes to whoever asked last. */
+static void attach(Runtime *runtime, Call *call, const Header *header) {
+  if (header->attempt < call->attempt) {
+    send_short(runtime, KIND_NACK, header, STATUS_STALE);
+    return;
+  }
+  call->attempt = header->attempt;
+  if (header->window_bytes)
+    call_open_window(call, header->window_bytes);
+}
+
+/* True when the request was answered before; then that is said again. */
+static bool answer_again(Runtime *runtime, const Header *header) {
+  Bytes frame;
+  Bytes body;
+  Header answer;
+
+  switch (memory_find(&runtime->memory, header->id, header->hop, header->attempt, &frame, &body)) {
+  case 0:
+    if (header_decode(frame, &answer) != 0)
+      return false;
+    answer.attempt = header->attempt;
+    client_send(runtime->client, &answer, body, NULL);
+    return true;
+  case MEMORY_E_STALE:
+    send_short(runtime, KIND_NACK, header, STATUS_STALE);
+    return true;
+  case MEMORY_E_GONE:
+    send_short(runtime, KIND_ERROR, header, STATUS_GONE);
+    return true;
+  case MEMORY_E_UNKNOWN:
+  default:
+    return false;
+  }
+}
+
+/* --- REQUEST: new work --- */
+
+static uint64_t now_ns(void) {
+  struct timespec t;
+
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void run_inline(Runtime *runtime, Call *call) {
+  bool measured = runtime->inline_calls++ % MEASURE_EVERY == 0;
+  uint64_t began_ns = measured ? now_ns() : 0;
+
+  call_run(call);
+  if (measured && credit_measure(&runtime->credit, now_ns() - began_ns))
+    runtime_grant(runtime);
+}
+
+/* Reads the body by the contract. Returns false when the call was refused. */
+static bool decode(Call *call) {
+  const MethodContract *contract = call->method->contract;
+  ContractFault fault;
+
+  if (!contract)
+    return true;
+  call->request = call->tail;
+  if (contract_decode(contract->request, call->body, &call->arena, call->tail, &fault) == 0)
+    return true;
+  call->forgettable = true;
+  call_error_full(call, STATUS_INVALID, fault.path, 0, "%s: %s", contract_reason(fault.reason), fault.message);
+  return false;
+}
+
+static void begin(Runtime *runtime, Call *call) {
+  if (!decode(call))
+    return;
+  atomic_fetch_add(&call->references, 1); /* the handler's */
+  if (call->method->row->inline_) {
+    run_inline(runtime, call);
+  } else if (pool_push(runtime, call) < 0) {
+    call_error(call, STATUS_INTERNAL, "the agent can't start a thread");
+    call_unref(call);
+  }
+}
+
+static void refuse(Runtime *runtime, const Message *message, Status status) {
+  call_refuse(call_new(runtime, &message->header, BYTES_NONE, NULL, 0), status);
+}
+
+static void on_request(Runtime *runtime, const Message *message) {
+  const Header *header = &message->header;
+  Call *call = runtime->held > 0 ? find_call(runtime, header->id, header->hop) : NULL;
+  const Method *method;
+  bool offered = false;
+
+  if (call) {
+    attach(runtime, call, header);
+    return;
+  }
+  if (answer_again(runtime, header))
+    return;
+  if (runtime->held >= runtime->credit.concurrency + CREDIT_PREFETCH_MAX) {
+    runtime->refused_busy = true;
+    send_short(runtime, KIND_NACK, header, STATUS_BUSY);
+    return;
+  }
+  method = methods_find(runtime, header->service, header->method, &offered);
+  if (!method) {
+    refuse(runtime, message, offered ? STATUS_NO_METHOD : STATUS_NO_SERVICE);
+    return;
+  }
+  call = call_new(runtime, header, message->body, message->block,
+                  method->contract ? method->contract->request->size_bytes : 0);
+  call->method = method;
+  runtime_list(runtime, call);
+  if (header->flags & FLAG_MORE) {
+    call->assembling = true;
+    buffer_append(&call->assembled, call->body.data, call->body.size);
+  } else {
+    begin(runtime, call);
+  }
+}
+
+/* --- the rest --- */
+
+/* A further piece of a request's body. Returns false when no call waits for one. */
+static bool on_part(Runtime *runtime, const Message *message) {
+  Call *call = runtime->held > 0 ? find_call(runtime, message->header.id, -1) : NULL;
+
+  if (!call || !call->assembling)
+    return false;
+  if (message->header.number != ++call->parts) {
+    call_refuse(call, STATUS_MALFORMED);
+    return true;
+  }
+  if (call->assembled.size + message->body.size > LIMIT_REQUEST_BYTES) {
+    call_refuse(call, STATUS_TOO_LARGE);
+    return true;
+  }
+  buffer_append(&call->assembled, message->body.data, message->body.size);
+  if (message->header.flags & FLAG_MORE)
+    return true;
+  call->assembling = false;
+  call->body = buffer_bytes(&call->assembled);
+  begin(runtime, call);
+  return true;
+}
+
+static void on_cancel(Runtime *runtime, const Header *header) {
+  Call *call = find_call(runtime, header->id, -1);
+
+  if (call && header->attempt >= call->attempt)
+    call_stop(call, STATUS_CANCELLED);
+}
+
+static void on_window(Runtime *runtime, const Header *header) {
+  Call *call = find_call(runtime, header->id, -1);
+
+  if (call)
+    call_open_window(call, header->window_bytes);
+}
+
+bool serve_message(void *userdata, const Message *message) {
+  Runtime *runtime = userdata;
+
+  switch (message->header.kind) {
+  case KIND_REQUEST:
+    on_request(runtime, message);
+    return true;
+  case KIND_CHUNK:
+    return on_part(runtime, message);
+  case KIND_CANCEL:
+    on_cancel(runtime, &message->header);
+    return true;
+  case KIND_WINDOW:
+    on_window(runtime, &message->header);
+    return true;
+  case KIND_DRAIN:
+    runtime_drained(runtime);
+    return true;
+  default:
+    return false;
+  }
+}
