@@ -4,7 +4,7 @@
    notes, modules, frames. At last the signal is raised again with its default action, for the exit status and the core dump.
    A fault while unwinding comes back here and goes on along the frame pointers. Symbols are found later, by crash_print.
 
-   No SA_RESETHAND: libzmq's I/O threads may abort over their closed descriptors while the record is written, and with the
+   No SA_RESETHAND: other threads may crash over their closed descriptors while the record is written, and with the
    default action back in place that would end the process in the middle of it. SA_NODEFER lets a second fault come in. */
 #define UNW_LOCAL_ONLY
 #include "bus/loop/crash.h"
