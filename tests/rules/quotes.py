@@ -20,8 +20,12 @@ def check(tree):
 
 
 def repair(tree):
+    def quote(match):
+        mark, file, opening, text, closing = match.groups()
+        return mark + opening + (tree.text(file) if tree.has(file) else text) + closing
+
     for path in tree.files(".md"):
-        text = QUOTED.sub(lambda match: match.group(1) + tree.text(match.group(2)).join(match.group(3, 5)), tree.text(path))
+        text = QUOTED.sub(quote, tree.text(path))
         if text != tree.text(path):
             tree.write(path, text)
 
