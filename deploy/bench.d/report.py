@@ -46,10 +46,10 @@ class Report:
             json.dump(self.rows(), file, indent=1)
             file.write("\n")
 
-    def print_case(self, case, columns):
-        """`columns`: (heading, metric, format) from left to right."""
+    def print_case(self, case, columns, order=None):
+        """`columns`: (heading, metric, format) from left to right; `order`: the peers from top to bottom."""
         lines = [["peer"] + [heading for heading, _, _ in columns]]
-        for peer in self.peers(case):
+        for peer in order or self.peers(case):
             medians = [self.median(case, peer, metric) for _, metric, _ in columns]
             lines.append([peer] + ["-" if m is None else format(m, f) for m, (_, _, f) in zip(medians, columns)])
         print_table(lines)
