@@ -32,11 +32,11 @@ packages_missing() {
 # Installs what is missing of the groups $@; does not touch the network when nothing is.
 packages_install() {
   local wanted missing apt
-  if [ -n "${PONS_SKIP_PACKAGES:-}" ]; then
+  if [ -n "${DEPLOY_SKIP_PACKAGES:-}" ]; then
     return 0
   fi
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
-    die "this is not Debian; install what deploy/packages.txt lists under: $* (then set PONS_SKIP_PACKAGES=1)"
+    die "this is not Debian; install what deploy/packages.txt lists under: $* (then set DEPLOY_SKIP_PACKAGES=1)"
   mapfile -t wanted < <(packages_of "$@")
   mapfile -t missing < <(packages_missing "${wanted[@]}")
   [ "${#missing[@]}" -gt 0 ] || return 0

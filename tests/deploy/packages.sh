@@ -13,7 +13,7 @@ fake() {
 # Runs packages_install $@ with the fakes; prints what apt-get was asked for, and what was said.
 install() {
   : >"$folder/asked"
-  PATH="$folder:$PATH" PONS_SKIP_PACKAGES='' bash -c \
+  PATH="$folder:$PATH" DEPLOY_SKIP_PACKAGES='' bash -c \
     'set -euo pipefail; source "$0/deploy/lib.sh"; packages_install "$@"' "$root" "$@" 2>&1 || echo "status $?"
   cat "$folder/asked"
 }

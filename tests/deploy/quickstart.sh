@@ -5,7 +5,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-export PONS_SKIP_PACKAGES=1 # a test installs nothing
+export DEPLOY_SKIP_PACKAGES=1 # a test installs nothing
 export PONS_RUNTIME_DIR=$folder/run PONS_STATE_DIR=$folder/state PONS_BROKER_LISTEN=ipc://broker.sock
 
 fail() {
