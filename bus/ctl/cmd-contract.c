@@ -49,7 +49,9 @@ static void print_row(const MethodContract *method, Grid *grid) {
   const json_t *name;
   size_t i;
 
-  json_array_foreach(names, i, name) buffer_printf(&flags, "%s%s", i ? " " : "", json_string_value(name));
+  json_array_foreach(names, i, name) {
+    buffer_printf(&flags, "%s%s", i ? " " : "", json_string_value(name));
+  }
   json_decref(names);
   grid_cell(grid, "%s.%s", method->service, method->method);
   grid_cell(grid, "%u", method->version);

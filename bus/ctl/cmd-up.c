@@ -47,19 +47,14 @@ static bool all_ready(const json_t *description) {
   return strcmp(view_text(description, "state"), "ready") == 0;
 }
 
-/* The table, and what is wrong. */
 static void print_report(const json_t *description, Buffer *ret) {
   const json_t *processes = json_object_get(description, "processes");
+  uint64_t took_us = clock_realtime_us() - view_number(description, "since_us");
 
   view_print_processes(description, clock_realtime_us(), ret);
-  if (all_ready(description)) {
-    uint64_t took_us = clock_realtime_us() - view_number(description, "since_us");
-
+  if (all_ready(description))
     buffer_printf(ret, "all %zu ready in %u ms, profile %s\n", json_array_size(processes),
                   (unsigned)(took_us / US_PER_MS), view_text(description, "profile"));
-    return;
-  }
-  view_print_troubles(description, ret);
 }
 
 typedef struct Foreground {
@@ -165,11 +160,41 @@ static int read_report(int fd, uint64_t timeout_ms, Buffer *ret) {
   }
 }
 
+/* On standard error, a line for each process that is not ready. */
+static void say_troubles(const json_t *description, const Folder *folder) {
+  _cleanup_(buffer_done) Buffer lines = {0};
+
+  view_print_troubles(description, &lines);
+  for (size_t at = 0; at < lines.size;) {
+    const uint8_t *line = lines.data + at;
+    const uint8_t *end = memchr(line, '\n', lines.size - at);
+    size_t size = end ? (size_t)(end - line) : lines.size - at;
+
+    ctl_say("%.*s", (int)size, (const char *)line);
+    at += size + 1;
+  }
+  ctl_say("more is in %s", folder->log);
+}
+
+static CtlExit print_outcome(const Ctl *ctl, const Folder *folder, json_t *description) {
+  _cleanup_(buffer_done) Buffer table = {0};
+
+  if (ctl->options.json) {
+    ctl_write_json(ctl, json_incref(description));
+  } else {
+    print_report(description, &table);
+    ctl_write(&table);
+  }
+  if (all_ready(description))
+    return CTL_OK;
+  say_troubles(description, folder);
+  return CTL_FAILED;
+}
+
 static CtlExit await_report(const Ctl *ctl, const Folder *folder, int fd) {
   _cleanup_(buffer_done) Buffer text = {0};
-  _cleanup_(buffer_done) Buffer table = {0};
   json_t *description;
-  bool ready;
+  CtlExit status;
 
   if (read_report(fd, ctl->options.timeout_ms, &text) < 0) {
     ctl_say("not all is ready yet; it goes on in the background: see `pons status` and %s", folder->log);
@@ -180,16 +205,9 @@ static CtlExit await_report(const Ctl *ctl, const Folder *folder, int fd) {
     ctl_say("the supervisor ended before the fleet was up; %s says more", folder->log);
     return CTL_FAILED;
   }
-  ready = all_ready(description);
-  print_report(description, &table);
-  if (!ready)
-    ctl_say("not all is ready: see below and %s", folder->log);
-  if (ctl->options.json)
-    ctl_write_json(ctl, json_incref(description));
-  else
-    ctl_write(&table);
+  status = print_outcome(ctl, folder, description);
   json_decref(description);
-  return ready ? CTL_OK : CTL_FAILED;
+  return status;
 }
 
 static CtlExit detach(const Ctl *ctl, const Plan *plan, const Folder *folder, int *lock) {

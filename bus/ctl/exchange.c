@@ -25,10 +25,17 @@ typedef struct Exchange {
   CtlExit status;
 } Exchange;
 
+/* Text from the bus, as it is; but on a terminal what could drive it shows as "?". */
 static void write_text(Exchange *exchange, Text text) {
+  bool terminal = isatty(STDOUT_FILENO);
+
   if (text.size == 0)
     return;
-  fwrite(text.data, 1, text.size, stdout);
+  for (size_t i = 0; i < text.size; i++) {
+    unsigned char c = (unsigned char)text.data[i];
+
+    putchar(terminal && ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) ? '?' : c);
+  }
   fflush(stdout);
   exchange->mid_line = text.data[text.size - 1] != '\n';
 }

@@ -111,12 +111,12 @@ static json_t *describe_child(const FleetChild *child) {
 
   if (child->end[0])
     print_end(child, &end);
-  return json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:I, s:o, s:o, s:o}", "name", planned->name, "agent",
-                   planned->agent ? planned->agent->name : "", "group", planned->agent ? planned->agent->group : "",
-                   "pid", (int)child->pid, "state", child_state_name(seen->state), "restarts", (int)seen->restarts,
-                   "since_us", since_us(child), "endpoints", endpoints_of(child), "says",
-                   jsontext_new(text_of(child->status)), "last_end",
-                   jsontext_new((Text){(const char *)end.data, end.size}));
+  return json_pack(
+      "{s:s, s:s, s:s, s:i, s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "name", planned->name, "agent",
+      planned->agent ? planned->agent->name : "", "group", planned->agent ? planned->agent->group : "", "pid",
+      (int)child->pid, "state", child_state_name(seen->state), "restarts", (int)seen->restarts, "since_us",
+      since_us(child), "endpoints", endpoints_of(child), "says", jsontext_new(text_of(child->status)), "last_end",
+      jsontext_new((Text){(const char *)end.data, end.size}), "last_output", jsontext_new(text_of(child->lines.last)));
 }
 
 json_t *fleet_describe(const Fleet *fleet) {

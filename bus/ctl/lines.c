@@ -1,5 +1,14 @@
 #include "bus/ctl/lines.h"
 
+static void keep_last(Lines *lines, Bytes line) {
+  size_t size = min_u64(line.size, LINES_LAST_BYTES);
+
+  if (size == 0)
+    return;
+  memcpy(lines->last, line.data, size);
+  lines->last[size] = '\0';
+}
+
 static void print_line(const Lines *lines, Bytes line, Buffer *ret) {
   buffer_printf(ret, "%-*s | ", (int)lines->name_width, lines->name);
   buffer_append(ret, line.data, line.size);
@@ -11,6 +20,7 @@ static void end_line(Lines *lines, Bytes more, Buffer *ret) {
   buffer_append(&lines->rest, more.data, more.size);
   if (lines->rest.size && lines->rest.data[lines->rest.size - 1] == '\r')
     lines->rest.size--;
+  keep_last(lines, buffer_bytes(&lines->rest));
   print_line(lines, buffer_bytes(&lines->rest), ret);
   buffer_clear(&lines->rest);
 }

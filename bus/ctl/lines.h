@@ -8,13 +8,17 @@
 
 #include "bus/base/buffer.h"
 
-enum { LINE_MAX_BYTES = 8192 }; /* a longer line is cut into several */
+enum {
+  LINE_MAX_BYTES = 8192,  /* a longer line is cut into several */
+  LINES_LAST_BYTES = 200, /* of the last line that are kept */
+};
 
 /* Made with {.name = ...}; name is borrowed. */
 typedef struct Lines {
   const char *name;
   uint32_t name_width; /* names are padded to this */
   Buffer rest;
+  char last[LINES_LAST_BYTES + 1]; /* the beginning of the last line that was not empty */
 } Lines;
 
 /* Takes what was read and appends to ret each line that is complete, with prefix and newline. */

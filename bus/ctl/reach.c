@@ -14,13 +14,13 @@
 
 enum { WAIT_MS = 2000, CALLS_MAX = 64 };
 
-/* What the catalogue says that the pons command calls; looked up once. */
+/* What the tables say that the pons command calls. */
 static const MethodContract *const *own_calls(size_t *ret_count) {
   static const MethodContract *calls[CALLS_MAX];
-  static size_t count;
   const ContractCall *call;
+  size_t count = 0;
 
-  for (size_t i = 0; count == 0 && (call = contract_call_at(i)); i++) {
+  for (size_t i = 0; (call = contract_call_at(i)); i++) {
     const MethodContract *method = contract_find(text_of(call->service), text_of(call->method));
 
     if (strcmp(call->agent, "pons") == 0 && method && count < CALLS_MAX)
@@ -58,15 +58,19 @@ static int connect_client(Reach *reach) {
   return r < 0 ? r : client_new(reach->loop, &options, &reach->client);
 }
 
-/* Contracts of this very program that differ from the broker's or an agent's: said before anything fails by it. */
+/* Contracts of this very program that differ from the broker's or an agent's: said before anything fails by it, once for
+   all instances of the same agent. */
 static void warn_of_mismatches(Reach *reach) {
   size_t count = 0;
   const Mismatch *mismatches = client_mismatches(reach->client, &count);
 
   for (size_t i = 0; i < count; i++)
-    ctl_say("warning: this pons was built with another contract of %.*s.%.*s than the instance that offers it; rebuild "
-            "the older one",
-            TEXT_ARG(mismatches[i].service), TEXT_ARG(mismatches[i].method));
+    if (i == 0 || !text_equal(mismatches[i].method, mismatches[i - 1].method) ||
+        !text_equal(mismatches[i].service, mismatches[i - 1].service))
+      ctl_say(
+          "warning: this pons was built with another contract of %.*s.%.*s than the instance that offers it; rebuild "
+          "the older one",
+          TEXT_ARG(mismatches[i].service), TEXT_ARG(mismatches[i].method));
 }
 
 static CtlExit say_unreachable(const Reach *reach, int r, bool quiet) {

@@ -23,7 +23,9 @@ static void cell_list(Grid *grid, const json_t *texts) {
   const json_t *text;
   size_t i;
 
-  json_array_foreach(texts, i, text) buffer_printf(&all, "%s%s", i ? " " : "", json_string_value(text));
+  json_array_foreach(texts, i, text) {
+    buffer_printf(&all, "%s%s", i ? " " : "", json_string_value(text));
+  }
   grid_cell(grid, "%.*s", (int)all.size, all.data ? (const char *)all.data : "");
 }
 
@@ -32,6 +34,20 @@ static void cell_span(Grid *grid, uint64_t since_us, uint64_t now_us) {
 
   grid_print_span(&span, now_us > since_us ? now_us - since_us : 0);
   grid_cell(grid, "%.*s", (int)span.size, (const char *)span.data);
+}
+
+/* The cells that both tables of processes begin with. */
+static void cells_of_process(Grid *grid, const json_t *process, uint64_t now_us) {
+  uint64_t pid = view_number(process, "pid");
+
+  grid_cell(grid, "%s", view_text(process, "name"));
+  if (pid)
+    grid_cell(grid, "%" PRIu64, pid);
+  else
+    grid_cell(grid, "%s", "");
+  grid_cell(grid, "%s", view_text(process, "state"));
+  grid_cell(grid, "%" PRIu64, view_number(process, "restarts"));
+  cell_span(grid, view_number(process, "since_us"), now_us);
 }
 
 void view_print_processes(const json_t *supervisor, uint64_t now_us, Buffer *ret) {
@@ -43,19 +59,42 @@ void view_print_processes(const json_t *supervisor, uint64_t now_us, Buffer *ret
 
   grid_init(&grid, columns, ELEMENTS(columns));
   json_array_foreach(json_object_get(supervisor, "processes"), i, process) {
-    uint64_t pid = view_number(process, "pid");
-
-    grid_cell(&grid, "%s", view_text(process, "name"));
-    if (pid)
-      grid_cell(&grid, "%" PRIu64, pid);
-    else
-      grid_cell(&grid, "%s", "");
-    grid_cell(&grid, "%s", view_text(process, "state"));
-    grid_cell(&grid, "%" PRIu64, view_number(process, "restarts"));
-    cell_span(&grid, view_number(process, "since_us"), now_us);
+    cells_of_process(&grid, process, now_us);
     cell_list(&grid, json_object_get(process, "endpoints"));
   }
   grid_print(&grid, ret);
+}
+
+void view_print_fleet(const json_t *supervisor, uint64_t now_us, Buffer *ret) {
+  static const GridColumn columns[] = {{"NAME", GRID_LEFT},      {"PID", GRID_RIGHT},   {"STATE", GRID_LEFT},
+                                       {"RESTARTS", GRID_RIGHT}, {"SINCE", GRID_RIGHT}, {"INSTANCE", GRID_LEFT},
+                                       {"SERVICES", GRID_LEFT}};
+  _cleanup_(grid_done) Grid grid;
+  const json_t *process;
+  size_t i;
+
+  grid_init(&grid, columns, ELEMENTS(columns));
+  json_array_foreach(json_object_get(supervisor, "processes"), i, process) {
+    cells_of_process(&grid, process, now_us);
+    grid_cell(&grid, "%s", view_text(process, "instance"));
+    cell_list(&grid, json_object_get(process, "services"));
+  }
+  grid_print(&grid, ret);
+}
+
+/* Why a process is not ready, as far as it is known: how the last one ended, and the last that it wrote. */
+static void print_trouble(const json_t *process, Buffer *ret) {
+  const char *end = view_text(process, "last_end");
+  const char *output = view_text(process, "last_output");
+
+  buffer_printf(ret, "%s is %s", view_text(process, "name"), view_text(process, "state"));
+  if (*end)
+    buffer_printf(ret, ": %s", end);
+  if (*end && *output) {
+    buffer_printf(ret, "; it said: ");
+    grid_print_safely(ret, text_of(output));
+  }
+  buffer_printf(ret, "\n");
 }
 
 void view_print_troubles(const json_t *supervisor, Buffer *ret) {
@@ -63,12 +102,8 @@ void view_print_troubles(const json_t *supervisor, Buffer *ret) {
   size_t i;
 
   json_array_foreach(json_object_get(supervisor, "processes"), i, process) {
-    const char *state = view_text(process, "state");
-    const char *end = view_text(process, "last_end");
-
-    if (strcmp(state, "ready") == 0)
-      continue;
-    buffer_printf(ret, "%s is %s%s%s\n", view_text(process, "name"), state, *end ? ": " : "", end);
+    if (strcmp(view_text(process, "state"), "ready") != 0)
+      print_trouble(process, ret);
   }
 }
 
@@ -105,12 +140,23 @@ static uint64_t hash_of(const json_t *row, const char *key) {
   return *text ? strtoull(text, NULL, 10) : view_number(row, key);
 }
 
+/* Several instances of one agent differ in the same way: that is one finding. */
+static bool was_told(const json_t *rows, size_t count, const json_t *row) {
+  for (size_t i = 0; i < count; i++)
+    if (json_equal(json_array_get(rows, i), row))
+      return true;
+  return false;
+}
+
 uint32_t view_print_mismatches(const json_t *registry, Buffer *ret) {
+  const json_t *rows = json_object_get(registry, "mismatches");
   const json_t *row;
   uint32_t count = 0;
   size_t i;
 
-  json_array_foreach(json_object_get(registry, "mismatches"), i, row) {
+  json_array_foreach(rows, i, row) {
+    if (was_told(rows, i, row))
+      continue;
     buffer_printf(ret,
                   "CONTRACT MISMATCH: %s calls %s.%s as %016" PRIx64 ", the service offers %016" PRIx64
                   "; rebuild the older one\n",

@@ -12,7 +12,9 @@
 
 /* Appends the table of processes: name, pid, state, restarts, since, endpoint. now_us is CLOCK_REALTIME. */
 void view_print_processes(const json_t *supervisor, uint64_t now_us, Buffer *ret);
-/* Appends one line for each process that is not ready: its name, its state and how it last ended. */
+/* Appends the same joined with the broker's view (join.h): name, pid, state, restarts, since, instance, services. */
+void view_print_fleet(const json_t *supervisor, uint64_t now_us, Buffer *ret);
+/* Appends one line for each process that is not ready: its name, its state, how it last ended and what it last wrote. */
 void view_print_troubles(const json_t *supervisor, Buffer *ret);
 /* Appends the table of instances: service, version, instance, state, credit, outstanding, queued. */
 void view_print_instances(const json_t *registry, Buffer *ret);

@@ -29,6 +29,8 @@ static void test_pieces_become_lines(void **state _unused_) {
   lines_flush(&lines, &got);
   lines_flush(&lines, &got);
   assert_text(&got, "echo   | three\n");
+  push(&lines, "\n", &got);
+  assert_string_equal(lines.last, "three");
 }
 
 static size_t count_lines(const Buffer *buffer) {
@@ -56,6 +58,7 @@ static void test_a_long_line_is_cut(void **state _unused_) {
   lines_flush(&lines, &got);
   assert_int_equal(count_lines(&got), 3);
   assert_int_equal(got.size, sizeof big + 3 * strlen("x | \n"));
+  assert_string_equal(lines.last, "aaaaa");
 }
 
 int main(void) {

@@ -12,7 +12,7 @@ static const char supervisor[] =
     "{\"name\":\"broker\",\"pid\":70,\"state\":\"ready\",\"restarts\":0,\"since_us\":1000000,"
     "\"endpoints\":[\"tcp://127.0.0.1:1\",\"ipc:///run/b\"],\"last_end\":\"\"},"
     "{\"name\":\"tts\",\"pid\":0,\"state\":\"degraded\",\"restarts\":5,\"since_us\":2500000,"
-    "\"endpoints\":[\"ipc:///run/b\"],\"last_end\":\"exit status 1\"}]}";
+    "\"endpoints\":[\"ipc:///run/b\"],\"last_end\":\"exit status 1\",\"last_output\":\"no \\u001bfile\"}]}";
 
 static const char registry[] =
     "{\"total\":1,\"instances\":[{\"service\":\"echo\",\"version\":\"1\",\"instance\":\"echo:17\",\"state\":\"ready\","
@@ -41,7 +41,7 @@ static void test_processes(void **state _unused_) {
                     "broker   70  ready            0   2.0s  tcp://127.0.0.1:1 ipc:///run/b\n"
                     "tts       -  degraded         5  500ms  ipc:///run/b\n");
   view_print_troubles(json, &got);
-  assert_text(&got, "tts is degraded: exit status 1\n");
+  assert_text(&got, "tts is degraded: exit status 1; it said: no ?file\n");
   json_decref(json);
 }
 
