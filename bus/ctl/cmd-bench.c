@@ -197,7 +197,7 @@ CtlExit cmd_bench(Ctl *ctl) {
   CtlExit status = CTL_USAGE;
 
   if (make_question(&bench, &errors))
-    ctl_say("%.*s", (int)errors.size - 1, (const char *)errors.data);
+    ctl_say_lines(&errors);
   else
     status = reach_open(ctl, reach_wait_ms(ctl), false, &reach);
   if (status == CTL_OK) {

@@ -165,14 +165,7 @@ static void say_troubles(const json_t *description, const Folder *folder) {
   _cleanup_(buffer_done) Buffer lines = {0};
 
   view_print_troubles(description, &lines);
-  for (size_t at = 0; at < lines.size;) {
-    const uint8_t *line = lines.data + at;
-    const uint8_t *end = memchr(line, '\n', lines.size - at);
-    size_t size = end ? (size_t)(end - line) : lines.size - at;
-
-    ctl_say("%.*s", (int)size, (const char *)line);
-    at += size + 1;
-  }
+  ctl_say_lines(&lines);
   ctl_say("more is in %s", folder->log);
 }
 
@@ -244,7 +237,7 @@ CtlExit cmd_up(Ctl *ctl) {
   if (status)
     return status;
   if (plan_new(&plan, ctl->config, ctl->options.profile, &errors)) {
-    ctl_say("%.*s", (int)errors.size - 1, (const char *)errors.data);
+    ctl_say_lines(&errors);
     return CTL_USAGE;
   }
   folder_name(ctl->config, &folder);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus/base/log.h"
+#include "bus/ctl/catalog.h"
 
 static CtlExit (*const handlers[])(Ctl *ctl) = {
 #define COMMAND(name, arguments, least, most, about) [COMMAND_##name] = cmd_##name,
@@ -21,6 +22,17 @@ void ctl_say(const char *format, ...) {
   vfprintf(stderr, format, arguments);
   va_end(arguments);
   fputc('\n', stderr);
+}
+
+void ctl_say_lines(const Buffer *lines) {
+  for (size_t at = 0; at < lines->size;) {
+    const uint8_t *line = lines->data + at;
+    const uint8_t *end = memchr(line, '\n', lines->size - at);
+    size_t size = end ? (size_t)(end - line) : lines->size - at;
+
+    ctl_say("%.*s", (int)size, (const char *)line);
+    at += size + 1;
+  }
 }
 
 void ctl_write(const Buffer *buffer) {
@@ -47,7 +59,7 @@ CtlExit ctl_load_config(Ctl *ctl) {
 
   if (ctl->config)
     return CTL_OK;
-  r = config_load(ctl->options.config, &ctl->config, &errors);
+  r = config_load_agents(ctl->options.config, catalog_names(), &ctl->config, &errors);
   fflush(stdout);
   if (errors.size)
     fwrite(errors.data, 1, errors.size, stderr);
@@ -98,7 +110,7 @@ CtlExit ctl_main(int argc, const char *const *argv) {
   CtlExit status;
 
   if (options_parse(argc, argv, &ctl.options, &errors)) {
-    ctl_say("%.*s", (int)errors.size - 1, (const char *)errors.data);
+    ctl_say_lines(&errors);
     return CTL_USAGE;
   }
   if (ctl.options.help)

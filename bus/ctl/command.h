@@ -36,6 +36,8 @@ CtlExit ctl_main(int argc, const char *const *argv);
 CtlExit ctl_load_config(Ctl *ctl);
 /* Says on standard error, after "pons: ", what went wrong and what to do. */
 void ctl_say(const char *format, ...) _printf_(1, 2);
+/* The same for each line of a text. */
+void ctl_say_lines(const Buffer *lines);
 /* Writes to standard output. */
 void ctl_write(const Buffer *buffer);
 /* Prints value as one line of JSON, or with --verbose indented; takes the caller's reference. */

@@ -201,7 +201,7 @@ CtlExit exchange_run(Ctl *ctl, bool as_stream) {
   int r = question_init(&question, ctl->options.arguments[0], ctl->options.arguments[1], &errors);
 
   if (r) {
-    ctl_say("%.*s", (int)errors.size - 1, (const char *)errors.data);
+    ctl_say_lines(&errors);
     return r == QUESTION_E_CONTRACT ? CTL_FAILED : CTL_USAGE;
   }
   status = reach_open(ctl, reach_wait_ms(ctl), false, &reach);
