@@ -217,6 +217,10 @@ int methods_init(Runtime *runtime);
 void methods_done(Runtime *runtime);
 /* Finds what this agent calls, by agents/contracts. Returns 0 or -ENOMEM. */
 int methods_find_calls(Runtime *runtime);
+/* The MethodFlag bits of a method: its contract's, or its row's when it is untyped. */
+static inline uint32_t methods_flags(const Method *method) {
+  return method->contract ? method->contract->flags : method->row->flags;
+}
 /* The method; or NULL, and *ret_offered says whether the service is offered at all. */
 const Method *methods_find(const Runtime *runtime, Text service, Text name, bool *ret_offered);
 /* The services for HELLO; the caller frees with methods_hello_done. */

@@ -8,7 +8,7 @@ static uint32_t prefetch_for(uint64_t average_ns) {
   static const struct {
     uint64_t below_ns;
     uint32_t prefetch;
-  } steps[] = {{100000, CREDIT_PREFETCH_MAX}, {200000, 16}, {400000, 8}, {700000, 4}, {1000000, 2}};
+  } steps[] = {{10000, CREDIT_PREFETCH_MAX}, {100000, 32}, {200000, 16}, {400000, 8}, {700000, 4}, {1000000, 2}};
 
   for (size_t i = 0; i < ELEMENTS(steps); i++)
     if (average_ns < steps[i].below_ns)

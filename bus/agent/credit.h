@@ -8,7 +8,7 @@
 
 #include "bus/base/types.h"
 
-enum { CREDIT_PREFETCH_MAX = 32 };
+enum { CREDIT_PREFETCH_MAX = 128 };
 
 /* Moving average of how long a call keeps its thread, and what follows from it. */
 typedef struct Credit {

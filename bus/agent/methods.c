@@ -87,7 +87,7 @@ static HelloMethod hello_method(const Method *method) {
   return (HelloMethod){
       .method = method->name,
       .has_flags = true,
-      .flags = contract ? contract->flags : method->row->flags,
+      .flags = methods_flags(method),
       .has_hash = contract != NULL,
       .hash = contract ? method_contract_hash(contract) : 0,
   };

@@ -136,6 +136,8 @@ static void on_request(Runtime *runtime, const Message *message) {
   call = call_new(runtime, header, message->body, message->block,
                   method->contract ? method->contract->request->size_bytes : 0);
   call->method = method;
+  call->forgettable =
+      methods_flags(method) & METHOD_IDEMPOTENT; /* it may be done again, so nobody asks what became of it */
   runtime_list(runtime, call);
   if (header->flags & FLAG_MORE) {
     call->assembling = true;
