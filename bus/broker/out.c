@@ -46,10 +46,10 @@ static void send(void *userdata, void *to, const Header *header, Bytes body, Blo
 
   if (peer->hang_up_us)
     return;
-  if (header->kind == KIND_EVENT && lost > 0) {
+  if (header->kind == KIND_EVENT && (lost > 0 || peer->backlog_events >= LIMIT_OUTBOX_EVENTS)) {
     Header told = *header;
 
-    told.number = lost;
+    told.number = lost + (peer->backlog_events >= LIMIT_OUTBOX_EVENTS); /* the one that makes room for this one */
     r = peer_push(peer, broker->socket, &told, body, block);
   } else {
     r = peer_push(peer, broker->socket, header, body, block);
