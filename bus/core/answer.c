@@ -55,6 +55,12 @@ void answer_nack(Core *core, Session *session, const Header *header) {
 
 /* --- FORWARD --- */
 
+/* The instance broke the rules of streams: its stream ends. */
+static void break_stream(Core *core, Request *request) {
+  core->counters[COUNTER_MALFORMED]++;
+  request_fail(core, request, STATUS_STREAM_LOST, "the instance broke the rules of streams", 0);
+}
+
 static void take_targets(Request *request, const ForwardBody *forward) {
   free(request->targets);
   request->n_targets = (uint32_t)forward->targets.count;
@@ -105,6 +111,8 @@ void answer_forward(Core *core, Session *session, const Header *header, Bytes bo
   status = check_forward(request);
   if (request->state == REQUEST_CANCELLED || request->parent)
     request_lost(core, request); /* nobody waits for it; or it is one of service@*, which answers itself */
+  else if (status == STATUS_STREAM_LOST)
+    break_stream(core, request);
   else if (status != STATUS_OK)
     request_fail(core, request, status, NULL, 0);
   else if (contract_decode(CONTRACT(ForwardBody), body, &arena, &forward, &fault) != 0)
@@ -115,12 +123,6 @@ void answer_forward(Core *core, Session *session, const Header *header, Bytes bo
 }
 
 /* --- streams --- */
-
-/* The instance broke the rules of streams: its stream ends. */
-static void break_stream(Core *core, Request *request) {
-  core->counters[COUNTER_MALFORMED]++;
-  request_fail(core, request, STATUS_STREAM_LOST, "the instance broke the rules of streams", 0);
-}
 
 static void pass_chunk(Core *core, Request *request, const Header *header, Bytes body, Block *block) {
   Header out = {

@@ -80,6 +80,7 @@ struct Session {
   uint64_t pid;
   List subscriptions;
   uint32_t n_subscriptions;
+  uint64_t last_event; /* number of the event that it was sent last */
   Call *calls;
   uint32_t n_calls;
 
@@ -271,6 +272,7 @@ struct Core {
   Table requests;
   Table patterns;
   Table topics;
+  uint64_t last_event; /* counts events, so that a session gets each once */
   List wild;
   uint64_t topic_bytes;
   uint64_t kept_bytes;

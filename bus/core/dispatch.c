@@ -141,6 +141,10 @@ static bool pump_one(Core *core, Service *service) {
     Request *head = LIST_FIRST(&service->queue.bands[band], Request, in_holder);
     Offer *offer = dispatch_pick(core, service, head);
 
+    if (!offer && head->version && !is_offered(service, head->version)) {
+      dispatch_draw_version(core, head); /* the last instance of its version has gone */
+      offer = dispatch_pick(core, service, head);
+    }
     if (offer) {
       queue_remove(core, head);
       request_send(core, head, offer);

@@ -64,15 +64,21 @@ void events_forget_session(Core *core, Session *session) {
 
 static void send_to_pattern(Core *core, const Pattern *pattern, const Header *event, Bytes body, Block *block) {
   LIST_EACH (&pattern->subscriptions, Subscription, in_pattern, subscription) {
+    Session *session = subscription->session;
+
+    if (session->last_event == core->last_event)
+      continue;
+    session->last_event = core->last_event;
     core->counters[COUNTER_EVENTS_OUT]++;
-    core_send(core, subscription->session, event, body, block);
+    core_send(core, session, event, body, block);
   }
 }
 
-/* A session with several patterns that fit gets the event once for each; subscribers drop what they have seen. */
+/* A session gets the event once, whichever of its patterns fit. */
 static void send_event(Core *core, Text topic, const Header *event, Bytes body, Block *block) {
   Pattern *exact = find_pattern(core, topic);
 
+  core->last_event++;
   if (exact)
     send_to_pattern(core, exact, event, body, block);
   LIST_EACH (&core->wild, Pattern, in_wild, pattern) {

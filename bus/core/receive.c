@@ -22,7 +22,7 @@ static Request *new_request(Core *core, Session *session, const Header *header) 
   request->received_us = core->now_us;
   request->waiting_us = core->now_us;
   request->due_us = core->now_us + header->deadline_us;
-  request->window_bytes = header->window_bytes;
+  request->window_bytes = min_u64(header->window_bytes, LIMIT_STREAM_WINDOW_BYTES);
   request->trace = header->trace;
   set_text(request->method, &request->method_size, header->method);
   set_text(request->content_type, &request->content_type_size, header->content_type);

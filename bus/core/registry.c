@@ -148,6 +148,8 @@ static void remove_offer(Core *core, Offer *offer) {
   free(offer->methods);
   if (service->n_offers == 0)
     dispatch_fail_orphans(core, service);
+  else if (service->route)
+    dispatch_pump_service(core, service); /* what waited for a version that has gone may go elsewhere */
   registry_unref(core, &offer->service);
 }
 
