@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.join(TESTS, "peers"))
 
 from pons_peer import Peer, RemoteError, method, service  # noqa: E402,F401  (given on to the tests)
 from pons_wire import Flag, Kind, Status  # noqa: E402,F401
+import zmq  # noqa: E402,F401
 
 BUILD = os.environ.get("PONS_BUILD", os.path.join(os.path.dirname(TESTS), "build", "dev"))
 BIN = os.path.join(BUILD, "bin")
