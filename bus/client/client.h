@@ -153,7 +153,7 @@ typedef struct Answer {
 /* Who is told. on_end is called exactly once for each request that client_ask took, never from inside client_ask. */
 typedef struct AskHandler {
   void (*on_chunk)(void *userdata, const AskChunk *chunk); /* NULL = pieces are dropped */
-  void (*on_end)(void *userdata, const Answer *answer);    /* required */
+  void (*on_end)(void *userdata, const Answer *answer);    /* NULL = nobody wants to know */
   void *userdata;
 } AskHandler;
 

@@ -1,83 +1,5 @@
 /* Requests against the fake broker: how they are sent, how they end. */
-#include "tests/unit/bus/client/fake.h"
-
-#include "bus/client/client.h"
-
-typedef struct Scene {
-  Loop *loop;
-  Fake fake;
-  Client *client;
-  /* The last end, and how many there were. */
-  int ends;
-  Status status;
-  RequestId id;
-  char body[64];
-  char text[256];
-  uint32_t attempts;
-} Scene;
-
-static Ask ask_of(const char *text) {
-  return (Ask){.service = TEXT("echo"), .method = TEXT("say"), .body = {(const uint8_t *)text, strlen(text)}};
-}
-
-static void on_end(void *userdata, const Answer *answer) {
-  Scene *scene = userdata;
-
-  scene->ends++;
-  scene->status = answer->status;
-  scene->id = answer->id;
-  scene->attempts = answer->attempts;
-  snprintf(scene->body, sizeof scene->body, "%.*s", (int)answer->body.size, (const char *)answer->body.data);
-  snprintf(scene->text, sizeof scene->text, "%.*s", TEXT_ARG(answer->message));
-}
-
-static bool is_over(void *userdata) {
-  const Scene *scene = userdata;
-
-  return scene->ends > 0;
-}
-
-static void wait_end(Scene *scene) {
-  fake_until(&scene->fake, is_over, scene);
-  assert_int_equal(scene->ends, 1);
-  scene->ends = 0;
-}
-
-static RequestId ask(Scene *scene, const Ask *request) {
-  RequestId id = {{0}, 0};
-  AskHandler handler = {.on_end = on_end, .userdata = scene};
-
-  assert_int_equal(client_ask(scene->client, request, &handler, &id), 0);
-  assert_int_equal(scene->ends, 0);
-  return id;
-}
-
-static int set_up(void **state) {
-  Scene *scene = calloc(1, sizeof *scene);
-
-  assert_non_null(scene);
-  assert_int_equal(loop_new(&scene->loop), 0);
-  fake_init(&scene->fake, scene->loop);
-  *state = scene;
-  return 0;
-}
-
-static int tear_down(void **state) {
-  Scene *scene = *state;
-
-  client_destroy(&scene->client);
-  fake_done(&scene->fake);
-  loop_destroy(&scene->loop);
-  free(scene);
-  return 0;
-}
-
-static void connect_to_fake(Scene *scene) {
-  ClientOptions options = {.endpoint = scene->fake.endpoint, .agent = TEXT("tester")};
-
-  assert_int_equal(client_new(scene->loop, &options, &scene->client), 0);
-  assert_int_equal(client_wait_open(scene->client, FAKE_PATIENCE_US), 0);
-}
+#include "tests/unit/bus/client/scene.h"
 
 static void hello_says_who_it_is(void **state) {
   Scene *scene = *state;
@@ -86,7 +8,7 @@ static void hello_says_who_it_is(void **state) {
   Hello hello;
 
   scene->fake.mismatches = 1;
-  connect_to_fake(scene);
+  scene_connect(scene);
   taken = fake_take(&scene->fake, KIND_HELLO);
   assert_int_equal(contract_decode(CONTRACT(Hello), taken->body, &arena, &hello, NULL), 0);
   assert_true(text_is(hello.agent, "tester"));
@@ -114,15 +36,15 @@ static void new_refuses_what_is_no_name_and_no_endpoint(void **state) {
 
 static void a_request_is_answered(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("hello");
+  Ask request = scene_say("hello");
   RequestId id;
   Taken *taken;
 
-  connect_to_fake(scene);
+  scene_connect(scene);
   request.priority = ASK_BATCH;
   request.idempotent = true;
   request.deadline_us = US_PER_S;
-  id = ask(scene, &request);
+  id = scene_ask(scene, &request);
   taken = fake_take(&scene->fake, KIND_REQUEST);
   assert_true(request_id_equal(taken->header.id, id));
   assert_true(text_is(taken->header.service, "echo"));
@@ -133,7 +55,7 @@ static void a_request_is_answered(void **state) {
   assert_true(taken->header.deadline_us > US_PER_S / 2 && taken->header.deadline_us <= US_PER_S);
   assert_int_equal(taken->header.attempt, 0);
   fake_reply(&scene->fake, id, (Bytes){(const uint8_t *)"back", 4});
-  wait_end(scene);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_OK);
   assert_string_equal(scene->body, "back");
   /* A second answer is nobody's. */
@@ -146,13 +68,13 @@ static void a_request_is_answered(void **state) {
 
 static void requests_of_one_turn_travel_together(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
   uint32_t before;
 
-  connect_to_fake(scene);
+  scene_connect(scene);
   before = scene->fake.frames;
   for (int i = 0; i < 100; i++)
-    ask(scene, &request);
+    scene_ask(scene, &request);
   for (int i = 0; i < 100; i++)
     free(fake_take(&scene->fake, KIND_REQUEST));
   assert_int_equal(scene->fake.frames - before, 1);
@@ -160,14 +82,14 @@ static void requests_of_one_turn_travel_together(void **state) {
 
 static void an_error_has_its_status_and_words(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
   RequestId id;
 
-  connect_to_fake(scene);
-  id = ask(scene, &request);
+  scene_connect(scene);
+  id = scene_ask(scene, &request);
   free(fake_take(&scene->fake, KIND_REQUEST));
   fake_error(&scene->fake, id, STATUS_NO_METHOD, "no such method", 0);
-  wait_end(scene);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_NO_METHOD);
   assert_string_equal(scene->text, "no such method");
 }
@@ -185,10 +107,10 @@ static void wrong_requests_end_by_name(void **state) {
       {{.service = {"", 0}, .method = {"say", 3}}, STATUS_BAD_NAME},
   };
 
-  connect_to_fake(scene);
+  scene_connect(scene);
   for (size_t i = 0; i < ELEMENTS(cases); i++) {
-    ask(scene, &cases[i].ask);
-    wait_end(scene);
+    scene_ask(scene, &cases[i].ask);
+    scene_wait_end(scene);
     assert_int_equal(scene->status, cases[i].status);
     assert_true(scene->text[0] != '\0');
   }
@@ -197,40 +119,40 @@ static void wrong_requests_end_by_name(void **state) {
 
 static void the_deadline_ends_what_nobody_answers(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
 
-  connect_to_fake(scene);
+  scene_connect(scene);
   request.deadline_us = 30000;
-  ask(scene, &request);
-  wait_end(scene);
+  scene_ask(scene, &request);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_DEADLINE);
 }
 
 static void without_a_broker_it_is_unavailable(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
   ClientOptions options = {.endpoint = "ipc:///nonexistent/bus", .agent = TEXT("tester")};
 
   assert_int_equal(client_new(scene->loop, &options, &scene->client), 0);
   assert_int_equal(client_wait_open(scene->client, 20000), -ETIMEDOUT);
   request.deadline_us = 30000;
-  ask(scene, &request);
-  wait_end(scene);
+  scene_ask(scene, &request);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_UNAVAILABLE);
 }
 
 static void what_is_asked_before_the_session_is_sent_when_it_opens(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("early");
+  Ask request = scene_say("early");
   ClientOptions options = {.endpoint = scene->fake.endpoint, .agent = TEXT("tester")};
   Taken *taken;
 
   assert_int_equal(client_new(scene->loop, &options, &scene->client), 0);
-  ask(scene, &request);
+  scene_ask(scene, &request);
   taken = fake_take(&scene->fake, KIND_REQUEST);
   assert_int_equal(taken->header.attempt, 0);
   fake_reply(&scene->fake, taken->header.id, BYTES_NONE);
-  wait_end(scene);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_OK);
   free(taken);
 }
@@ -247,16 +169,16 @@ static void the_second_endpoint_is_tried(void **state) {
 
 static void cancel_ends_it_and_tells_the_broker(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
   Taken *taken;
   RequestId id;
 
-  connect_to_fake(scene);
-  id = ask(scene, &request);
+  scene_connect(scene);
+  id = scene_ask(scene, &request);
   free(fake_take(&scene->fake, KIND_REQUEST));
   client_cancel(scene->client, id);
   assert_int_equal(scene->ends, 0);
-  wait_end(scene);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_CANCELLED);
   taken = fake_take(&scene->fake, KIND_CANCEL);
   assert_true(request_id_equal(taken->header.id, id));
@@ -278,8 +200,8 @@ static void a_large_body_travels_in_pieces(void **state) {
   assert_non_null(bytes);
   for (size_t i = 0; i < size; i++)
     bytes[i] = (uint8_t)(i * 31 >> 3);
-  connect_to_fake(scene);
-  ask(scene, &request);
+  scene_connect(scene);
+  scene_ask(scene, &request);
   while (more) {
     Taken *taken = fake_take(&scene->fake, number == 0 ? KIND_REQUEST : KIND_CHUNK);
 
@@ -297,25 +219,25 @@ static void a_large_body_travels_in_pieces(void **state) {
 
 static void over_the_quota_is_refused_here(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
   AskHandler nobody = {.on_end = NULL};
 
-  connect_to_fake(scene);
+  scene_connect(scene);
   for (int i = 0; i < LIMIT_CLIENT_REQUESTS; i++)
     assert_int_equal(client_ask(scene->client, &request, &nobody, NULL), 0);
-  ask(scene, &request);
-  wait_end(scene);
+  scene_ask(scene, &request);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_QUOTA);
   assert_int_equal(client_stats(scene->client).outstanding, LIMIT_CLIENT_REQUESTS);
 }
 
 static void destroy_ends_what_is_unanswered(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
   Taken *taken;
 
-  connect_to_fake(scene);
-  ask(scene, &request);
+  scene_connect(scene);
+  scene_ask(scene, &request);
   client_destroy(&scene->client);
   assert_int_equal(scene->ends, 1);
   assert_int_equal(scene->status, STATUS_CANCELLED);
@@ -328,19 +250,19 @@ static void destroy_ends_what_is_unanswered(void **state) {
 
 static void a_refusal_without_effect_is_asked_again(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
   RequestId first;
   Taken *taken;
 
-  connect_to_fake(scene);
-  first = ask(scene, &request);
+  scene_connect(scene);
+  first = scene_ask(scene, &request);
   free(fake_take(&scene->fake, KIND_REQUEST));
   fake_error(&scene->fake, first, STATUS_NO_SERVICE, "nobody", 0);
   taken = fake_take(&scene->fake, KIND_REQUEST);
   assert_false(request_id_equal(taken->header.id, first));
   assert_int_equal(taken->header.attempt, 0);
   fake_reply(&scene->fake, taken->header.id, BYTES_NONE);
-  wait_end(scene);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_OK);
   assert_int_equal(scene->attempts, 2);
   assert_true(request_id_equal(scene->id, taken->header.id));
@@ -349,10 +271,10 @@ static void a_refusal_without_effect_is_asked_again(void **state) {
 
 static void retries_are_counted(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
 
-  connect_to_fake(scene);
-  ask(scene, &request);
+  scene_connect(scene);
+  scene_ask(scene, &request);
   for (int i = 0; i < 3; i++) {
     Taken *taken = fake_take(&scene->fake, KIND_REQUEST);
 
@@ -360,25 +282,25 @@ static void retries_are_counted(void **state) {
     fake_error(&scene->fake, taken->header.id, STATUS_NO_SERVICE, "nobody", 0);
     free(taken);
   }
-  wait_end(scene);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_NO_SERVICE);
   assert_int_equal(scene->attempts, 3);
 }
 
 static void worker_lost_is_asked_again_only_when_idempotent(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
   RequestId id;
 
-  connect_to_fake(scene);
-  id = ask(scene, &request);
+  scene_connect(scene);
+  id = scene_ask(scene, &request);
   free(fake_take(&scene->fake, KIND_REQUEST));
   fake_error(&scene->fake, id, STATUS_WORKER_LOST, "gone", 0);
-  wait_end(scene);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_WORKER_LOST);
   assert_int_equal(scene->attempts, 1);
   request.idempotent = true;
-  id = ask(scene, &request);
+  id = scene_ask(scene, &request);
   free(fake_take(&scene->fake, KIND_REQUEST));
   fake_error(&scene->fake, id, STATUS_WORKER_LOST, "gone", 0);
   free(fake_take(&scene->fake, KIND_REQUEST));
@@ -386,18 +308,18 @@ static void worker_lost_is_asked_again_only_when_idempotent(void **state) {
 
 static void a_retried_request_is_cancelled_by_its_first_id(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
   RequestId first;
   Taken *taken;
   Taken *cancel;
 
-  connect_to_fake(scene);
-  first = ask(scene, &request);
+  scene_connect(scene);
+  first = scene_ask(scene, &request);
   free(fake_take(&scene->fake, KIND_REQUEST));
   fake_error(&scene->fake, first, STATUS_DRAINING, "draining", 0);
   taken = fake_take(&scene->fake, KIND_REQUEST);
   client_cancel(scene->client, first);
-  wait_end(scene);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_CANCELLED);
   cancel = fake_take(&scene->fake, KIND_CANCEL);
   assert_true(request_id_equal(cancel->header.id, taken->header.id));
@@ -407,20 +329,20 @@ static void a_retried_request_is_cancelled_by_its_first_id(void **state) {
 
 static void retry_after_beyond_the_deadline_is_an_end(void **state) {
   Scene *scene = *state;
-  Ask request = ask_of("x");
+  Ask request = scene_say("x");
   RequestId id;
 
-  connect_to_fake(scene);
+  scene_connect(scene);
   request.deadline_us = US_PER_S;
-  id = ask(scene, &request);
+  id = scene_ask(scene, &request);
   free(fake_take(&scene->fake, KIND_REQUEST));
   fake_error(&scene->fake, id, STATUS_OVERLOADED, "full", 5 * US_PER_S);
-  wait_end(scene);
+  scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_OVERLOADED);
 }
 
 int main(void) {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
   const struct CMUnitTest tests[] = {
       CASE(hello_says_who_it_is),
       CASE(new_refuses_what_is_no_name_and_no_endpoint),
