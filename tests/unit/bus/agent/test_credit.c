@@ -39,7 +39,7 @@ static void the_average_follows_and_changes_are_told(void **state) {
   for (int i = 0; i < 100; i++)
     changes += credit_measure(&credit, 1000);
   assert_int_equal(credit.prefetch, CREDIT_PREFETCH_MAX);
-  assert_true(changes > 1 && changes <= 6);
+  assert_true(changes > 1 && changes <= 7);
 }
 
 int main(void) {

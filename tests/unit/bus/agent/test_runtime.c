@@ -87,13 +87,14 @@ AGENT_HANDLER(on_say, Call *call, const EchoSay *say) {
 static const Agent agent = {
     .name = "tested",
     .concurrency = CONCURRENCY,
-    .services = AGENT_SERVICES({.name = "test",
-                                .methods = AGENT_METHODS({"copy", on_copy, UNTYPED, .flags = METHOD_IDEMPOTENT},
-                                                         {"nothing", on_nothing, UNTYPED}, {"twice", on_twice, UNTYPED},
-                                                         {"kept", on_kept, UNTYPED}, {"gate", on_gate, .untyped = true},
-                                                         {"forward", on_forward, UNTYPED}, {"large", on_large, UNTYPED},
-                                                         {"annotation", on_annotation, UNTYPED})},
-                               {.name = "echo", .methods = AGENT_METHODS({"say", on_say, .inline_ = true})})};
+    .services = AGENT_SERVICES(
+        {.name = "test",
+         .methods = AGENT_METHODS({"copy", on_copy, UNTYPED, .flags = METHOD_IDEMPOTENT},
+                                  {"once", on_copy, UNTYPED, .flags = METHOD_ONCE}, {"nothing", on_nothing, UNTYPED},
+                                  {"twice", on_twice, UNTYPED}, {"kept", on_kept, UNTYPED},
+                                  {"gate", on_gate, .untyped = true}, {"forward", on_forward, UNTYPED},
+                                  {"large", on_large, UNTYPED}, {"annotation", on_annotation, UNTYPED})},
+        {.name = "echo", .methods = AGENT_METHODS({"say", on_say, .inline_ = true})})};
 
 static int set_up(void **state) {
   Stage *stage = calloc(1, sizeof *stage);
@@ -129,7 +130,7 @@ static void it_says_what_it_offers(void **state) {
   assert_int_equal(stage->session.value, stage->fake.session);
   assert_int_equal(contract_decode(CONTRACT(Hello), taken->body, &arena, &hello, NULL), 0);
   assert_int_equal(hello.services.count, 2);
-  assert_int_equal(hello.services.items[0].methods.count, 8);
+  assert_int_equal(hello.services.items[0].methods.count, 9);
   assert_true(text_is(hello.services.items[0].methods.items[0].method, "copy"));
   assert_int_equal(hello.services.items[0].methods.items[0].flags, METHOD_IDEMPOTENT);
   assert_int_equal(hello.services.items[0].methods.items[0].hash, 0);
@@ -394,7 +395,7 @@ static void work_past_its_deadline_is_not_begun(void **state) {
 
 static void what_was_done_is_answered_again(void **state) {
   Stage *stage = *state;
-  Header header = stage_request(stage, "copy");
+  Header header = stage_request(stage, "once");
   Bytes body = {(const uint8_t *)"x", 1};
   Taken *taken;
 
@@ -414,6 +415,18 @@ static void what_was_done_is_answered_again(void **state) {
   header.hop = 1; /* another visit */
   fake_send(&stage->fake, &header, body);
   stage_expect_reply(stage, header.id, "x");
+  assert_int_equal(executed, 2);
+}
+
+static void what_is_idempotent_is_done_again(void **state) {
+  Stage *stage = *state;
+  Header header = stage_request(stage, "copy");
+
+  fake_send(&stage->fake, &header, BYTES_NONE);
+  stage_expect_reply(stage, header.id, "");
+  header.attempt = 1;
+  fake_send(&stage->fake, &header, BYTES_NONE);
+  stage_expect_reply(stage, header.id, "");
   assert_int_equal(executed, 2);
 }
 
@@ -522,6 +535,7 @@ int main(void) {
       CASE(a_running_call_is_told),
       CASE(work_past_its_deadline_is_not_begun),
       CASE(what_was_done_is_answered_again),
+      CASE(what_is_idempotent_is_done_again),
       CASE(what_is_running_is_not_begun_again),
       CASE(an_answer_that_is_not_kept_is_gone),
       CASE(an_answer_goes_into_the_next_session),
