@@ -15,6 +15,12 @@ static Request *find_own(Core *core, Session *session, const Header *header) {
   return request;
 }
 
+/* The instance broke the rules of streams: its stream ends. */
+static void break_stream(Core *core, Request *request) {
+  core->counters[COUNTER_MALFORMED]++;
+  request_fail(core, request, STATUS_STREAM_LOST, "the instance broke the rules of streams", 0);
+}
+
 /* Moving average with a weight of one eighth, as TCP's round-trip time (RFC 6298, section 2). */
 static void measure(Core *core, const Request *request) {
   Offer *offer = request->offer;
@@ -34,32 +40,55 @@ void answer_reply(Core *core, Session *session, const Header *header, Bytes body
   dispatch_pump_instance(core, session);
 }
 
+/* The request was not begun. */
+static void return_request(Core *core, Request *request, Status status) {
+  request->sent_us = 0;
+  if (request->chunks > 0) {
+    request_fail(core, request, STATUS_STREAM_LOST, NULL, 0);
+    return;
+  }
+  if (status == STATUS_BUSY && ++request->n_nacks >= LIMIT_NACKS)
+    status = STATUS_OVERLOADED; /* somebody takes credit and refuses, over and over */
+  request_returned(core, request, status);
+}
+
 void answer_nack(Core *core, Session *session, const Header *header) {
   Request *request = find_own(core, session, header);
 
-  if (header->status == STATUS_BUSY)
+  Status status = header->status == STATUS_OK ? STATUS_INTERNAL : header->status;
+
+  if (status == STATUS_BUSY)
     session->credit = 0;
-  if (header->status == STATUS_DRAINING)
-    session->draining = true;
-  if (!request)
-    return;
-  trace_step(core, request, STEP_RETURNED, session, header->status);
-  request_release(core, request);
-  request->sent_us = 0;
-  if (request->chunks > 0)
-    request_fail(core, request, STATUS_STREAM_LOST, NULL, 0);
-  else
-    request_returned(core, request, header->status);
+  dispatch_note_room(session);
+  if (status == STATUS_DRAINING)
+    session_take_no_more(core, session);
+  if (request) {
+    trace_step(core, request, STEP_RETURNED, session, status);
+    request_release(core, request);
+    return_request(core, request, status);
+  }
   dispatch_pump_instance(core, session);
 }
 
-/* --- FORWARD --- */
+/* What was sent about the request is of no use, so it has an end that says so. */
+void answer_spoilt(Core *core, Session *session, const Header *header) {
+  Request *request = request_find_executing(core, session, header->id);
+  Header error = {.kind = KIND_ERROR, .id = header->id, .status = STATUS_INTERNAL};
+  _cleanup_(buffer_done) Buffer body = {0};
 
-/* The instance broke the rules of streams: its stream ends. */
-static void break_stream(Core *core, Request *request) {
-  core->counters[COUNTER_MALFORMED]++;
-  request_fail(core, request, STATUS_STREAM_LOST, "the instance broke the rules of streams", 0);
+  if (!request || request_id_is_none(header->id))
+    return;
+  if (header->kind == KIND_CHUNK && request->client && (request->flags & FLAG_STREAM))
+    break_stream(core, request);
+  if (header->kind != KIND_REPLY && header->kind != KIND_ERROR && header->kind != KIND_NACK &&
+      header->kind != KIND_FORWARD)
+    return;
+  core_put_error(core, &body, STATUS_INTERNAL, "the instance's answer is not of the protocol, or over a limit", NULL,
+                 0);
+  answer_reply(core, session, &error, buffer_bytes(&body), NULL);
 }
+
+/* --- FORWARD --- */
 
 static void take_targets(Request *request, const ForwardBody *forward) {
   free(request->targets);
@@ -91,6 +120,8 @@ static void follow(Core *core, Request *request, const Header *header, const For
     request->annotations = block_copy(header->annotations);
   }
   core->counters[COUNTER_FORWARDS]++;
+  request->sent_us = 0;
+  request->n_nacks = 0;
   first = request->targets[0];
   memmove(request->targets, request->targets + 1, --request->n_targets * sizeof(Target));
   request_route(core, request, text_of(first.service), text_of(first.method));
@@ -155,7 +186,7 @@ void answer_chunk(Core *core, Session *session, const Header *header, Bytes body
     core->counters[COUNTER_STRAY]++;
     return;
   }
-  if (header->number != request->chunks || request->chunk_bytes >= request->window_bytes + LIMIT_BODY_BYTES)
+  if (header->number != request->chunks || request->chunk_bytes + body.size > request->window_bytes + LIMIT_BODY_BYTES)
     break_stream(core, request);
   else
     pass_chunk(core, request, header, body, block);
@@ -165,7 +196,8 @@ void answer_window(Core *core, Session *session, const Header *header) {
   Request *request = request_find(core, header->id);
   Header out = {.kind = KIND_WINDOW, .id = header->id, .number = header->number, .window_bytes = header->window_bytes};
 
-  if (!request || !request->client || request->client->session != session || header->window_bytes <= request->window_bytes)
+  if (!request || !request->client || request->client->session != session ||
+      header->window_bytes <= request->window_bytes)
     return;
   request->window_bytes = min_u64(header->window_bytes, request->chunk_bytes + LIMIT_STREAM_WINDOW_BYTES);
   out.window_bytes = request->window_bytes;

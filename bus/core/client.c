@@ -29,7 +29,7 @@ Client *client_ref(Core *core, ClientId id) {
 }
 
 static void cancel_all(Core *core, Client *client) {
-  LIST_EACH(&client->requests, Request, in_client, request) {
+  LIST_EACH (&client->requests, Request, in_client, request) {
     trace_step(core, request, STEP_CLIENT_LOST, NULL, STATUS_OK);
     request_cancel(core, request);
   }
@@ -40,7 +40,8 @@ static void on_grace_over(Core *core, Timer *timer, uint64_t now_us) {
   Client *client = CONTAINER_OF(timer, Client, grace);
 
   cancel_all(core, client);
-  if (client->losses > 0 && now_us - client->lost_us < TIME_HORIZON_US) {
+  if (client->losses > 0 && now_us - client->lost_us < TIME_HORIZON_US &&
+      core->clients.size <= 2 * core->options.limits.sessions) {
     core_set_timer(core, timer, client->lost_us + TIME_HORIZON_US);
     return;
   }
@@ -61,19 +62,19 @@ void client_lost(Core *core, Client *client, bool clean) {
 
 /* Gives a client that is back what happened while it was away. */
 static void settle(Core *core, Request *request) {
-  if (request->state == REQUEST_ANSWERED) {
+  if (request->stream_hole) {
+    request_fail(core, request, STATUS_STREAM_LOST, "a part of the stream came while you were away", 0);
+  } else if (request->state == REQUEST_ANSWERED) {
     HeldAnswer *held = request->held;
 
     request_answer(core, request, &held->header, block_bytes(held->body), held->body);
-  } else if (request->stream_hole) {
-    request_fail(core, request, STATUS_STREAM_LOST, NULL, 0);
   }
 }
 
 void client_attach(Core *core, Client *client, Session *session) {
   client->session = session;
   core_stop_timer(core, &client->grace);
-  LIST_EACH(&client->requests, Request, in_client, request)
+  LIST_EACH (&client->requests, Request, in_client, request)
     settle(core, request);
 }
 

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-static Request *add_child(Request *parent, Offer *offer) {
+static Request *add_child(Core *core, Request *parent, Offer *offer) {
   Request *child = calloc(1, sizeof *child);
 
   if (!child)
@@ -14,6 +14,7 @@ static Request *add_child(Request *parent, Offer *offer) {
       .attempt = parent->attempt,
       .hop = parent->hop,
       .priority = parent->priority,
+      .flags = parent->flags & FLAG_IDEMPOTENT,
       .idempotent = parent->idempotent,
       .due_us = parent->due_us,
       .received_us = parent->received_us,
@@ -32,6 +33,7 @@ static Request *add_child(Request *parent, Offer *offer) {
   list_init(&child->children);
   list_push(&parent->children, &child->in_parent);
   parent->n_children++;
+  core->n_requests++;
   return child;
 }
 
@@ -48,24 +50,43 @@ static void finish(Core *core, Request *parent) {
   request_answer(core, parent, &reply, buffer_bytes(body), NULL);
 }
 
-void collect_start(Core *core, Request *request) {
+/* Lets the child wait for its instance, unless too much waits there already. */
+static bool enqueue(Core *core, Request *child) {
+  if (child->only->pinned.size >= core->options.limits.service_queue)
+    return false;
+  queue_push(core, &child->only->pinned, child, false);
+  return true;
+}
+
+Status collect_start(Core *core, Request *request) {
   Service *service = request->service;
   Session *asked[LIMIT_COLLECT];
-  uint32_t n = 0;
+  Request *refused[LIMIT_COLLECT];
+  uint32_t n_asked = 0;
+  uint32_t n_refused = 0;
 
+  if (core->n_requests + LIMIT_COLLECT > LIMIT_ALL_REQUESTS)
+    return STATUS_OVERLOADED;
   request->state = REQUEST_COLLECTING;
-  for (uint32_t i = 0; i < service->n_offers && n < LIMIT_COLLECT; i++) {
+  for (uint32_t i = 0; i < service->n_offers && request->n_children < LIMIT_COLLECT; i++) {
     Offer *offer = service->offers[i];
+    Request *child;
 
     if (!offer->session->ready || offer->session->draining || !offer_find_method(offer, request_method(request)))
       continue;
-    queue_push(core, &offer->session->pinned, add_child(request, offer), false);
-    asked[n++] = offer->session;
+    child = add_child(core, request, offer);
+    if (enqueue(core, child))
+      asked[n_asked++] = offer->session;
+    else
+      refused[n_refused++] = child;
   }
-  if (n == 0)
+  if (request->n_children == 0)
     finish(core, request);
-  for (uint32_t i = 0; i < n; i++)
+  for (uint32_t i = 0; i < n_asked; i++)
     dispatch_pump_instance(core, asked[i]);
+  for (uint32_t i = 0; i < n_refused; i++)
+    request_fail(core, refused[i], STATUS_OVERLOADED, NULL, 0);
+  return STATUS_OK;
 }
 
 static void pass_answer(Core *core, Request *parent, const Request *child, const Header *header, Bytes body,

@@ -70,7 +70,7 @@ struct Session {
   uint64_t pinged_us; /* of the PING that nothing has followed yet, else 0 */
   uint32_t malformed;
   bool no_hello_told;
-  bool going_away; /* GOAWAY was sent */
+  bool away_told; /* GOAWAY was sent */
 
   Client *client;
   char agent[LIMIT_NAME_BYTES + 1];
@@ -91,6 +91,7 @@ struct Session {
   Timer readmit; /* until then CREDIT does not make it ready */
   uint32_t credit;
   uint32_t n_executing;
+  bool has_room; /* it can be given work now; counted in the n_free of its services */
   List executing;
   Queue pinned; /* requests for this instance alone */
 
@@ -106,7 +107,6 @@ typedef struct OfferMethod {
   uint8_t flags;
   uint64_t hash;
 } OfferMethod;
-
 
 /* One service at one instance. */
 struct Offer {
@@ -129,6 +129,7 @@ struct Service {
   Queue queue;
   Offer **offers;
   uint32_t n_offers;
+  uint32_t n_free; /* of them, those with a weight whose instance has room */
   uint32_t room;
   List calls;
   const Route *route;
@@ -140,9 +141,9 @@ typedef enum RequestState {
   REQUEST_RECEIVING, /* its body is not whole */
   REQUEST_QUEUED,
   REQUEST_EXECUTING,
-  REQUEST_CANCELLED, /* ended for its client; the instance has not answered yet */
+  REQUEST_CANCELLED,  /* ended for its client; the instance has not answered yet */
   REQUEST_COLLECTING, /* a service@*: its children execute */
-  REQUEST_ANSWERED,  /* the client was away; the answer waits for it */
+  REQUEST_ANSWERED,   /* the client was away; the answer waits for it */
 } RequestState;
 
 typedef struct Target {
@@ -175,9 +176,9 @@ struct Request {
   uint32_t n_children;
   uint32_t n_answered;
 
-  uint64_t due_us;      /* the deadline */
+  uint64_t due_us; /* the deadline */
   uint64_t received_us;
-  uint64_t waiting_us;  /* since when it is in the queue */
+  uint64_t waiting_us; /* since when it is in the queue */
   uint64_t sent_us;
   uint64_t window_bytes;
   uint64_t chunk_bytes; /* of the stream so far */
@@ -186,7 +187,10 @@ struct Request {
   uint32_t flags;
   uint8_t hop;
   uint8_t priority;
-  bool idempotent;
+  uint8_t n_nacks;
+  uint8_t n_losses; /* of instances that executed it */
+  bool idempotent;  /* as its instance declares it, or while it has none, as the first that offers the method does */
+  bool moved;       /* it came with an attempt: it may have been begun through a broker that is gone */
   bool stream_hole; /* a chunk was lost while the client was away */
   uint8_t method_size;
   uint8_t content_type_size;
@@ -198,7 +202,7 @@ struct Request {
   uint32_t n_parts;
   uint64_t kept_bytes;
   Block *annotations;
-  Target *targets; /* of a FORWARD that are left */
+  Target *targets; /* of a FORWARD that are left; while RECEIVING, the target of the request */
   uint32_t n_targets;
   HeldAnswer *held;
   char method[LIMIT_METHOD_BYTES];
@@ -277,8 +281,10 @@ struct Core {
   uint64_t topic_bytes;
   uint64_t kept_bytes;
   uint32_t n_queued;
+  uint32_t n_requests;   /* in memory: unanswered ones, cancelled ones that an instance still has, children */
   uint32_t n_unanswered; /* requests that have not ended for their client */
   bool draining;
+  bool stopped; /* BYE was said to everybody; nothing is sent any more */
   uint64_t counters[COUNTER_END];
   TraceRow *trace; /* ring of LIMIT_TRACE_STEPS */
   uint64_t n_trace;
@@ -296,6 +302,9 @@ static inline uint64_t core_realtime_us(const Core *core, uint64_t at_us) {
 
 /* Sends one message to a session that is not over; counts it. */
 void core_send(Core *core, Session *session, const Header *header, Bytes body, Block *block);
+/* Appends an ErrorBody; message, path and retry_after_us as in core_send_error. */
+void core_put_error(const Core *core, Buffer *body, Status status, const char *message, const char *path,
+                    uint64_t retry_after_us);
 /* Sends ERROR with an ErrorBody; id may be none. message NULL = the status's own sentence. path may be NULL. */
 void core_send_error(Core *core, Session *session, RequestId id, Status status, const char *message, const char *path,
                      uint64_t retry_after_us);
@@ -312,6 +321,10 @@ void session_on_timer(Core *core, Timer *timer, uint64_t now_us);
 void session_hello(Core *core, Session *session, Bytes body);
 void session_credit(Core *core, Session *session, const Header *header);
 void session_drain(Core *core, Session *session);
+/* Nothing new is given to the instance; what waits for it alone goes elsewhere or is told. */
+void session_take_no_more(Core *core, Session *session);
+/* Says GOAWAY, once. */
+void session_send_away(Core *core, Session *session);
 /* Sends PING, unless one is unanswered, and watches for the answer. */
 void session_ping(Core *core, Session *session);
 /* Arms the timer so that a silent session with work outstanding is noticed. */
@@ -332,7 +345,8 @@ void registry_add(Core *core, Session *session, const Hello *hello);
 /* Takes it back. */
 void registry_remove(Core *core, Session *session);
 const OfferMethod *offer_find_method(const Offer *offer, Text method);
-/* The offer of service at the instance called name (agent, or agent:incarnation), or NULL. */
+/* The offer of service at the instance called name (agent, or agent:incarnation), or NULL. Of several with one agent name
+   it is one that takes work, if there is any. */
 Offer *registry_find_instance(const Service *service, Text name);
 /* Writes the rows of contracts that differ and concern session, or all for NULL, as msgpack maps; returns how many. */
 uint32_t registry_mismatches(Core *core, const Session *session, Buffer *ret_rows);
@@ -358,8 +372,14 @@ void dispatch_draw_version(Core *core, Request *request);
 void dispatch_pump_service(Core *core, Service *service);
 /* The same for all that one instance offers, after it can take more. */
 void dispatch_pump_instance(Core *core, Session *session);
-/* Tells everybody who waits for a service that it is gone, when its last instance went. */
-void dispatch_fail_orphans(Core *core, Service *service);
+/* Whether any instance is there that may take it some day. A version that has gone is drawn anew. */
+bool dispatch_may_wait(Core *core, Request *request);
+/* An instance of the service has gone: who waits for what only it had goes to its next target, or is told. */
+void dispatch_settle_queue(Core *core, Service *service);
+/* To be called after every change of what can_take of dispatch.c looks at: keeps Service.n_free. */
+void dispatch_note_room(Session *session);
+/* Whether the request may be done again after it was handed to this instance. */
+bool offer_is_idempotent(const Offer *offer, const Request *request);
 
 /* request.c: the life of a request */
 
@@ -375,9 +395,11 @@ void request_drop_body(Core *core, Request *request);
 void request_send(Core *core, Request *request, Offer *offer);
 /* Takes the request off its worker: the credit is free again. */
 void request_release(Core *core, Request *request);
-/* Ends it for its client with an error of the broker and frees it; when it executes, CANCEL goes to the worker. */
+/* Ends it for its client with an error of the broker and frees it; when it executes, CANCEL goes to the worker. A client
+   that is away finds the error when it is back, but for DEADLINE. */
 void request_fail(Core *core, Request *request, Status status, const char *message, uint64_t retry_after_us);
-/* Passes an answer (REPLY or ERROR) on to the client and frees the request, or holds it while the client is away. */
+/* Passes an answer (REPLY or ERROR) on to the client and frees the request, or holds it while the client is away. What the
+   instance wrote is made sense of: a REPLY has status OK and the number of chunks that were passed on, an ERROR has not OK. */
 void request_answer(Core *core, Request *request, const Header *header, Bytes body, Block *block);
 /* Ends it without a word: the client's own cancel, or its loss. */
 void request_cancel(Core *core, Request *request);
@@ -401,6 +423,8 @@ void request_returned(Core *core, Request *request, Status status);
 /* receive.c: requests from clients */
 
 void request_receive(Core *core, Session *session, const Header *header, Bytes body, Block *block);
+/* A message that can't be used names a request of this client: it ends with the status. Returns false when it names none. */
+bool request_refuse_named(Core *core, const Session *session, RequestId id, Status status, const char *what);
 /* A CHUNK of a request's body. Returns false when no such body is being received. */
 bool request_receive_part(Core *core, Session *session, const Header *header, Bytes body, Block *block);
 
@@ -411,6 +435,8 @@ void answer_nack(Core *core, Session *session, const Header *header);
 void answer_forward(Core *core, Session *session, const Header *header, Bytes body);
 void answer_chunk(Core *core, Session *session, const Header *header, Bytes body, Block *block);
 void answer_window(Core *core, Session *session, const Header *header);
+/* An instance sent about a request what can't be used; that request ends. Nothing happens when it names none. */
+void answer_spoilt(Core *core, Session *session, const Header *header);
 
 /* client.c: who asks */
 
@@ -424,8 +450,9 @@ void client_sweep(Core *core, Client *client);
 
 /* collect.c */
 
-/* Asks every instance of the service. */
-void collect_start(Core *core, Request *request);
+/* Asks every READY instance of the service, LIMIT_COLLECT at most. Returns OK, after which the request may be gone, or
+   OVERLOADED. */
+Status collect_start(Core *core, Request *request);
 /* A child has its answer, or its end. */
 void collect_answer(Core *core, Request *child, const Header *header, Bytes body, Block *block);
 

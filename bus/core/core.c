@@ -54,21 +54,13 @@ int core_new(Core **ret, const CoreOptions *options, const CoreSink *sink, uint6
   return 0;
 }
 
-/* While the core is taken down its actions go nowhere. */
-static void send_nowhere(void *userdata, void *peer, const Header *header, Bytes body, Block *block) {
-  (void)userdata, (void)peer, (void)header, (void)body, (void)block;
-}
-
-static void close_nothing(void *userdata, void *peer) {
-  (void)userdata, (void)peer;
-}
-
 void core_destroy(Core **core) {
   Core *gone = TAKE(*core);
 
   if (!gone)
     return;
-  gone->sink = (CoreSink){.send = send_nowhere, .close = close_nothing};
+  gone->stopped = true;
+  gone->sink.note = NULL;
   LIST_EACH (&gone->sessions, Session, in_core, session)
     session_end(gone, session, true, false);
   session_sweep(gone);
@@ -121,7 +113,7 @@ void core_note(Core *core, CoreNote note, const char *format, ...) {
 }
 
 void core_send(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
-  if (session->state == SESSION_OVER)
+  if (session->state == SESSION_OVER || core->stopped)
     return;
   core->counters[COUNTER_MESSAGES_OUT]++;
   core->counters[COUNTER_BYTES_OUT] += body.size;
@@ -130,24 +122,29 @@ void core_send(Core *core, Session *session, const Header *header, Bytes body, B
   core->sink.send(core->sink.userdata, session->peer, header, body, block);
 }
 
+void core_put_error(const Core *core, Buffer *body, Status status, const char *message, const char *path,
+                    uint64_t retry_after_us) {
+  msgpack_put_map(body, 2 + (path && *path ? 1u : 0u) + (retry_after_us ? 1u : 0u));
+  msgpack_put_text(body, TEXT("message"));
+  msgpack_put_text(body, text_of(message && *message ? message : status_about(status)));
+  if (path && *path) {
+    msgpack_put_text(body, TEXT("path"));
+    msgpack_put_text(body, text_of(path));
+  }
+  if (retry_after_us) {
+    msgpack_put_text(body, TEXT("retry_after_us"));
+    msgpack_put_uint(body, retry_after_us);
+  }
+  msgpack_put_text(body, TEXT("origin"));
+  msgpack_put_text(body, text_of(core->options.name));
+}
+
 void core_send_error(Core *core, Session *session, RequestId id, Status status, const char *message, const char *path,
                      uint64_t retry_after_us) {
   Header header = {.kind = KIND_ERROR, .id = id, .status = status};
   _cleanup_(buffer_done) Buffer body = {0};
 
-  msgpack_put_map(&body, 2 + (path && *path ? 1u : 0u) + (retry_after_us ? 1u : 0u));
-  msgpack_put_text(&body, TEXT("message"));
-  msgpack_put_text(&body, text_of(message && *message ? message : status_about(status)));
-  if (path && *path) {
-    msgpack_put_text(&body, TEXT("path"));
-    msgpack_put_text(&body, text_of(path));
-  }
-  if (retry_after_us) {
-    msgpack_put_text(&body, TEXT("retry_after_us"));
-    msgpack_put_uint(&body, retry_after_us);
-  }
-  msgpack_put_text(&body, TEXT("origin"));
-  msgpack_put_text(&body, text_of(core->options.name));
+  core_put_error(core, &body, status, message, path, retry_after_us);
   core_send(core, session, &header, buffer_bytes(&body), NULL);
 }
 
@@ -171,6 +168,27 @@ const char *counter_name(Counter counter) {
 
 /* --- one message --- */
 
+/* Counts and answers a message that can't be used. What it names must end all the same: the client of an id that comes
+   with an ERROR takes that for the end of its request, and an instance has let go of what it answered. */
+static void refuse_message(Core *core, Session *session, const Header *header, Status status, const char *what) {
+  RequestId id = header->kind == KIND_PUBLISH ? (RequestId){{0}, 0} : header->id; /* those are counted apart */
+
+  core->counters[COUNTER_MALFORMED]++;
+  answer_spoilt(core, session, header);
+  if (!request_refuse_named(core, session, id, status, what))
+    core_send_error(core, session, id, status, what, NULL, 0);
+}
+
+/* The same for one that is not of the protocol; the third costs the peer its session. */
+static void refuse_malformed(Core *core, Session *session, const Header *header, const char *what) {
+  refuse_message(core, session, header, STATUS_MALFORMED, what);
+  if (++session->malformed < MALFORMED_MAX)
+    return;
+  core_note(core, CORE_NOTE_MALFORMED, "%s sent %d messages that are not of the protocol and is hung up on",
+            session->state == SESSION_NEW ? "a peer" : session->instance, MALFORMED_MAX);
+  session_end(core, session, false, true);
+}
+
 typedef struct Incoming {
   const Header *header;
   Bytes body;
@@ -178,9 +196,7 @@ typedef struct Incoming {
 } Incoming;
 
 static void on_hello(Core *core, Session *session, const Incoming *in) {
-  (void)in;
-  core->counters[COUNTER_MALFORMED]++;
-  core_send_error(core, session, (RequestId){{0}, 0}, STATUS_MALFORMED, "a session says HELLO once", NULL, 0);
+  refuse_malformed(core, session, in->header, "a session says HELLO once");
 }
 
 static void on_bye(Core *core, Session *session, const Incoming *in) {
@@ -266,32 +282,21 @@ static void (*const handlers[KIND_END])(Core *core, Session *session, const Inco
     [KIND_DRAIN] = on_drain,
 };
 
-/* Counts and answers a message that is not of the protocol; the third costs the peer its session. */
-static void refuse_malformed(Core *core, Session *session, RequestId id, const char *what) {
-  core->counters[COUNTER_MALFORMED]++;
-  core_send_error(core, session, id, STATUS_MALFORMED, what, NULL, 0);
-  if (++session->malformed < MALFORMED_MAX)
-    return;
-  core_note(core, CORE_NOTE_MALFORMED, "%s sent %d messages that are not of the protocol and is hung up on",
-            session->state == SESSION_NEW ? "a peer" : session->instance, MALFORMED_MAX);
-  session_end(core, session, false, true);
-}
+/* A newer peer may say something about a request that goes on: then the id stays out of the ERROR. */
+static void refuse_kind(Core *core, Session *session, const Header *header) {
+  bool is_alive = request_find(core, header->id) != NULL;
 
-/* A caller's mistake and not another protocol: counted, and it costs nothing. */
-static void refuse_too_large(Core *core, Session *session, RequestId id, const char *what) {
-  core->counters[COUNTER_MALFORMED]++;
-  core_send_error(core, session, id, STATUS_TOO_LARGE, what, NULL, 0);
+  core->counters[COUNTER_UNSUPPORTED]++;
+  core_send_error(core, session, is_alive ? (RequestId){{0}, 0} : header->id, STATUS_UNSUPPORTED, NULL, NULL, 0);
 }
 
 static void refuse_header(Core *core, Session *session, const Header *header, int error) {
-  if (error == HEADER_E_TOO_LARGE) {
-    refuse_too_large(core, session, header->id, "a field of the header is over its limit");
-  } else if (error == HEADER_E_KIND) {
-    core->counters[COUNTER_UNSUPPORTED]++;
-    core_send_error(core, session, header->id, STATUS_UNSUPPORTED, NULL, NULL, 0);
-  } else {
-    refuse_malformed(core, session, header->id, "the header can't be read, or lacks a field of its kind");
-  }
+  if (error == HEADER_E_TOO_LARGE)
+    refuse_message(core, session, header, STATUS_TOO_LARGE, "a field of the header is over its limit");
+  else if (error == HEADER_E_KIND)
+    refuse_kind(core, session, header);
+  else
+    refuse_malformed(core, session, header, "the header can't be read, or lacks a field of its kind");
 }
 
 static void before_hello(Core *core, Session *session, const Incoming *in) {
@@ -305,11 +310,18 @@ static void before_hello(Core *core, Session *session, const Incoming *in) {
   session->no_hello_told = true;
 }
 
-static void receive_one(Core *core, Session *session, Bytes header_bytes, Bytes body, Block *block) {
+static void receive_pack(Core *core, Session *session, const Header *header, Bytes rest);
+
+/* Takes one message; is_packed = it came inside a PACK. */
+static void receive_one(Core *core, Session *session, Bytes header_bytes, Bytes body, Block *block, bool is_packed) {
   Header header;
   Incoming in = {&header, body, block};
   int r = header_decode(header_bytes, &header);
 
+  if (r == 0 && header.kind == KIND_PACK && !is_packed) {
+    receive_pack(core, session, &header, body);
+    return;
+  }
   core->counters[COUNTER_MESSAGES_IN]++;
   core->counters[COUNTER_BYTES_IN] += body.size;
   session->messages_in++;
@@ -319,36 +331,33 @@ static void receive_one(Core *core, Session *session, Bytes header_bytes, Bytes 
   if (r != 0)
     refuse_header(core, session, &header, r);
   else if (body.size > LIMIT_BODY_BYTES)
-    refuse_too_large(core, session, header.id, "the body is over 258048 bytes; send it in CHUNKs");
+    refuse_message(core, session, &header, STATUS_TOO_LARGE, "the body is over 258048 bytes; send it in CHUNKs");
   else if (session->state == SESSION_NEW)
     before_hello(core, session, &in);
   else if (handlers[header.kind])
     handlers[header.kind](core, session, &in);
   else if (kind_from_broker(header.kind))
-    refuse_malformed(core, session, header.id, "only a broker sends this kind");
+    refuse_malformed(core, session, &header, "only a broker sends this kind, and a PACK is never in a PACK");
   else
-    refuse_header(core, session, &header, HEADER_E_KIND);
+    refuse_kind(core, session, &header);
 }
 
-static bool is_pack(Bytes header_bytes) {
-  return header_bytes.size == 2 && header_bytes.data[0] == 0x91 && header_bytes.data[1] == KIND_PACK;
-}
+/* Bodies are copied out of it when they are kept: one small request must not hold 64 KiB. */
+static void receive_pack(Core *core, Session *session, const Header *header, Bytes rest) {
+  int r = rest.size > LIMIT_PACK_BYTES ? PACK_E_MALFORMED : 0;
 
-static void receive_pack(Core *core, Session *session, Bytes rest) {
-  RequestId none = {{0}, 0};
-  Bytes header;
-  Bytes body;
-  int r = 0;
+  for (int n = 0; session->state != SESSION_OVER && r == 0; n++) {
+    Bytes packed;
+    Bytes body;
 
-  for (int n = 0; session->state != SESSION_OVER && (r = pack_next(&rest, &header, &body)) == 0; n++) {
-    if (n == LIMIT_PACK_MESSAGES || is_pack(header)) {
+    r = pack_next(&rest, &packed, &body);
+    if (r == 0 && n == LIMIT_PACK_MESSAGES)
       r = PACK_E_MALFORMED;
-      break;
-    }
-    receive_one(core, session, header, body, NULL);
+    if (r == 0)
+      receive_one(core, session, packed, body, NULL, true);
   }
   if (r == PACK_E_MALFORMED)
-    refuse_malformed(core, session, none, "the PACK can't be read, is nested, or has over 256 messages");
+    refuse_malformed(core, session, header, "the PACK can't be read, or is over 256 messages or 65536 bytes");
 }
 
 /* A sign of life. One that had been silent may have `once` work waiting for it. */
@@ -356,22 +365,22 @@ static void hear(Core *core, Session *session) {
   bool was_silent = core->now_us - session->heard_us > TIME_SILENT_ONCE_US;
 
   session->heard_us = core->now_us;
+  if (session->pinged_us && session->n_executing > 0)
+    session_watch(core, session);
   session->pinged_us = 0;
   if (was_silent && session->ready)
     dispatch_pump_instance(core, session);
 }
 
 void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes body, Block *block, uint64_t now_us) {
-  RequestId none = {{0}, 0};
+  Header none = {0};
 
   core->now_us = now_us;
   hear(core, session);
   if (frames > 2)
-    refuse_malformed(core, session, none, "a message has one or two frames");
-  else if (is_pack(header))
-    receive_pack(core, session, body);
+    refuse_malformed(core, session, &none, "a message has one or two frames");
   else
-    receive_one(core, session, header, body, block);
+    receive_one(core, session, header, body, block, false);
   session_sweep(core);
 }
 
@@ -424,13 +433,11 @@ uint64_t core_next_us(const Core *core) {
 }
 
 void core_drain(Core *core, uint64_t now_us) {
-  Header goaway = {.kind = KIND_GOAWAY};
-
   core->now_us = now_us;
   core->draining = true;
   LIST_EACH (&core->sessions, Session, in_core, session) {
     if (session->state == SESSION_OPEN)
-      core_send(core, session, &goaway, BYTES_NONE, NULL);
+      session_send_away(core, session);
   }
 }
 
@@ -442,8 +449,13 @@ void core_stop(Core *core, uint64_t now_us) {
   Header bye = {.kind = KIND_BYE, .flags = core_is_idle(core) ? FLAG_CLEAN : 0};
 
   core->now_us = now_us;
+  core->draining = true;
   LIST_EACH (&core->sessions, Session, in_core, session) {
     if (session->state == SESSION_OPEN)
       core_send(core, session, &bye, BYTES_NONE, NULL);
   }
+  core->stopped = true; /* BYE was the last word to everybody: what the ends of the sessions bring about is not told */
+  LIST_EACH (&core->sessions, Session, in_core, session)
+    session_end(core, session, true, true);
+  session_sweep(core);
 }

@@ -95,11 +95,12 @@ void core_tick(Core *core, uint64_t now_us);
 /* When core_tick has something to do next, or TIME_NEVER. */
 uint64_t core_next_us(const Core *core);
 
-/* Tells every peer GOAWAY; new requests are answered DRAINING. */
+/* Tells every peer GOAWAY, those that come later too; new requests are answered DRAINING. */
 void core_drain(Core *core, uint64_t now_us);
 /* True when no request is unanswered: a draining broker may stop. */
 bool core_is_idle(const Core *core);
-/* Ends every session with BYE. */
+/* Ends every session with BYE, which is the last that the sink is asked to send, and close. The core is empty then and good
+   for core_destroy alone. */
 void core_stop(Core *core, uint64_t now_us);
 
 /* The counters of counters.def, which pons.stats reports; the shell counts what it sees too. */

@@ -2,7 +2,11 @@
    (the power of two choices, Mitzenmacher 2001). */
 #include "bus/core/core-internal.h"
 
-enum { COMPARE_ALL = 16, STEP_FROM = 4 };
+enum {
+  COMPARE_ALL = 16,
+  STEP_FROM = 4,
+  LOOK_AHEAD = 16, /* waiting requests that are looked past for one that can be taken */
+};
 
 static bool version_fits(const Offer *offer, const RouteVersion *version) {
   size_t size;
@@ -18,17 +22,37 @@ static bool can_take(const Session *session) {
   return session->ready && !session->draining && session->n_executing < session->credit;
 }
 
+void dispatch_note_room(Session *session) {
+  bool has_room = can_take(session);
+
+  if (has_room == session->has_room)
+    return;
+  session->has_room = has_room;
+  for (uint32_t i = 0; i < session->n_offers; i++) {
+    Offer *offer = &session->offers[i];
+
+    if (offer->weight > 0)
+      offer->service->n_free += has_room ? 1U : UINT32_MAX;
+  }
+}
+
+bool offer_is_idempotent(const Offer *offer, const Request *request) {
+  const OfferMethod *method = offer_find_method(offer, request_method(request));
+
+  return (request->flags & FLAG_IDEMPOTENT) || (method && (method->flags & METHOD_IDEMPOTENT));
+}
+
 /* `once` work goes only to an instance that was heard lately, so that a frozen one does not turn it into UNKNOWN. */
-static bool is_awake(Core *core, Session *session, const Request *request) {
-  if (request->idempotent || core->now_us - session->heard_us <= TIME_SILENT_ONCE_US)
+static bool is_awake(Core *core, const Offer *offer, const Request *request) {
+  if (core->now_us - offer->session->heard_us <= TIME_SILENT_ONCE_US || offer_is_idempotent(offer, request))
     return true;
-  session_ping(core, session);
+  session_ping(core, offer->session);
   return false;
 }
 
 static bool fits(Core *core, Offer *offer, const Request *request) {
   return can_take(offer->session) && offer->weight > 0 && version_fits(offer, request->version) &&
-         offer_find_method(offer, request_method(request)) && is_awake(core, offer->session, request);
+         offer_find_method(offer, request_method(request)) && is_awake(core, offer, request);
 }
 
 /* Unanswered requests, counted one by one where credit is small. An instance that asks for dozens at once has measured
@@ -58,11 +82,13 @@ Offer *dispatch_pick(Core *core, Service *service, Request *request) {
   uint32_t n = service->n_offers;
   uint32_t start = n > COMPARE_ALL ? core_random(core, n) : 0;
   uint32_t wanted = n > COMPARE_ALL ? 2 : n;
+  uint32_t n_free = service->n_free;
   Offer *best = NULL;
 
-  for (uint32_t i = 0; i < n && wanted > 0; i++) {
+  for (uint32_t i = 0; i < n && wanted > 0 && n_free > 0; i++) {
     Offer *offer = service->offers[start + i < n ? start + i : start + i - n];
 
+    n_free -= can_take(offer->session) && offer->weight > 0;
     if (!fits(core, offer, request))
       continue;
     if (!best || is_better(offer, best))
@@ -94,11 +120,15 @@ static Text find_sticky(const Block *annotations) {
   return TEXT_NONE;
 }
 
-/* Whether any instance has this version; one that nobody offers is left out of the draw. */
-static bool is_offered(const Service *service, const RouteVersion *version) {
-  for (uint32_t i = 0; i < service->n_offers; i++)
-    if (service->offers[i]->session->ready && version_fits(service->offers[i], version))
+/* Whether any instance has the request's method in this version; one that nobody offers is left out of the draw. */
+static bool is_offered(const Service *service, const RouteVersion *version, const Request *request) {
+  for (uint32_t i = 0; i < service->n_offers; i++) {
+    const Offer *offer = service->offers[i];
+
+    if (offer->session->ready && offer->weight > 0 && version_fits(offer, version) &&
+        offer_find_method(offer, request_method(request)))
       return true;
+  }
   return false;
 }
 
@@ -112,7 +142,7 @@ void dispatch_draw_version(Core *core, Request *request) {
   if (!route)
     return;
   for (size_t i = 0; i < route->n_versions; i++)
-    if (is_offered(request->service, &route->versions[i]))
+    if (is_offered(request->service, &route->versions[i], request))
       total += route->versions[i].weight;
   if (total == 0)
     return;
@@ -121,7 +151,7 @@ void dispatch_draw_version(Core *core, Request *request) {
   for (size_t i = 0; i < route->n_versions; i++) {
     const RouteVersion *version = &route->versions[i];
 
-    if (!is_offered(request->service, version))
+    if (!is_offered(request->service, version, request))
       continue;
     if (drawn < version->weight) {
       request->version = version;
@@ -131,65 +161,125 @@ void dispatch_draw_version(Core *core, Request *request) {
   }
 }
 
-/* Hands on the first request of the queue's best band that somebody can take. A band whose head nobody can take waits,
-   so that its order is kept; the others don't wait for it. */
-static bool pump_one(Core *core, Service *service) {
-  unsigned skip = 0;
-  int band;
+/* --- waiting requests --- */
 
-  while ((band = queue_best_band(&service->queue, skip)) >= 0) {
-    Request *head = LIST_FIRST(&service->queue.bands[band], Request, in_holder);
-    Offer *offer = dispatch_pick(core, service, head);
+static const Client *asker(const Request *request) {
+  return request->parent ? request->parent->client : request->client;
+}
 
-    if (!offer && head->version && !is_offered(service, head->version)) {
-      dispatch_draw_version(core, head); /* the last instance of its version has gone */
-      offer = dispatch_pick(core, service, head);
-    }
-    if (offer) {
-      queue_remove(core, head);
-      request_send(core, head, offer);
-      return true;
-    }
-    skip |= 1U << band;
+/* The offer that can take this waiting request now: `only` or nobody, when set. A standby is asked after the primaries. */
+static Offer *find_taker(Core *core, Request *request, Offer *only) {
+  if (request->only)
+    return can_take(request->only) && is_awake(core, request->offer, request) ? request->offer : NULL;
+  if (only && !fits(core, only, request))
+    return NULL;
+  return only && !only->standby ? only : dispatch_pick(core, request->service, request);
+}
+
+/* The first request of the band that somebody (or `only`) can take. It looks past a few that have to wait for an instance
+   of another method or version; of one client it never takes a later one first. */
+static Request *find_next(Core *core, const List *band, Offer *only, Offer **ret_taker) {
+  const Client *passed[LOOK_AHEAD];
+  uint32_t n = 0;
+
+  LIST_EACH (band, Request, in_holder, request) {
+    bool waits = n == LOOK_AHEAD;
+
+    for (uint32_t i = 0; i < n && !waits; i++)
+      waits = passed[i] == asker(request);
+    *ret_taker = waits ? NULL : find_taker(core, request, only);
+    if (*ret_taker)
+      return request;
+    if (n == LOOK_AHEAD)
+      return NULL;
+    passed[n++] = asker(request);
   }
-  return false;
+  return NULL;
+}
+
+typedef struct Choice {
+  Request *request;
+  Offer *taker;
+} Choice;
+
+/* Replaces *best by the request of the queue that goes first by rank, when it goes before it. */
+static void find_first(Core *core, const Queue *queue, Offer *only, Choice *best) {
+  for (int band = 0; band < PRIORITY_END && queue->size > 0; band++) {
+    Offer *taker = NULL;
+    Request *next = find_next(core, &queue->bands[band], only, &taker);
+
+    if (next && (!best->request || queue_rank(next) < queue_rank(best->request)))
+      *best = (Choice){next, taker};
+  }
+}
+
+static bool hand_on(Core *core, const Choice *choice) {
+  if (!choice->request)
+    return false;
+  queue_remove(core, choice->request);
+  request_send(core, choice->request, choice->taker);
+  return true;
 }
 
 void dispatch_pump_service(Core *core, Service *service) {
-  while (service->queue.size > 0 && pump_one(core, service))
-    continue;
-}
+  Choice best;
 
-static void pump_pinned(Core *core, Session *session) {
-  int band;
-
-  while (can_take(session) && (band = queue_best_band(&session->pinned, 0)) >= 0) {
-    Request *head = LIST_FIRST(&session->pinned.bands[band], Request, in_holder);
-    Offer *offer = head->offer;
-
-    if (!is_awake(core, session, head))
-      return;
-    queue_remove(core, head);
-    request_send(core, head, offer);
-  }
+  do {
+    best = (Choice){NULL, NULL};
+    if (service->n_free > 0)
+      find_first(core, &service->queue, NULL, &best);
+  } while (hand_on(core, &best));
 }
 
 void dispatch_pump_instance(Core *core, Session *session) {
-  if (core->n_queued == 0)
-    return;
-  pump_pinned(core, session);
-  for (uint32_t i = 0; i < session->n_offers && can_take(session); i++)
-    if (session->offers[i].service->queue.size > 0)
-      dispatch_pump_service(core, session->offers[i].service);
+  Choice best;
+
+  do {
+    best = (Choice){NULL, NULL};
+    if (core->n_queued == 0 || !can_take(session))
+      return;
+    find_first(core, &session->pinned, NULL, &best);
+    for (uint32_t i = 0; i < session->n_offers; i++)
+      find_first(core, &session->offers[i].service->queue, &session->offers[i], &best);
+  } while (hand_on(core, &best));
 }
 
-void dispatch_fail_orphans(Core *core, Service *service) {
-  service->references++; /* the last request must not take the service away under the loop */
-  while (service->n_offers == 0 && service->queue.size > 0) {
-    Request *head = LIST_FIRST(&service->queue.bands[queue_best_band(&service->queue, 0)], Request, in_holder);
+/* --- when an instance has gone --- */
 
-    queue_remove(core, head);
-    request_returned(core, head, head->sent_us ? STATUS_WORKER_LOST : STATUS_NO_SERVICE);
+bool dispatch_may_wait(Core *core, Request *request) {
+  const Service *service = request->service;
+  bool served = false;
+
+  if (request->version && !is_offered(service, request->version, request))
+    dispatch_draw_version(core, request);
+  for (uint32_t i = 0; i < service->n_offers && !served; i++)
+    served = service->offers[i]->weight > 0 && offer_find_method(service->offers[i], request_method(request));
+  return served;
+}
+
+/* Takes those off the queue that nobody is left for. */
+static void take_orphans(Core *core, Service *service, List *orphans) {
+  for (int band = 0; band < PRIORITY_END; band++)
+    LIST_EACH (&service->queue.bands[band], Request, in_holder, request) {
+      if (dispatch_may_wait(core, request))
+        continue;
+      queue_remove(core, request);
+      list_push(orphans, &request->in_holder);
+    }
+}
+
+void dispatch_settle_queue(Core *core, Service *service) {
+  List orphans;
+
+  if (service->queue.size == 0)
+    return;
+  list_init(&orphans);
+  take_orphans(core, service, &orphans);
+  service->references++; /* the last request must not take the service away under us */
+  LIST_EACH (&orphans, Request, in_holder, request) {
+    list_remove(&request->in_holder);
+    request_returned(core, request, request->sent_us ? STATUS_WORKER_LOST : STATUS_NO_SERVICE);
   }
+  dispatch_pump_service(core, service);
   registry_unref(core, &service);
 }

@@ -47,9 +47,10 @@ static void drop_subscription(Core *core, Subscription *subscription) {
   free(pattern);
 }
 
+/* Walks the session's list, which is bounded; a pattern may have a subscriber in every session. */
 static Subscription *find_subscription(const Pattern *pattern, const Session *session) {
-  LIST_EACH (&pattern->subscriptions, Subscription, in_pattern, subscription) {
-    if (subscription->session == session)
+  LIST_EACH (&session->subscriptions, Subscription, in_session, subscription) {
+    if (subscription->pattern == pattern)
       return subscription;
   }
   return NULL;
@@ -136,6 +137,16 @@ static bool retain(Core *core, const Header *header, Bytes body) {
   return true;
 }
 
+/* An ERROR about a topic names the topic: the ids of PUBLISH are counted apart from those of requests, and one of them may
+   be an unanswered request's. */
+static void refuse(Core *core, Session *session, Text topic, Status status, const char *message) {
+  Header header = {.kind = KIND_ERROR, .status = status, .service = topic};
+  _cleanup_(buffer_done) Buffer body = {0};
+
+  core_put_error(core, &body, status, message, NULL, 0);
+  core_send(core, session, &header, buffer_bytes(&body), NULL);
+}
+
 void events_publish(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
   Header event = {.kind = KIND_EVENT,
                   .id = header->id,
@@ -145,16 +156,17 @@ void events_publish(Core *core, Session *session, const Header *header, Bytes bo
                   .annotations = header->annotations};
 
   if (!topic_is_valid(header->service) || (header->service.size > 5 && memcmp(header->service.data, "pons.", 5) == 0)) {
-    core_send_error(core, session, header->id, STATUS_BAD_NAME, "not a topic that may be published to", NULL, 0);
+    refuse(core, session, header->service, STATUS_BAD_NAME, "not a topic that may be published to");
     return;
   }
   if (header->id.client.value != session->client->id.value) {
-    core_send_error(core, session, header->id, STATUS_FOREIGN_ID, NULL, NULL, 0);
+    refuse(core, session, header->service, STATUS_FOREIGN_ID,
+           "the id of an event begins with the client id of its publisher");
     return;
   }
   core->counters[COUNTER_EVENTS_IN]++;
   if ((header->flags & FLAG_RETAIN) && !retain(core, header, body))
-    core_send_error(core, session, header->id, STATUS_LIMIT, "too many or too large retained topics", NULL, 0);
+    refuse(core, session, header->service, STATUS_LIMIT, "too many or too large retained topics");
   send_event(core, header->service, &event, body, block);
 }
 
@@ -166,32 +178,32 @@ void events_tell(Core *core, const char *topic, Bytes body) {
 
 /* --- subscribing --- */
 
-static void send_last_values(Core *core, Session *session, Text pattern) {
-  TABLE_EACH (&core->topics, Topic, link, topic) {
-    Header event = {.kind = KIND_EVENT,
-                    .id = topic->id,
-                    .service = {topic->name, topic->size},
-                    .flags = FLAG_RETAIN,
-                    .content_type = {topic->content_type, topic->content_type_size}};
+static void send_last_value(Core *core, Session *session, const Topic *topic) {
+  Header event = {.kind = KIND_EVENT,
+                  .id = topic->id,
+                  .service = {topic->name, topic->size},
+                  .flags = FLAG_RETAIN,
+                  .content_type = {topic->content_type, topic->content_type_size}};
 
-    if (topic_matches(pattern, event.service))
-      core_send(core, session, &event, block_bytes(topic->body), topic->body);
+  core_send(core, session, &event, block_bytes(topic->body), topic->body);
+}
+
+static void send_last_values(Core *core, Session *session, Text pattern) {
+  const Topic *exact = find_topic(core, pattern);
+
+  if (exact)
+    send_last_value(core, session, exact);
+  if (!topic_pattern_is_wild(pattern))
+    return;
+  TABLE_EACH (&core->topics, Topic, link, topic) {
+    if (topic_matches(pattern, (Text){topic->name, topic->size}))
+      send_last_value(core, session, topic);
   }
 }
 
-static bool is_subscribed(Core *core, Session *session, Text text) {
-  Pattern *pattern = find_pattern(core, text);
+static void add_subscription(Session *session, Pattern *pattern) {
+  Subscription *subscription = calloc(1, sizeof *subscription);
 
-  return pattern && find_subscription(pattern, session);
-}
-
-static void add_subscription(Core *core, Session *session, Text text) {
-  Pattern *pattern = find_pattern(core, text);
-  Subscription *subscription;
-
-  if (!pattern)
-    pattern = make_pattern(core, text);
-  subscription = calloc(1, sizeof *subscription);
   if (!subscription)
     abort();
   subscription->pattern = pattern;
@@ -202,19 +214,19 @@ static void add_subscription(Core *core, Session *session, Text text) {
 }
 
 void events_subscribe(Core *core, Session *session, const Header *header) {
+  Pattern *pattern = find_pattern(core, header->service);
+
   if (!topic_pattern_is_valid(header->service)) {
-    core_send_error(core, session, header->id, STATUS_BAD_NAME, "not a topic pattern", NULL, 0);
+    refuse(core, session, header->service, STATUS_BAD_NAME, "not a topic pattern");
     return;
   }
-  if (is_subscribed(core, session, header->service)) {
-    send_last_values(core, session, header->service); /* after a gap */
-    return;
+  if (!pattern || !find_subscription(pattern, session)) {
+    if (session->n_subscriptions >= core->options.limits.subscriptions) {
+      refuse(core, session, header->service, STATUS_LIMIT, "too many subscriptions in one session");
+      return;
+    }
+    add_subscription(session, pattern ? pattern : make_pattern(core, header->service));
   }
-  if (session->n_subscriptions >= core->options.limits.subscriptions) {
-    core_send_error(core, session, header->id, STATUS_LIMIT, "too many subscriptions in one session", NULL, 0);
-    return;
-  }
-  add_subscription(core, session, header->service);
   send_last_values(core, session, header->service);
 }
 

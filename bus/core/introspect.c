@@ -85,8 +85,8 @@ static bool read_question(Core *core, Request *request, uint64_t limit, Question
     r = read_field(&reader, ret);
   if (r == 0)
     return true;
-  request_fail(core, request, STATUS_INVALID, "wanted a map with, at most, service, limit and request; see `pons contract show pons`",
-               0);
+  request_fail(core, request, STATUS_INVALID,
+               "wanted a map with, at most, service, limit and request; see `pons contract show pons`", 0);
   return false;
 }
 
@@ -231,7 +231,7 @@ static void answer_registry(Core *core, Request *request, Buffer *b) {
   if (!read_question(core, request, 1000, &question))
     return;
   rows.limit = (uint32_t)min_u64(question.limit, 4096);
-  LIST_EACH(&core->sessions, Session, in_core, session) {
+  LIST_EACH (&core->sessions, Session, in_core, session) {
     for (uint32_t i = 0; i < session->n_offers; i++) {
       const Offer *offer = &session->offers[i];
 
@@ -290,7 +290,7 @@ static void answer_requests(Core *core, Request *asked, Buffer *b) {
   if (!read_question(core, asked, 100, &question))
     return;
   rows.limit = (uint32_t)min_u64(question.limit, 1000);
-  TABLE_EACH(&core->requests, Request, link, request) {
+  TABLE_EACH (&core->requests, Request, link, request) {
     if (request != asked && rows_take(&rows))
       put_request(core, request, &rows.bytes);
   }
@@ -330,7 +330,7 @@ static void answer_connections(Core *core, Request *request, Buffer *b) {
   if (!read_question(core, request, 100, &question))
     return;
   rows.limit = (uint32_t)min_u64(question.limit, 1000);
-  LIST_EACH(&core->sessions, Session, in_core, session) {
+  LIST_EACH (&core->sessions, Session, in_core, session) {
     if (session->state == SESSION_OPEN && rows_take(&rows))
       put_session(core, session, &rows.bytes);
   }
@@ -367,9 +367,8 @@ static const struct {
   const char *method;
   void (*answer)(Core *core, Request *request, Buffer *body);
 } rows_of_pons[] = {
-    {"ping", answer_ping},         {"info", answer_info},
-    {"stats", answer_stats},       {"registry", answer_registry},
-    {"requests", answer_requests}, {"connections", answer_connections},
+    {"ping", answer_ping},         {"info", answer_info},         {"stats", answer_stats},
+    {"registry", answer_registry}, {"requests", answer_requests}, {"connections", answer_connections},
     {"trace", answer_trace},
 };
 

@@ -18,7 +18,8 @@ static Request *new_request(Core *core, Session *session, const Header *header) 
   request->client = session->client;
   request->attempt = header->attempt;
   request->flags = header->flags;
-  request->priority = header->fields & HAS(PRIORITY) ? header->priority : PRIORITY_NORMAL;
+  request->priority = header->priority;
+  request->moved = header->attempt > 0;
   request->received_us = core->now_us;
   request->waiting_us = core->now_us;
   request->due_us = core->now_us + header->deadline_us;
@@ -31,6 +32,7 @@ static Request *new_request(Core *core, Session *session, const Header *header) 
   list_init(&request->children);
   list_push(&session->client->requests, &request->in_client);
   session->client->n_requests++;
+  core->n_requests++;
   core->n_unanswered++;
   table_add(&core->requests, &request->link, request_id_hash(request->id));
   request->deadline.on_due = request_on_due;
@@ -38,23 +40,26 @@ static Request *new_request(Core *core, Session *session, const Header *header) 
   return request;
 }
 
-static Status over_quota(const Core *core, const Client *client, size_t body_bytes) {
+/* Whether so many bytes more can be kept. */
+static Status check_bytes(const Core *core, const Client *client, size_t bytes) {
   const CoreLimits *limits = &core->options.limits;
 
-  if (client->n_requests >= limits->client_requests || client->kept_bytes + body_bytes > limits->client_bytes)
+  if (client->kept_bytes + bytes > limits->client_bytes)
     return STATUS_QUOTA;
-  return core->kept_bytes + body_bytes > limits->all_bytes ? STATUS_OVERLOADED : STATUS_OK;
+  return core->kept_bytes + bytes > limits->all_bytes ? STATUS_OVERLOADED : STATUS_OK;
 }
 
 /* Why a request is refused before anything is made of it. */
-static Status check(Core *core, const Session *session, const Header *header, size_t body_bytes) {
-  if (header->id.client.value != session->client->id.value)
-    return STATUS_FOREIGN_ID;
+static Status check(const Core *core, const Session *session, const Header *header, size_t body_bytes) {
   if (header->deadline_us == 0)
     return STATUS_NO_DEADLINE;
   if (core->draining && !text_is(header->service, "pons"))
     return STATUS_DRAINING;
-  return over_quota(core, session->client, body_bytes);
+  if (session->client->n_requests >= core->options.limits.client_requests)
+    return STATUS_QUOTA;
+  if (core->n_requests >= LIMIT_ALL_REQUESTS)
+    return STATUS_OVERLOADED;
+  return check_bytes(core, session->client, body_bytes);
 }
 
 static void refuse(Core *core, Session *session, const Header *header, Status status) {
@@ -62,27 +67,68 @@ static void refuse(Core *core, Session *session, const Header *header, Status st
 
   core->counters[COUNTER_REFUSED]++;
   trace_step(core, &shadow, STEP_REFUSED, NULL, status);
-  core_send_error(core, session, header->id, status, NULL, NULL, status_retry(status) == RETRY_LATER ? 10 * US_PER_MS : 0);
+  core_send_error(core, session, header->id, status, NULL, NULL,
+                  status_retry(status) == RETRY_LATER ? 10 * US_PER_MS : 0);
 }
 
-/* The same request again, after its client has moved or come back: it is attached, not done again. */
-static void attach(Core *core, Session *session, Request *request, const Header *header) {
-  if (header->attempt <= request->attempt || request->client != session->client) {
+/* Keeps the first part of the body, and routes the request if that was all. */
+static void begin(Core *core, Request *request, const Header *header, Bytes body, Block *block) {
+  request_keep_part(core, request, body, block);
+  if (header->flags & FLAG_MORE) {
+    request->state = REQUEST_RECEIVING;
+    free(request->targets);
+    request->targets = calloc(1, sizeof(Target));
+    if (!request->targets)
+      abort();
+    memcpy(request->targets->service, header->service.data, header->service.size);
+    return;
+  }
+  free(TAKE(request->targets));
+  request->flags &= ~(uint32_t)FLAG_MORE;
+  request_route(core, request, header->service, request_method(request));
+}
+
+/* What an instance still has of a request that was cancelled while its client was away. A second one of the same id
+   would be mixed up with it, so the client hears what it may do under a new id. */
+static Status status_of_cancelled(const Request *request) {
+  return request->idempotent ? STATUS_WORKER_LOST : STATUS_UNKNOWN;
+}
+
+/* The same request again, after its client has moved or come back: it is attached, not done again. A body of which a part
+   was lost with the old session begins anew. */
+static void attach(Core *core, Session *session, Request *request, const Header *header, Bytes body, Block *block) {
+  if (header->attempt <= request->attempt) {
     refuse(core, session, header, STATUS_DUPLICATE);
+    return;
+  }
+  if (!request->client) {
+    refuse(core, session, header, status_of_cancelled(request));
     return;
   }
   request->attempt = header->attempt;
   trace_step(core, request, STEP_ATTACHED, NULL, STATUS_OK);
+  if (request->state != REQUEST_RECEIVING)
+    return;
+  request_drop_body(core, request);
+  if (check_bytes(core, request->client, body.size) == STATUS_OK)
+    begin(core, request, header, body, block);
+  else
+    request_fail(core, request, STATUS_QUOTA, NULL, 10 * US_PER_MS);
 }
 
 void request_receive(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
-  Status status = check(core, session, header, body.size);
   Request *request = request_find(core, header->id);
+  Status status;
 
-  if (request && status != STATUS_FOREIGN_ID) {
-    attach(core, session, request, header);
+  if (header->id.client.value != session->client->id.value) {
+    refuse(core, session, header, STATUS_FOREIGN_ID);
     return;
   }
+  if (request) {
+    attach(core, session, request, header, body, block);
+    return;
+  }
+  status = check(core, session, header, body.size);
   if (status != STATUS_OK) {
     refuse(core, session, header, status);
     return;
@@ -90,38 +136,45 @@ void request_receive(Core *core, Session *session, const Header *header, Bytes b
   request = new_request(core, session, header);
   core->counters[COUNTER_REQUESTS]++;
   trace_step(core, request, STEP_RECEIVED, NULL, STATUS_OK);
-  request_keep_part(core, request, body, block);
-  if (header->flags & FLAG_MORE) {
-    request->state = REQUEST_RECEIVING;
-    request->targets = calloc(1, sizeof(Target));
-    if (!request->targets)
-      abort();
-    memcpy(request->targets->service, header->service.data, header->service.size);
-    return;
-  }
-  request_route(core, request, header->service, request_method(request));
+  begin(core, request, header, body, block);
+}
+
+bool request_refuse_named(Core *core, const Session *session, RequestId id, Status status, const char *what) {
+  Request *request = request_find(core, id);
+
+  if (!request || !request->client || request->client != session->client)
+    return false;
+  request_fail(core, request, status, what, 0);
+  return true;
+}
+
+/* Takes the part, or says why not. */
+static Status take_part(Core *core, Request *request, const Header *header, Bytes body, Block *block) {
+  Status status = check_bytes(core, request->client, body.size);
+
+  if (header->number != request->n_parts)
+    return STATUS_MALFORMED;
+  if (request->n_parts == LIMIT_REQUEST_PARTS || request->kept_bytes + body.size > LIMIT_REQUEST_BYTES)
+    return STATUS_TOO_LARGE;
+  if (status == STATUS_OK)
+    request_keep_part(core, request, body, block);
+  return status;
 }
 
 bool request_receive_part(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
   Request *request = request_find(core, header->id);
   Target target;
+  Status status;
 
   if (!request || request->state != REQUEST_RECEIVING || request->client != session->client)
     return false;
-  if (header->number != request->n_parts) {
-    request_fail(core, request, STATUS_MALFORMED, "a CHUNK of the request's body is missing", 0);
+  status = take_part(core, request, header, body, block);
+  if (status != STATUS_OK) {
+    core->counters[COUNTER_MALFORMED] += status == STATUS_MALFORMED;
+    request_fail(core, request, status, status == STATUS_MALFORMED ? "a CHUNK of the request's body is missing" : NULL,
+                 status_retry(status) == RETRY_LATER ? 10 * US_PER_MS : 0);
     return true;
   }
-  if (request->n_parts == LIMIT_REQUEST_PARTS || request->kept_bytes + body.size > LIMIT_REQUEST_BYTES) {
-    request_fail(core, request, STATUS_TOO_LARGE, NULL, 0);
-    return true;
-  }
-  if (over_quota(core, session->client, body.size) == STATUS_OVERLOADED ||
-      session->client->kept_bytes + body.size > core->options.limits.client_bytes) {
-    request_fail(core, request, STATUS_QUOTA, NULL, 0);
-    return true;
-  }
-  request_keep_part(core, request, body, block);
   if (header->flags & FLAG_MORE)
     return true;
   target = *request->targets;

@@ -75,14 +75,23 @@ const OfferMethod *offer_find_method(const Offer *offer, Text method) {
   return NULL;
 }
 
-Offer *registry_find_instance(const Service *service, Text name) {
-  for (uint32_t i = 0; i < service->n_offers; i++) {
-    const Session *session = service->offers[i]->session;
+static bool is_open_for_work(const Offer *offer) {
+  return offer->session->ready && !offer->session->draining;
+}
 
-    if (text_is(name, session->agent) || text_is(name, session->instance))
-      return service->offers[i];
+Offer *registry_find_instance(const Service *service, Text name) {
+  Offer *found = NULL;
+
+  for (uint32_t i = 0; i < service->n_offers; i++) {
+    Offer *offer = service->offers[i];
+
+    if (offer->session->state != SESSION_OPEN ||
+        (!text_is(name, offer->session->agent) && !text_is(name, offer->session->instance)))
+      continue;
+    if (!found || (is_open_for_work(offer) && !is_open_for_work(found)))
+      found = offer;
   }
-  return NULL;
+  return found;
 }
 
 static void fill_methods(Offer *offer, const HelloService *from) {
@@ -138,6 +147,7 @@ void registry_add(Core *core, Session *session, const Hello *hello) {
     add_call(core, session, &session->calls[session->n_calls++], &hello->calls.items[i]);
 }
 
+/* The session has no room any more, so the service does not count it as free. */
 static void remove_offer(Core *core, Offer *offer) {
   Service *service = offer->service;
   uint32_t i = 0;
@@ -145,11 +155,8 @@ static void remove_offer(Core *core, Offer *offer) {
   while (service->offers[i] != offer)
     i++;
   service->offers[i] = service->offers[--service->n_offers];
-  free(offer->methods);
-  if (service->n_offers == 0)
-    dispatch_fail_orphans(core, service);
-  else if (service->route)
-    dispatch_pump_service(core, service); /* what waited for a version that has gone may go elsewhere */
+  free(TAKE(offer->methods));
+  dispatch_settle_queue(core, service);
   registry_unref(core, &offer->service);
 }
 
@@ -201,7 +208,7 @@ static uint32_t session_mismatches(const Session *session, Buffer *rows) {
     for (uint32_t k = 0; k < session->calls[i].service->n_offers && n < MISMATCH_ROWS; k++)
       n += put_if_different(rows, &session->calls[i], session->calls[i].service->offers[k]);
   for (uint32_t i = 0; i < session->n_offers; i++)
-    LIST_EACH(&session->offers[i].service->calls, Call, in_service, call) {
+    LIST_EACH (&session->offers[i].service->calls, Call, in_service, call) {
       if (call->session != session && n < MISMATCH_ROWS)
         n += put_if_different(rows, call, &session->offers[i]);
     }
@@ -213,7 +220,7 @@ uint32_t registry_mismatches(Core *core, const Session *session, Buffer *ret_row
 
   if (session)
     return session_mismatches(session, ret_rows);
-  LIST_EACH(&core->sessions, Session, in_core, each) {
+  LIST_EACH (&core->sessions, Session, in_core, each) {
     for (uint32_t i = 0; i < each->n_calls; i++)
       for (uint32_t k = 0; k < each->calls[i].service->n_offers && n < MISMATCH_ROWS; k++)
         n += put_if_different(ret_rows, &each->calls[i], each->calls[i].service->offers[k]);

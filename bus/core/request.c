@@ -60,6 +60,7 @@ static void detach(Core *core, Request *request) {
   request->client = NULL;
   core->n_unanswered--;
   core_stop_timer(core, &request->deadline);
+  block_unref(&request->annotations);
 }
 
 static void free_held(Request *request) {
@@ -86,6 +87,7 @@ void request_free(Core *core, Request *request) {
   free(request->targets);
   free_held(request);
   registry_unref(core, &request->service);
+  core->n_requests--;
   free(request);
 }
 
@@ -101,7 +103,7 @@ static void stop_work(Core *core, Request *request) {
     return;
   }
   if (request->state == REQUEST_COLLECTING) {
-    LIST_EACH(&request->children, Request, in_parent, child) {
+    LIST_EACH (&request->children, Request, in_parent, child) {
       if (!child->worker)
         request->n_answered++;
       stop_work(core, child);
@@ -119,28 +121,6 @@ void request_cancel(Core *core, Request *request) {
   stop_work(core, request);
 }
 
-void request_fail(Core *core, Request *request, Status status, const char *message, uint64_t retry_after_us) {
-  Session *session;
-
-  if (request->parent) {
-    Header error = {.kind = KIND_ERROR, .id = request->id, .status = status};
-
-    collect_answer(core, request, &error, BYTES_NONE, NULL);
-    return;
-  }
-  if (!request->client) {
-    request_free(core, request);
-    return;
-  }
-  session = request->client->session;
-  core->counters[status == STATUS_DEADLINE ? COUNTER_EXPIRED : COUNTER_ERRORS]++;
-  trace_step(core, request, status == STATUS_DEADLINE ? STEP_EXPIRED : STEP_FAILED, request->worker, status);
-  if (session)
-    core_send_error(core, session, request->id, status, message, NULL, retry_after_us);
-  detach(core, request);
-  stop_work(core, request);
-}
-
 /* Keeps the answer for a client that is away. Its bytes count as the client's. */
 static void hold(Core *core, Request *request, const Header *header, Bytes body, Block *block) {
   HeldAnswer *held = calloc(1, sizeof *held);
@@ -149,44 +129,101 @@ static void hold(Core *core, Request *request, const Header *header, Bytes body,
     abort();
   request_drop_body(core, request);
   held->header = (Header){.kind = header->kind, .id = request->id, .status = header->status, .number = header->number};
-  memcpy(request->content_type, header->content_type.data ? header->content_type.data : "", header->content_type.size);
-  held->header.content_type = (Text){request->content_type, header->content_type.size};
-  if (request->client->kept_bytes + body.size > core->options.limits.client_bytes)
+  if (request->client->kept_bytes + body.size > core->options.limits.client_bytes ||
+      core->kept_bytes + body.size > core->options.limits.all_bytes) {
     held->header = (Header){.kind = KIND_ERROR, .id = request->id, .status = STATUS_GONE};
-  else
+  } else {
+    Block *annotations = header->annotations.size ? block_copy(header->annotations) : NULL;
+
+    block_unref(&request->annotations);
+    request->annotations = annotations;
+    held->header.annotations = block_bytes(annotations);
+    if (header->content_type.size)
+      memcpy(request->content_type, header->content_type.data, header->content_type.size);
+    held->header.content_type = (Text){request->content_type, header->content_type.size};
     held->body = block ? block_ref(block) : block_copy(body);
+  }
   request->kept_bytes = block_bytes(held->body).size;
   request->client->kept_bytes += request->kept_bytes;
   core->kept_bytes += request->kept_bytes;
   request->held = held;
   request->state = REQUEST_ANSWERED;
+  core_set_timer(core, &request->deadline, request->due_us);
   trace_step(core, request, STEP_HELD, NULL, header->status);
 }
 
-void request_answer(Core *core, Request *request, const Header *header, Bytes body, Block *block) {
-  bool ok = header->kind == KIND_REPLY;
+/* Tells a client that is here. */
+static void tell(Core *core, const Request *request, const Header *header, Bytes body, Block *block) {
+  Header out = *header;
+
+  out.id = request->id;
+  out.attempt = request->attempt;
+  core_send(core, request->client->session, &out, body, block);
+}
+
+void request_fail(Core *core, Request *request, Status status, const char *message, uint64_t retry_after_us) {
+  _cleanup_(buffer_done) Buffer body = {0};
+  Header error = {.kind = KIND_ERROR, .id = request->id, .status = status};
+  bool expired = status == STATUS_DEADLINE;
+
+  if (!request->parent && !request->client) {
+    request_free(core, request);
+    return;
+  }
+  core_put_error(core, &body, status, message, NULL, retry_after_us);
+  if (request->parent) {
+    collect_answer(core, request, &error, buffer_bytes(&body), NULL);
+    return;
+  }
+  if (!request->client->session && !expired && !request->worker && request->state != REQUEST_COLLECTING) {
+    if (request->queue)
+      queue_remove(core, request);
+    hold(core, request, &error, buffer_bytes(&body), NULL);
+    return;
+  }
+  core->counters[expired ? COUNTER_EXPIRED : COUNTER_ERRORS]++;
+  trace_step(core, request, expired ? STEP_EXPIRED : STEP_FAILED, request->worker, status);
+  if (request->client->session)
+    tell(core, request, &error, buffer_bytes(&body), NULL);
+  detach(core, request);
+  stop_work(core, request);
+}
+
+/* An answer as its client should see it, whatever the instance wrote into it. */
+static Header made_sense_of(const Request *request, const Header *header) {
   Header out = {
       .kind = header->kind,
-      .id = request->id,
-      .attempt = request->attempt,
-      .number = header->number,
       .status = header->status,
+      .number = header->number,
       .content_type = header->content_type,
       .annotations = header->annotations,
   };
 
+  if (out.kind == KIND_REPLY) {
+    out.status = STATUS_OK;
+    out.number = request->n_children > 0 ? header->number : request->chunks;
+  } else if (out.status == STATUS_OK) {
+    out.status = STATUS_INTERNAL;
+  }
+  return out;
+}
+
+void request_answer(Core *core, Request *request, const Header *header, Bytes body, Block *block) {
+  Header out = made_sense_of(request, header);
+  bool ok = out.kind == KIND_REPLY;
+
   if (request->parent) {
-    collect_answer(core, request, header, body, block);
+    collect_answer(core, request, &out, body, block);
     return;
   }
   if (request->client && !request->client->session) {
-    hold(core, request, header, body, block);
+    hold(core, request, &out, body, block);
     return;
   }
   if (request->client) {
     core->counters[ok ? COUNTER_REPLIES : COUNTER_ERRORS]++;
-    trace_step(core, request, ok ? STEP_REPLIED : STEP_FAILED, NULL, header->status);
-    core_send(core, request->client->session, &out, body, block);
+    trace_step(core, request, ok ? STEP_REPLIED : STEP_FAILED, NULL, out.status);
+    tell(core, request, &out, body, block);
   }
   request_free(core, request);
 }
@@ -196,8 +233,10 @@ void request_answer(Core *core, Request *request, const Header *header, Bytes bo
 void request_on_due(Core *core, Timer *timer, uint64_t now_us) {
   Request *request = CONTAINER_OF(timer, Request, deadline);
 
-  (void)now_us;
-  request_fail(core, request, STATUS_DEADLINE, NULL, 0);
+  if (now_us < request->due_us)
+    request_fail(core, request, STATUS_OVERLOADED, "no instance took it for as long as `once` work may wait", US_PER_S);
+  else
+    request_fail(core, request, STATUS_DEADLINE, NULL, 0);
 }
 
 void request_watch_deadline(Core *core, Request *request) {
@@ -239,9 +278,11 @@ void request_send(Core *core, Request *request, Offer *offer) {
   request->state = REQUEST_EXECUTING;
   request->worker = session;
   request->offer = offer;
+  request->idempotent = offer_is_idempotent(offer, request);
   request->sent_us = core->now_us;
   list_push(&session->executing, &request->in_holder);
   session->n_executing++;
+  dispatch_note_room(session);
   trace_step(core, request, STEP_SENT, session, STATUS_OK);
   core_send(core, session, &header, block_bytes(first), first);
   for (uint32_t i = 1; i < from->n_parts; i++) {
@@ -254,10 +295,12 @@ void request_send(Core *core, Request *request, Offer *offer) {
 }
 
 void request_release(Core *core, Request *request) {
+  Session *session = TAKE(request->worker);
+
   (void)core;
   list_remove(&request->in_holder);
-  request->worker->n_executing--;
-  request->worker = NULL;
+  session->n_executing--;
+  dispatch_note_room(session);
   request->offer = NULL;
 }
 
@@ -279,7 +322,7 @@ Request *request_find_executing(Core *core, const Session *session, RequestId id
   if (!request || request->worker == session)
     return request;
   if (request->n_children > 0)
-    LIST_EACH(&request->children, Request, in_parent, child) {
+    LIST_EACH (&request->children, Request, in_parent, child) {
       if (child->worker == session)
         return child;
     }

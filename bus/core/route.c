@@ -22,10 +22,11 @@ static void set_method(Request *request, Text method) {
   request->method_size = (uint8_t)method.size;
 }
 
-/* Whether any instance offers the method, and what it is declared as. */
-static const OfferMethod *find_declared(const Service *service, Text method) {
+/* Whether any instance of at least this weight offers the method, and what it is declared as. */
+static const OfferMethod *find_declared(const Service *service, Text method, uint32_t weight) {
   for (uint32_t i = 0; i < service->n_offers; i++) {
-    const OfferMethod *row = offer_find_method(service->offers[i], method);
+    const Offer *offer = service->offers[i];
+    const OfferMethod *row = offer->weight >= weight ? offer_find_method(offer, method) : NULL;
 
     if (row)
       return row;
@@ -68,7 +69,7 @@ static Status dispatch_to(Core *core, Request *request, Text instance) {
   return STATUS_OK;
 }
 
-/* Gives the request to one target, or says why not. */
+/* Gives the request to one target, or says why not. After OK the request may be gone. */
 static Status try_target(Core *core, Request *request, Text target, Text method) {
   const char *at = target.size ? memchr(target.data, '@', target.size) : NULL;
   Text name = at ? (Text){target.data, (size_t)(at - target.data)} : target;
@@ -76,22 +77,28 @@ static Status try_target(Core *core, Request *request, Text target, Text method)
   Service *service = registry_find(core, name);
   const OfferMethod *declared;
 
+  if (text_is(target, "pons")) {
+    set_method(request, method);
+    introspect_answer(core, request);
+    return STATUS_OK;
+  }
   if (!service || service->n_offers == 0)
     return STATUS_NO_SERVICE;
-  declared = find_declared(service, method);
+  declared = find_declared(service, method, 0);
   if (!declared)
     return STATUS_NO_METHOD;
+  if (!at && !find_declared(service, method, 1))
+    return STATUS_NO_SERVICE; /* all that offer it take nothing but @instance */
   registry_unref(core, &request->service);
   request->service = registry_ref(core, name);
   set_method(request, method);
   request->idempotent = (declared->flags & METHOD_IDEMPOTENT) || (request->flags & FLAG_IDEMPOTENT);
   request->only = NULL;
-  if (request->attempt > 0 && request->hop == 0 && !request->idempotent)
-    return STATUS_UNKNOWN; /* it may have been begun through a broker that is gone */
-  if (text_is(instance, "*")) {
-    collect_start(core, request);
-    return STATUS_OK;
-  }
+  request->offer = NULL;
+  if (request->moved && request->hop == 0 && !request->idempotent)
+    return STATUS_UNKNOWN;
+  if (text_is(instance, "*"))
+    return collect_start(core, request);
   return at ? dispatch_to(core, request, instance) : dispatch(core, request);
 }
 
@@ -121,14 +128,8 @@ static void try_rest(Core *core, Request *request, Status status) {
 }
 
 void request_route(Core *core, Request *request, Text target, Text method) {
-  Status status;
+  Status status = try_target(core, request, target, method);
 
-  if (text_is(target, "pons")) {
-    set_method(request, method);
-    introspect_answer(core, request);
-    return;
-  }
-  status = try_target(core, request, target, method);
   if (status != STATUS_OK)
     try_rest(core, request, status);
 }
@@ -141,26 +142,30 @@ static bool may_run_again(const Request *request) {
 
 void request_lost(Core *core, Request *request) {
   if (request->state == REQUEST_CANCELLED) {
-    if (request->parent)
-      request_fail(core, request, STATUS_WORKER_LOST, NULL, 0);
-    else
-      request_free(core, request);
+    request_fail(core, request, STATUS_WORKER_LOST, NULL, 0);
     return;
   }
   trace_step(core, request, STEP_WORKER_LOST, NULL, STATUS_WORKER_LOST);
   if (request->chunks > 0)
     request_fail(core, request, STATUS_STREAM_LOST, NULL, 0);
-  else if (may_run_again(request))
+  else if (may_run_again(request) && ++request->n_losses < LIMIT_LOSSES)
     request_returned(core, request, STATUS_WORKER_LOST);
   else
     request_fail(core, request, STATUS_WORKER_LOST, NULL, 0);
 }
 
 /* Whether another instance of its service may take it. */
-static bool may_wait_again(const Request *request, Status status) {
+static bool may_wait_again(Core *core, Request *request, Status status) {
   bool gone = status != STATUS_BUSY && status != STATUS_DRAINING && status != STATUS_WORKER_LOST;
 
-  return !gone && !request->only && request->n_targets == 0 && request->service->n_offers > 0;
+  return !gone && !request->only && request->n_targets == 0 && dispatch_may_wait(core, request);
+}
+
+static Offer *find_offer(const Session *session, const Service *service) {
+  for (uint32_t i = 0; i < session->n_offers; i++)
+    if (session->offers[i].service == service)
+      return &session->offers[i];
+  return NULL;
 }
 
 void request_returned(Core *core, Request *request, Status status) {
@@ -169,11 +174,11 @@ void request_returned(Core *core, Request *request, Status status) {
     return;
   }
   if (request->only && status == STATUS_BUSY && request->only->state == SESSION_OPEN && !request->only->draining) {
-    request->offer = registry_find_instance(request->service, text_of(request->only->instance));
+    request->offer = find_offer(request->only, request->service);
     wait_in(core, request, &request->only->pinned, true);
     return;
   }
-  if (may_wait_again(request, status)) {
+  if (may_wait_again(core, request, status)) {
     core->counters[COUNTER_REDISPATCHED]++;
     wait_in(core, request, &request->service->queue, true);
     dispatch_pump_service(core, request->service);

@@ -30,6 +30,15 @@ static bool offers_reserved(const Hello *hello) {
   return false;
 }
 
+/* Whether a service is offered twice: then `service@*` could not tell the two answers apart. */
+static bool offers_twice(const Hello *hello) {
+  for (size_t i = 1; i < hello->services.count; i++)
+    for (size_t k = 0; k < i; k++)
+      if (text_equal(hello->services.items[i].service, hello->services.items[k].service))
+        return true;
+  return false;
+}
+
 /* Fills in who the session is. */
 static void introduce(Core *core, Session *session, const Hello *hello) {
   set_name(session->agent, sizeof session->agent, hello->agent);
@@ -89,6 +98,14 @@ static void send_welcome(Core *core, Session *session, uint64_t version) {
     tell_mismatches(core, session, n, buffer_bytes(&rows));
 }
 
+void session_send_away(Core *core, Session *session) {
+  Header goaway = {.kind = KIND_GOAWAY};
+
+  if (!session->away_told)
+    core_send(core, session, &goaway, BYTES_NONE, NULL);
+  session->away_told = true;
+}
+
 /* Ends an older session of the same process. */
 static Status take_over(Core *core, const Hello *hello) {
   Client *client = client_ref(core, (ClientId){hello->client});
@@ -114,24 +131,31 @@ static void open_session(Core *core, Session *session, const Hello *hello) {
   core_note(core, CORE_NOTE_SESSION_OPEN, "%s is here with %u services", session->instance, session->n_offers);
   core_set_timer(core, &session->timer, core->now_us + core->options.idle_interval_us * 3 + US_PER_S);
   send_welcome(core, session, version);
+  if (core->draining)
+    session_send_away(core, session);
   client_attach(core, session->client, session);
 }
 
 void session_hello(Core *core, Session *session, Bytes body) {
   _cleanup_(arena_done) Arena arena = {0};
   ContractFault fault;
+  uint64_t lowest;
   Hello hello;
 
   if (contract_decode(CONTRACT(Hello), body, &arena, &hello, &fault) != 0) {
     refuse(core, session, STATUS_INVALID, fault.message, fault.path);
     return;
   }
+  lowest = hello.has_min_version ? hello.min_version : hello.version;
   if (offers_reserved(&hello))
     refuse(core, session, STATUS_BAD_NAME, "the service `pons` is the broker itself", "services");
-  else if (hello.version < PROTOCOL_VERSION_MIN || (hello.has_min_version && hello.min_version > PROTOCOL_VERSION))
+  else if (offers_twice(&hello))
+    refuse(core, session, STATUS_INVALID, "a service is offered twice", "services");
+  else if (hello.version < PROTOCOL_VERSION_MIN || lowest > PROTOCOL_VERSION)
     refuse(core, session, STATUS_UNSUPPORTED_VERSION, NULL, NULL);
   else if (core->n_sessions > core->options.limits.sessions)
-    refuse(core, session, STATUS_LIMIT, "the broker has as many sessions as it may; raise broker.limits.sessions", NULL);
+    refuse(core, session, STATUS_LIMIT, "the broker has as many sessions as it may; raise broker.limits.sessions",
+           NULL);
   else if (take_over(core, &hello) != STATUS_OK)
     refuse(core, session, STATUS_STALE, NULL, NULL);
   else
@@ -158,8 +182,8 @@ void session_watch(Core *core, Session *session) {
 }
 
 static void lose(Core *core, Session *session, const char *why) {
-  core_note(core, CORE_NOTE_SESSION_LOST, "%s is lost: %s", session->state == SESSION_NEW ? "a peer" : session->instance,
-            why);
+  core_note(core, CORE_NOTE_SESSION_LOST, "%s is lost: %s",
+            session->state == SESSION_NEW ? "a peer" : session->instance, why);
   session_end(core, session, false, true);
 }
 
@@ -228,7 +252,9 @@ static void tell_instance(Core *core, const Session *session, const char *topic)
 
 static void admit(Core *core, Session *session) {
   session->ready = true;
-  tell_instance(core, session, "pons.instance.up");
+  dispatch_note_room(session);
+  if (session->n_offers > 0)
+    tell_instance(core, session, "pons.instance.up");
   dispatch_pump_instance(core, session);
 }
 
@@ -245,6 +271,7 @@ void session_credit(Core *core, Session *session, const Header *header) {
     return;
   }
   session->credit = header->credit;
+  dispatch_note_room(session);
   if (session->ready) {
     dispatch_pump_instance(core, session);
     return;
@@ -269,11 +296,16 @@ static void return_pinned(Core *core, Session *session, Status status) {
   }
 }
 
+void session_take_no_more(Core *core, Session *session) {
+  session->draining = true;
+  dispatch_note_room(session);
+  return_pinned(core, session, STATUS_DRAINING);
+}
+
 void session_drain(Core *core, Session *session) {
   Header echo = {.kind = KIND_DRAIN};
 
-  session->draining = true;
-  return_pinned(core, session, STATUS_DRAINING);
+  session_take_no_more(core, session);
   core_send(core, session, &echo, BYTES_NONE, NULL);
 }
 
@@ -285,13 +317,13 @@ static void settle_work(Core *core, Session *session) {
   List lost;
 
   list_init(&lost);
-  LIST_EACH(&session->executing, Request, in_holder, request) {
+  LIST_EACH (&session->executing, Request, in_holder, request) {
     request_release(core, request);
     list_push(&lost, &request->in_holder);
   }
   return_pinned(core, session, STATUS_NO_SERVICE);
   registry_remove(core, session);
-  LIST_EACH(&lost, Request, in_holder, request) {
+  LIST_EACH (&lost, Request, in_holder, request) {
     list_remove(&request->in_holder);
     request_lost(core, request);
   }
@@ -313,6 +345,7 @@ void session_end(Core *core, Session *session, bool clean, bool tell) {
     tell_instance(core, session, "pons.instance.down");
   session->state = SESSION_OVER;
   session->ready = false;
+  dispatch_note_room(session);
   core_stop_timer(core, &session->timer);
   core_stop_timer(core, &session->readmit);
   if (session->client && was_ready && !clean)
@@ -331,7 +364,7 @@ void session_end(Core *core, Session *session, bool clean, bool tell) {
 }
 
 void session_sweep(Core *core) {
-  LIST_EACH(&core->over, Session, in_core, session) {
+  LIST_EACH (&core->over, Session, in_core, session) {
     list_remove(&session->in_core);
     free(session);
   }

@@ -106,8 +106,8 @@ void client_die(World *world, SimPeer *peer) {
 
 /* A request that was sent again may be done again if it is idempotent; the client has dropped it by then. */
 static void take_chunk(World *world, Ask *ask, const Header *header) {
-  if (ask->ended && ask->attempt > 0)
-    return;
+  if ((ask->ended && ask->attempt > 0) || ask->cancelled)
+    return; /* whoever took it back looks at nothing more; its CANCEL may have been lost with a connection */
   if (ask->ended)
     world_fail(world, "a chunk came after the end of %llu", (unsigned long long)ask->id.sequence);
   if (ask->attempt == 0 && header->number != ask->chunks)
