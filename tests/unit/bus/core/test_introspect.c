@@ -27,7 +27,8 @@ static void test_replies_fit_their_contracts(void **state) {
   (void)state;
   harness_start(&h, NULL);
   harness_ask(&h, &h.client, "echo", "say", (Bytes){(const uint8_t *)"x", 1});
-  for (const char *const *method = (const char *const[]){"ping", "info", "stats", "registry", "requests", "connections", NULL};
+  for (const char *const *method =
+           (const char *const[]){"ping", "info", "stats", "registry", "requests", "connections", NULL};
        *method; method++)
     check_reply(&h, *method, (Bytes){(const uint8_t *)"\x80", 1});
   harness_stop(&h);
