@@ -195,7 +195,7 @@ static CtlExit await_report(const Ctl *ctl, const Folder *folder, int fd) {
   }
   description = text.size ? json_loadb((const char *)text.data, text.size, 0, NULL) : NULL;
   if (!description) {
-    ctl_say("the supervisor ended before the fleet was up; %s says more", folder->log);
+    ctl_say("the fleet is not up; what is not said above is in %s", folder->log);
     return CTL_FAILED;
   }
   status = print_outcome(ctl, folder, description);

@@ -86,8 +86,13 @@ void view_print_fleet(const json_t *supervisor, uint64_t now_us, Buffer *ret) {
 static void print_trouble(const json_t *process, Buffer *ret) {
   const char *end = view_text(process, "last_end");
   const char *output = view_text(process, "last_output");
+  const char *state = view_text(process, "state");
 
-  buffer_printf(ret, "%s is %s", view_text(process, "name"), view_text(process, "state"));
+  if (strcmp(state, "stopped") == 0 && !*end) {
+    buffer_printf(ret, "%s was not started\n", view_text(process, "name"));
+    return;
+  }
+  buffer_printf(ret, "%s is %s", view_text(process, "name"), state);
   if (*end)
     buffer_printf(ret, ": %s", end);
   if (*end && *output) {

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -41,6 +43,28 @@ static void wait_for_term(void) {
   sigwait(&term, &signo);
 }
 
+/* Leaves a child of its own behind, which holds the lock of a file for as long as it lives. */
+static void leave_a_child(const char *path) {
+  int fd = open(path, O_RDWR | O_CLOEXEC);
+  int told[2];
+  char byte;
+
+  if (fd < 0 || pipe(told) < 0)
+    exit(9);
+  if (fork() == 0) {
+    int mine = open(path, O_RDWR | O_CLOEXEC);
+
+    signal(SIGTERM, SIG_IGN);
+    if (mine < 0 || flock(mine, LOCK_EX) < 0 || write(told[1], "x", 1) != 1)
+      exit(9);
+    for (;;)
+      pause();
+  }
+  if (read(told[0], &byte, 1) != 1)
+    exit(9);
+  exit(7);
+}
+
 static int be_child(const char *part) {
   printf("part %s\n", part);
   fflush(stdout);
@@ -51,6 +75,8 @@ static int be_child(const char *part) {
   }
   if (strcmp(part, "crash") == 0)
     return 3;
+  if (part[0] == '/')
+    leave_a_child(part);
   if (strcmp(part, "deaf") == 0) {
     signal(SIGTERM, SIG_IGN);
     say("READY=1");
@@ -321,6 +347,29 @@ static void test_an_agent_that_does_not_stop(void **state _unused_) {
   close_scene(&scene);
 }
 
+/* What an agent has started goes with it. The lock is free again only when the grandchild is gone. */
+static void test_nothing_is_left_of_an_agent(void **state _unused_) {
+  char path[128];
+  Scene scene;
+  int fd;
+
+  snprintf(path, sizeof path, "%s", in_folder("lock"));
+  fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  assert_true(fd >= 0);
+  open_scene(&scene, "good", path, "    restart: {burst: 0}\n");
+  fleet_start(scene.fleet);
+  await(&scene, has_settled);
+  assert_string_equal(text_fact(&scene, 1, "last_end"), "exit status 7");
+  alarm(60); /* ends the test when the lock is never free */
+  assert_int_equal(flock(fd, LOCK_EX), 0);
+  alarm(0);
+  close(fd);
+  unlink(path);
+  fleet_stop(scene.fleet);
+  await(&scene, has_ended);
+  close_scene(&scene);
+}
+
 static void test_kill_ends_at_once(void **state _unused_) {
   Scene scene;
 
@@ -356,6 +405,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_a_silent_watchdog),
       cmocka_unit_test(test_an_agent_that_never_gets_ready),
       cmocka_unit_test(test_an_agent_that_does_not_stop),
+      cmocka_unit_test(test_nothing_is_left_of_an_agent),
       cmocka_unit_test(test_kill_ends_at_once),
       cmocka_unit_test(test_destroy_leaves_nobody),
   };

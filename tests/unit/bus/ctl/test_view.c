@@ -62,6 +62,15 @@ static void test_instances(void **state _unused_) {
   json_decref(json);
 }
 
+static void test_who_waits_for_the_broker(void **state _unused_) {
+  _cleanup_(buffer_done) Buffer got = {0};
+  json_t *json = parse("{\"processes\":[{\"name\":\"echo\",\"state\":\"stopped\",\"last_end\":\"\"}]}");
+
+  view_print_troubles(json, &got);
+  assert_text(&got, "echo was not started\n");
+  json_decref(json);
+}
+
 /* What a broker answers may be anything. */
 static void test_what_is_not_there(void **state _unused_) {
   _cleanup_(buffer_done) Buffer got = {0};
@@ -80,6 +89,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_processes),
       cmocka_unit_test(test_instances),
+      cmocka_unit_test(test_who_waits_for_the_broker),
       cmocka_unit_test(test_what_is_not_there),
   };
 
