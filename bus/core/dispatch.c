@@ -55,19 +55,10 @@ static bool fits(Core *core, Offer *offer, const Request *request) {
          offer_find_method(offer, request_method(request)) && is_awake(core, offer, request);
 }
 
-/* Unanswered requests, counted one by one where credit is small. An instance that asks for dozens at once has measured
-   that its handlers take microseconds: there less than half of its credit is less work than the wake-up of another
-   instance, and one large PACK costs a third of three small ones (docs/adr/0008-load-in-steps.md). */
-static uint32_t load(const Session *session) {
-  uint32_t step = session->credit > 2 * STEP_FROM ? session->credit / 2 - STEP_FROM : 1;
-
-  return session->n_executing / (step ? step : 1);
-}
-
 /* Whether a is the better choice: primary, then own site, then least load by weight, then fastest. */
 static bool is_better(const Offer *a, const Offer *b) {
-  uint64_t load_a = (uint64_t)(load(a->session) + 1) * b->weight;
-  uint64_t load_b = (uint64_t)(load(b->session) + 1) * a->weight;
+  uint64_t load_a = (uint64_t)(a->session->n_executing + 1) * b->weight;
+  uint64_t load_b = (uint64_t)(b->session->n_executing + 1) * a->weight;
 
   if (a->standby != b->standby)
     return b->standby;
