@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "bus/agent/agent-internal.h"
+#include "bus/loop/crash.h"
 
 /* Sanitizers make frames several times larger. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -81,6 +82,7 @@ static void *work(void *userdata) {
   Pool *pool = &runtime->pool;
   Call *call;
 
+  crash_thread_enter();
   pthread_mutex_lock(&pool->mutex);
   while ((call = next_call(pool))) {
     uint64_t began_ns;
@@ -95,6 +97,7 @@ static void *work(void *userdata) {
     pool->took_count++;
   }
   pthread_mutex_unlock(&pool->mutex);
+  crash_thread_leave();
   return NULL;
 }
 

@@ -137,6 +137,12 @@ void runtime_grant(Runtime *runtime) {
   client_send(runtime->client, &header, BYTES_NONE, NULL);
 }
 
+/* The turn that sent CREDIT is over. */
+static void on_credit_sent(void *userdata) {
+  (void)userdata;
+  notify_ready("serving");
+}
+
 static void on_open(void *userdata, SessionId session) {
   Runtime *runtime = userdata;
 
@@ -144,7 +150,7 @@ static void on_open(void *userdata, SessionId session) {
   runtime->has_session = true;
   runtime_grant(runtime);
   if (!runtime->was_ready)
-    notify_ready("serving");
+    loop_post(runtime->loop, on_credit_sent, runtime);
   else
     notify_status("serving");
   runtime->was_ready = true;

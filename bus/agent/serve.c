@@ -123,6 +123,10 @@ static void on_request(Runtime *runtime, const Message *message) {
   }
   if (answer_again(runtime, header))
     return;
+  if (runtime->phase > PHASE_DRAINING) {
+    send_short(runtime, KIND_NACK, header, STATUS_DRAINING);
+    return;
+  }
   if (runtime->held >= runtime->credit.concurrency + CREDIT_PREFETCH_MAX) {
     runtime->refused_busy = true;
     send_short(runtime, KIND_NACK, header, STATUS_BUSY);

@@ -6,22 +6,22 @@
 
 enum { PATIENCE_US = 5000000 /* beyond the deadline, for a loop that does not turn */ };
 
-static void on_post_ask(void *userdata) {
-  pending_take(userdata);
+static void on_ask(void *userdata) {
+  Pending *pending = userdata;
+
+  client_did(pending->client);
+  pending_take(pending);
 }
 
 int client_ask(Client *client, const Ask *ask, const AskHandler *handler, RequestId *ret) {
   Pending *pending = pending_new(client, ask, handler);
   RequestId id;
-  int r = 0;
+  int r;
 
   if (!pending)
     return -ENOMEM;
   id = pending->first_id;
-  if (client_is_here(client))
-    pending_take(pending);
-  else
-    r = loop_post(client->loop, on_post_ask, pending);
+  r = client_do(client, on_ask, pending);
   if (r < 0) {
     pending_free(pending);
     return r;
@@ -46,9 +46,7 @@ static void pass_on(Client *client, RequestId id, size_t bytes, void (*fn)(void 
   if (!note)
     return;
   *note = (Note){client, id, bytes};
-  if (client_is_here(client))
-    fn(note);
-  else if (loop_post(client->loop, fn, note) < 0)
+  if (client_do(client, fn, note) < 0)
     free(note);
 }
 
@@ -58,6 +56,7 @@ static void on_cancel(void *userdata) {
 
   if (pending)
     pending_cancel(pending, STATUS_CANCELLED, NULL);
+  client_did(note->client);
   free(note);
 }
 
@@ -71,6 +70,7 @@ static void on_consumed(void *userdata) {
 
   if (pending)
     pending_consumed(pending, note->bytes);
+  client_did(note->client);
   free(note);
 }
 

@@ -228,6 +228,7 @@ struct Client {
   ClientState told;
   ClientId id;
   _Atomic uint64_t sequence;
+  _Atomic uint32_t doing; /* calls of client_do that have not run */
   Buffer hello;
   bool has_instance;
   InstanceHooks instance;
@@ -257,6 +258,11 @@ struct Client {
 
 /* True on the thread of the loop. */
 bool client_is_here(const Client *client);
+/* Calls fn(userdata) on the loop thread: now if this is it, else soon. fn calls client_did. Returns 0, or -ENOMEM and fn will
+   not be called. */
+int client_do(Client *client, void (*fn)(void *userdata), void *userdata);
+/* What client_do has begun is done: the client may be destroyed. */
+void client_did(Client *client);
 /* Tells the state to whoever listens, if it has changed or says why. */
 void client_tell(Client *client, ClientState state, Status status, const char *text);
 /* Pseudo-random, for jitter alone (xorshift64*; S. Vigna, "An experimental exploration of Marsaglia's xorshift generators"). */

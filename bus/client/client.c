@@ -17,6 +17,23 @@ bool client_is_here(const Client *client) {
   return pthread_equal(client->thread, pthread_self()) != 0;
 }
 
+int client_do(Client *client, void (*fn)(void *userdata), void *userdata) {
+  int r = 0;
+
+  atomic_fetch_add(&client->doing, 1);
+  if (client_is_here(client))
+    fn(userdata);
+  else
+    r = loop_post(client->loop, fn, userdata);
+  if (r < 0)
+    client_did(client);
+  return r;
+}
+
+void client_did(Client *client) {
+  atomic_fetch_sub(&client->doing, 1);
+}
+
 uint64_t client_random(Client *client) {
   uint64_t x = client->random;
 
@@ -136,6 +153,9 @@ void client_destroy(Client **p) {
     return;
   bool clean = !client->has_instance;
 
+  /* What other threads have posted knows this client. */
+  while (client->timer && atomic_load(&client->doing) > 0 && loop_turn(client->loop, 0) == 0)
+    continue;
   client->on_state = NULL;
   client->has_instance = false;
   pending_end_all(client);

@@ -67,7 +67,7 @@ typedef struct ClientOptions {
    when no socket could be made. */
 int client_new(Loop *loop, const ClientOptions *options, Client **ret);
 /* Says BYE (sent within 100 ms, in the background), ends every unanswered request with CANCELLED and frees the client.
-   No callback of it runs afterwards; no other thread may still use it; not from inside one of its callbacks. Takes NULL, nulls the pointer. Usable as _cleanup_. */
+   What other threads have begun with it is done first; they must not use it any more. No callback of it runs afterwards. Not from inside one of its callbacks. Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void client_destroy(Client **client);
 
 /* Of now. Loop thread. */

@@ -70,6 +70,7 @@ static void on_publish(void *userdata) {
   Publication *publication = userdata;
   Client *client = publication->client;
 
+  client_did(client);
   publication->sequence = next_sequence(client, topic_of(publication));
   if (publication->sequence == 0) {
     client->stats.events_dropped++;
@@ -89,7 +90,7 @@ static void on_publish(void *userdata) {
 
 int client_publish(Client *client, Text topic, Bytes body, bool retain) {
   Publication *publication;
-  int r = 0;
+  int r;
 
   if (!topic_is_valid(topic))
     return -EINVAL;
@@ -102,10 +103,7 @@ int client_publish(Client *client, Text topic, Bytes body, bool retain) {
   memcpy(publication->bytes, topic.data, topic.size);
   if (body.size)
     memcpy(publication->bytes + topic.size, body.data, body.size);
-  if (client_is_here(client))
-    on_publish(publication);
-  else
-    r = loop_post(client->loop, on_publish, publication);
+  r = client_do(client, on_publish, publication);
   if (r < 0)
     free(publication);
   return r;
@@ -166,6 +164,7 @@ static void on_subscribe(void *userdata) {
   Subscription *subscription = userdata;
   Client *client = subscription->client;
 
+  client_did(client);
   list_push(&client->subscriptions, &subscription->in_client);
   send_pattern(client, KIND_SUBSCRIBE, subscription);
 }
@@ -173,7 +172,7 @@ static void on_subscribe(void *userdata) {
 int client_subscribe(Client *client, Text pattern, OnEvent *on_event, void *userdata, uint64_t *ret) {
   Subscription *subscription;
   uint64_t number;
-  int r = 0;
+  int r;
 
   if (!topic_pattern_is_valid(pattern))
     return -EINVAL;
@@ -195,10 +194,7 @@ int client_subscribe(Client *client, Text pattern, OnEvent *on_event, void *user
   subscription->pattern_size = (uint8_t)pattern.size;
   memcpy(subscription->pattern, pattern.data, pattern.size);
   list_init(&subscription->seen_order);
-  if (client_is_here(client))
-    on_subscribe(subscription);
-  else
-    r = loop_post(client->loop, on_subscribe, subscription);
+  r = client_do(client, on_subscribe, subscription);
   if (r < 0) {
     atomic_fetch_sub(&client->subscriptions_count, 1);
     free(subscription);
@@ -218,6 +214,7 @@ static void on_unsubscribe(void *userdata) {
   Ending *ending = userdata;
   Client *client = ending->client;
 
+  client_did(client);
   LIST_EACH (&client->subscriptions, Subscription, in_client, subscription) {
     if (subscription->number != ending->number || subscription->over)
       continue;
@@ -237,9 +234,7 @@ void client_unsubscribe(Client *client, uint64_t subscription) {
   if (!ending)
     abort();
   *ending = (Ending){client, subscription};
-  if (client_is_here(client))
-    on_unsubscribe(ending);
-  else if (loop_post(client->loop, on_unsubscribe, ending) < 0)
+  if (client_do(client, on_unsubscribe, ending) < 0)
     abort();
 }
 

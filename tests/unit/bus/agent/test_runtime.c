@@ -494,6 +494,7 @@ static void a_drain_finishes_what_it_has(void **state) {
   fake_send(&stage->fake, &(Header){.kind = KIND_DRAIN}, BYTES_NONE);
   fake_run(&stage->fake, 10000);
   assert_int_equal(stage->runtime->phase, PHASE_DRAINED);
+  stage_expect_nack(stage, stage_ask(stage, "copy", ""), STATUS_DRAINING); /* the echo was the last thing dispatched */
   call_reply_raw(kept, call_body(kept), NULL, TEXT_NONE);
   stage_expect_reply(stage, id, "last");
   bye = fake_take(&stage->fake, KIND_BYE);

@@ -167,6 +167,29 @@ static void a_call_of_another_thread_ends_at_its_deadline(void **state) {
   pthread_join(thread, NULL);
 }
 
+static void *publish_and_leave(void *userdata) {
+  Scene *scene = userdata;
+  Ask request = scene_say("x");
+  AskHandler handler = {.on_end = on_scene_end, .userdata = scene};
+
+  if (client_publish(scene->client, TEXT("a"), BYTES_NONE, false) != 0 ||
+      client_ask(scene->client, &request, &handler, NULL) != 0)
+    abort();
+  return NULL;
+}
+
+static void what_others_began_is_done_before_the_end(void **state) {
+  Scene *scene = *state;
+  pthread_t thread;
+
+  scene_connect(scene);
+  assert_int_equal(pthread_create(&thread, NULL, publish_and_leave, scene), 0);
+  pthread_join(thread, NULL);
+  client_destroy(&scene->client);
+  assert_int_equal(scene->ends, 1);
+  assert_int_equal(scene->status, STATUS_CANCELLED);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
   const struct CMUnitTest tests[] = {
@@ -175,6 +198,7 @@ int main(void) {
       CASE(inside_a_callback_it_is_a_deadlock_by_name),
       CASE(many_threads_may_use_one_client),
       CASE(a_call_of_another_thread_ends_at_its_deadline),
+      CASE(what_others_began_is_done_before_the_end),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
