@@ -30,6 +30,7 @@ struct Broker {
   List dirty;
   List blocked;
   List closing;
+  List ended; /* their connection is gone, and what they sent last is not read yet */
   Connection *connections;
   size_t connections_room;
   uint32_t n_connections;
@@ -46,6 +47,8 @@ struct Broker {
 void connections_take_events(Broker *broker);
 /* The peer of a message, made when it is the first one; NULL when the connection has gone. */
 Peer *connections_find_peer(Broker *broker, const SocketMessage *message);
+/* All that was received is read: forgets the peers whose connection is gone. */
+void connections_drop_ended(Broker *broker);
 /* Forgets a peer and its session. */
 void connections_drop(Broker *broker, Peer *peer);
 /* Hangs up on who is to be hung up on and on connections that never said anything. Returns when to come again. */

@@ -40,12 +40,15 @@ static void receive(Broker *broker, SocketMessage *message) {
 
 static void drain_socket(Broker *broker) {
   SocketMessage message;
+  int i = 0;
 
   connections_take_events(broker);
-  for (int i = 0; i < BATCH && socket_receive(broker->socket, &message) == 0; i++) {
+  while (i++ < BATCH && socket_receive(broker->socket, &message) == 0) {
     receive(broker, &message);
     socket_message_done(&message);
   }
+  if (i <= BATCH && !list_is_empty(&broker->ended))
+    connections_drop_ended(broker);
 }
 
 static void on_ready(void *userdata) {
@@ -137,6 +140,7 @@ int broker_new(Broker **ret, Loop *loop, const BrokerOptions *options, const cha
   list_init(&broker->dirty);
   list_init(&broker->blocked);
   list_init(&broker->closing);
+  list_init(&broker->ended);
   sink = out_sink(broker);
   r = core_new(&broker->core, &options->core, &sink, loop_now_us(loop));
   if (r == 0)

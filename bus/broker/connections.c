@@ -64,16 +64,26 @@ static void on_up(Broker *broker, int fd) {
   connections_need_sweep(broker);
 }
 
+/* The descriptor may be somebody else's in a moment, but what its peer sent last (a reply, BYE) is still to be read. */
 static void on_down(Broker *broker, int fd) {
   Connection *connection = at(broker, fd);
+  Peer *peer = connection->peer;
 
-  if (connection->peer)
-    connections_drop(broker, connection->peer);
   if (!connection->up)
     return;
-  broker->n_silent--;
+  if (peer) {
+    peer->fd = -1;
+    list_push(&broker->ended, &peer->in_ended);
+  } else {
+    broker->n_silent--;
+  }
   broker->n_connections--;
-  connection->up = false;
+  *connection = (Connection){0};
+}
+
+void connections_drop_ended(Broker *broker) {
+  LIST_EACH (&broker->ended, Peer, in_ended, peer)
+    connections_drop(broker, peer);
 }
 
 void connections_take_events(Broker *broker) {

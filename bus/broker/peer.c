@@ -44,6 +44,7 @@ void peer_destroy(Peer **peer) {
   list_remove(&gone->in_dirty);
   list_remove(&gone->in_blocked);
   list_remove(&gone->in_closing);
+  list_remove(&gone->in_ended);
   pack_done(&gone->pack);
   free(gone);
 }

@@ -22,8 +22,9 @@ typedef struct Peer {
   List in_dirty;       /* something is in the pack */
   List in_blocked;     /* something is in the backlog */
   List in_closing;
-  Pack pack;    /* of this turn */
-  List backlog; /* whole messages that the socket did not take, oldest first */
+  List in_ended; /* its connection is gone */
+  Pack pack;     /* of this turn */
+  List backlog;  /* whole messages that the socket did not take, oldest first */
   size_t backlog_bytes;
   uint32_t backlog_events;
   uint64_t events_lost;

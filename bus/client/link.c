@@ -47,7 +47,7 @@ int link_init(Client *client, const char *endpoints) {
 
 /* --- the socket --- */
 
-static void receive(Client *client);
+static int receive(Client *client);
 static void take_events(Client *client);
 
 static void on_ready(void *userdata) {
@@ -253,17 +253,6 @@ static void greet(Client *client) {
   link_send(client, &hello, buffer_bytes(&client->hello), NULL);
 }
 
-static void take_events(Client *client) {
-  SocketEvent event;
-
-  while (client->link.socket && socket_next_event(client->link.socket, &event) == 0) {
-    if (event.type == SOCKET_UP && client->link.state == LINK_CONNECTING)
-      greet(client);
-    else if (event.type == SOCKET_DOWN && client->link.state > LINK_CONNECTING)
-      link_lose(client, STATUS_UNAVAILABLE, "the connection to the broker is gone");
-  }
-}
-
 static void dispatch_pack(Client *client, Bytes rest) {
   Bytes header;
   Message message = {.block = NULL};
@@ -280,11 +269,13 @@ static void dispatch_pack(Client *client, Bytes rest) {
     client->stats.dropped++;
 }
 
-static void receive(Client *client) {
+/* Takes a bounded number of messages; returns how many. */
+static int receive(Client *client) {
   Link *link = &client->link;
   SocketMessage in;
+  int n = 0;
 
-  for (int n = 0; n < RECEIVE_MAX && link->socket && socket_receive(link->socket, &in) == 0; n++) {
+  for (; n < RECEIVE_MAX && link->socket && socket_receive(link->socket, &in) == 0; n++) {
     Message message = {.body = in.body, .block = in.block};
 
     link->heard_us = loop_now_us(client->loop);
@@ -296,5 +287,25 @@ static void receive(Client *client) {
     else
       link_dispatch(client, &message);
     socket_message_done(&in);
+  }
+  return n;
+}
+
+/* What the broker sent before it went is in our hands: answers among it must not become UNKNOWN. */
+static void lose_connection(Client *client) {
+  while (client->link.socket && receive(client) > 0)
+    continue;
+  if (client->link.socket && client->link.state > LINK_CONNECTING)
+    link_lose(client, STATUS_UNAVAILABLE, "the connection to the broker is gone");
+}
+
+static void take_events(Client *client) {
+  SocketEvent event;
+
+  while (client->link.socket && socket_next_event(client->link.socket, &event) == 0) {
+    if (event.type == SOCKET_UP && client->link.state == LINK_CONNECTING)
+      greet(client);
+    else if (event.type == SOCKET_DOWN && client->link.state > LINK_CONNECTING)
+      lose_connection(client);
   }
 }

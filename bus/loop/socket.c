@@ -373,6 +373,7 @@ int socket_next_event(Socket *socket, SocketEvent *ret) {
     socket->events_due = false;
     return -EAGAIN;
   }
+  socket->lone_rounds = 0; /* what a connection that is gone has sent is to be received to its end */
   ret->fd = (int)value;
   ret->type = event == ZMQ_EVENT_DISCONNECTED    ? SOCKET_DOWN
               : event == ZMQ_EVENT_ACCEPT_FAILED ? SOCKET_ACCEPT_FAILED
