@@ -168,12 +168,19 @@ static Offer *find_offer(const Session *session, const Service *service) {
   return NULL;
 }
 
+/* Whether the one instance that it is for may take it later. */
+static bool may_wait_for_it(const Request *request, Status status) {
+  const Session *only = request->only;
+
+  return only && status == STATUS_BUSY && request->n_targets == 0 && only->state == SESSION_OPEN && !only->draining;
+}
+
 void request_returned(Core *core, Request *request, Status status) {
   if (request->state == REQUEST_CANCELLED) {
     request_lost(core, request);
     return;
   }
-  if (request->only && status == STATUS_BUSY && request->only->state == SESSION_OPEN && !request->only->draining) {
+  if (may_wait_for_it(request, status)) {
     request->offer = find_offer(request->only, request->service);
     wait_in(core, request, &request->only->pinned, true);
     return;
