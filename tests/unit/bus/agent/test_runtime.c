@@ -96,7 +96,21 @@ static const Agent agent = {
                                   {"large", on_large, UNTYPED}, {"annotation", on_annotation, UNTYPED})},
         {.name = "echo", .methods = AGENT_METHODS({"say", on_say, .inline_ = true})})};
 
-static int set_up(void **state) {
+/* Takes two milliseconds, so that nothing is prefetched. */
+static void on_slow(Call *call, const void *request) {
+  (void)request;
+  executed++;
+  call_wait(call, 2000);
+  call_reply_raw(call, BYTES_NONE, NULL, TEXT_NONE);
+}
+
+static const Agent slow_agent = {
+    .name = "slow",
+    .concurrency = CONCURRENCY,
+    .services =
+        AGENT_SERVICES({.name = "test", .methods = AGENT_METHODS({"slow", .handler = on_slow, .untyped = true})})};
+
+static int set_up_with(void **state, const Agent *table) {
   Stage *stage = calloc(1, sizeof *stage);
 
   assert_non_null(stage);
@@ -104,9 +118,17 @@ static int set_up(void **state) {
   cancelled_seen = 0;
   kept = NULL;
   sem_init(&gate, 0, 0);
-  stage_start(stage, &agent);
+  stage_start(stage, table);
   *state = stage;
   return 0;
+}
+
+static int set_up(void **state) {
+  return set_up_with(state, &agent);
+}
+
+static int set_up_slow(void **state) {
+  return set_up_with(state, &slow_agent);
 }
 
 static int tear_down(void **state) {
@@ -337,17 +359,17 @@ static void the_excess_is_refused_until_there_is_room(void **state) {
   RequestId last = {{0}, 0};
   Taken *credit;
 
+  assert_int_equal(stage->credit, CONCURRENCY);
   for (int i = 0; i <= most; i++)
-    last = stage_ask(stage, "gate", "");
+    last = stage_ask(stage, "slow", "");
   stage_expect_nack(stage, last, STATUS_BUSY);
   assert_int_equal(fake_count(&stage->fake, KIND_CREDIT), 0);
-  sem_post(&gate);
   credit = fake_take(&stage->fake, KIND_CREDIT);
-  assert_true(credit->header.credit >= CONCURRENCY);
-  for (int i = 0; i < most; i++)
-    sem_post(&gate);
+  assert_int_equal(credit->header.credit, CONCURRENCY);
+  assert_true(stage->runtime->held < CONCURRENCY);
   for (int i = 0; i < most; i++)
     free(fake_take(&stage->fake, KIND_REPLY));
+  assert_int_equal(executed, most);
   free(credit);
 }
 
@@ -531,7 +553,7 @@ int main(void) {
       CASE(a_request_is_handed_on),
       CASE(a_body_in_pieces_is_put_together),
       CASE(so_many_run_at_a_time_as_may),
-      CASE(the_excess_is_refused_until_there_is_room),
+      cmocka_unit_test_setup_teardown(the_excess_is_refused_until_there_is_room, set_up_slow, tear_down),
       CASE(a_queued_call_is_cancelled_at_once),
       CASE(a_running_call_is_told),
       CASE(work_past_its_deadline_is_not_begun),
