@@ -1,4 +1,4 @@
-"""What a document or a header's Spec line points to is there: files, and sections by their headings."""
+"""What a document or a header's Spec line points to is there: files, sections by their headings, functions by their names."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import re
 from tree import Finding
 
 WHAT = "links and Spec lines lead somewhere"
+HOW_TO = ("docs/agents.md", "docs/contracts.md")  # name files that the reader makes
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -16,6 +17,17 @@ def headings(tree, path):
 def anchors(tree, path):
     titles = re.findall(r"^#+\s+(.*)$", tree.text(path), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def check_named(tree, path, words):
+    """`bus/x/y.c` is a file or folder of the tree, `name()` a word of its C code."""
+    for number, line in enumerate(tree.text(path).split("\n"), 1):
+        for file in re.findall(r"`((?:bus|agents|deploy|tests|docs)/[\w./-]+)`", line):
+            if path not in HOW_TO and not tree.has(file.rstrip("/")) and "." in os.path.basename(file):
+                yield Finding(path, number, f"there is no {file}")
+        for function in re.findall(r"`(\w+)\(\)`", line):
+            if function not in words:
+                yield Finding(path, number, f"no C file has a function {function}()")
 
 
 def check_markdown(tree, path):
@@ -59,16 +71,21 @@ def check_decisions(tree):
 
 def check(tree):
     yield from check_decisions(tree)
+    words = {word for path in tree.files(".c", ".h") for word in re.findall(r"\b(\w+)\(", tree.code(path))}
     for path in tree.files(".md"):
         yield from check_markdown(tree, path)
+        if path != "CHANGELOG.md":
+            yield from check_named(tree, path, words)
     for path in tree.files(".h"):
         yield from check_spec(tree, path)
 
 
 TOP = "/* What: x\n * Spec:      %s */\n"
-GOOD = {"docs/a.md": "# 1. First part\n[b](b.md#second-part) [web](https://x.org/y) [me](#1-first-part)\n", "docs/b.md": "## Second part\n",
+GOOD = {"docs/a.md": "# 1. First part\n[b](b.md#second-part) [web](https://x.org/y) [me](#1-first-part) `bus/base/a.h` `f()` `tests/unit`\n", "bus/base/f.c": "int f(void) {\n}\n", "docs/b.md": "## Second part\n",
         "bus/base/c.h": '/* What: x\n * Spec:      docs/a.md\n *\n * An "example". */\n', "bus/base/a.h": TOP % 'docs/a.md, "First part"; sd_notify(3)', "docs/adr/0001-x.md": "", "docs/adr/0002-y.md": ""}
 BAD = {
+    "named file": ({"docs/c.md": "`bus/base/gone.c`\n"}, "there is no bus/base/gone.c"),
+    "named function": ({"docs/c.md": "`gone()`\n"}, "no C file has a function gone()"),
     "file": ({"docs/c.md": "[x](nowhere.md)\n"}, "there is no docs/nowhere.md"),
     "heading": ({"docs/c.md": "[x](b.md#third)\n"}, "has no such heading"),
     "spec file": ({"bus/base/b.h": TOP % "docs/nowhere.md"}, "Spec: there is no docs/nowhere.md"),
