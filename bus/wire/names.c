@@ -68,7 +68,8 @@ bool name_is_valid(Text name) {
     return false;
   for (size_t i = 0; i < name.size; i++) {
     char c = name.data[i];
-    bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    bool ok =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
 
     if (!ok)
       return false;

@@ -53,6 +53,7 @@ static void what_may_be_asked_again(void **state) {
       {STATUS_WORKER_LOST, false, false, false}, {STATUS_WORKER_LOST, true, false, true},
       {STATUS_INVALID, true, false, false},      {STATUS_UNKNOWN, true, false, false},
       {STATUS_GONE, true, false, false},         {STATUS_STREAM_LOST, true, false, false},
+      {STATUS_OTHER_BROKER, false, false, true}, {STATUS_CONTRACT_MISMATCH, true, false, false},
   };
 
   (void)state;
