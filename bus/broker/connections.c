@@ -72,6 +72,8 @@ static void on_down(Broker *broker, int fd) {
   if (!connection->up)
     return;
   if (peer) {
+    if (peer->session)
+      core_lose_connection(broker->core, peer->session, loop_now_us(broker->loop));
     peer->fd = -1;
     list_push(&broker->ended, &peer->in_ended);
   } else {

@@ -70,6 +70,7 @@ struct Session {
   uint64_t pinged_us; /* of the PING that nothing has followed yet, else 0 */
   uint32_t malformed;
   bool no_hello_told;
+  bool unreachable; /* its connection is gone, its last messages are being read */
   bool away_told; /* GOAWAY was sent */
 
   Client *client;

@@ -84,6 +84,9 @@ void core_destroy(Core **core);
 
 /* A connection has sent its first message: makes its session, which waits for HELLO. peer is the shell's name for it. */
 Session *core_connect(Core *core, void *peer, uint64_t now_us);
+/* The connection is gone, but messages that came by it are still to be received: from now on nothing is sent to it, and
+   what its client waits for is held until the client returns. core_disconnect follows. */
+void core_lose_connection(Core *core, Session *session, uint64_t now_us);
 /* The connection is gone: ends the session without telling the sink to close. */
 void core_disconnect(Core *core, Session *session, uint64_t now_us);
 /* Takes one message as it came: header and body frame, frames = their number as received. Bytes are borrowed; with a

@@ -353,7 +353,7 @@ void session_end(Core *core, Session *session, bool clean, bool tell) {
   if (session->client && !clean)
     core->counters[COUNTER_SESSIONS_LOST]++;
   events_forget_session(core, session);
-  if (session->client && session->client->session == session)
+  if (session->client && (session->client->session == session || (session->unreachable && !session->client->session)))
     client_lost(core, TAKE(session->client), clean);
   settle_work(core, session);
   list_remove(&session->in_core);

@@ -20,6 +20,8 @@ enum {
   RECONNECT_MAX_MS = 250,
   BACKLOG = 4096,
   LONE_AFTER = 8,
+  SOCKETS_MAX =
+      64, /* of a process: two per socket of ours, some on their way out; libzmq touches memory for each that may be */
 };
 
 struct Socket {
@@ -41,7 +43,7 @@ static void *get_context(void) {
   if (!context) {
     context = zmq_ctx_new();
     if (context)
-      zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 4096);
+      zmq_ctx_set(context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
   }
   return context;
 }

@@ -289,10 +289,11 @@ class ClientLost(harness.Fleet):
 
     def test_the_answer_waits_for_it(self):
         """An answer that comes while the client is away is given to it when it returns within the grace."""
-        worker, client = self.worker(ECHO), self.client()
+        worker, client, watcher = self.worker(ECHO), self.client(), self.client("watcher")
         request = client.request("Echo", "echo")
         message = worker.take()
         client.close()
+        self.wait_counter(watcher, "SESSIONS_LOST", 1)
         worker.reply(message, "while you were out")
         worker.flush()
         again = self.peer("asker", client=client.client, incarnation=client.incarnation).open()
