@@ -69,6 +69,7 @@ struct Session {
   uint64_t heard_us;
   uint64_t pinged_us; /* of the PING that nothing has followed yet, else 0 */
   uint32_t malformed;
+  uint8_t n_late; /* looks that came too late since it was heard */
   bool no_hello_told;
   bool unreachable; /* its connection is gone, its last messages are being read */
   bool away_told; /* GOAWAY was sent */

@@ -360,27 +360,30 @@ static void receive_pack(Core *core, Session *session, const Header *header, Byt
     refuse_malformed(core, session, header, "the PACK can't be read, or is over 256 messages or 65536 bytes");
 }
 
-/* A sign of life. One that had been silent may have `once` work waiting for it. */
-static void hear(Core *core, Session *session) {
+/* A sign of life. Returns whether the peer had been silent for so long that `once` work may wait for it. */
+static bool hear(Core *core, Session *session) {
   bool was_silent = core->now_us - session->heard_us > TIME_SILENT_ONCE_US;
 
   session->heard_us = core->now_us;
   if (session->pinged_us && session->n_executing > 0)
     session_watch(core, session);
   session->pinged_us = 0;
-  if (was_silent && session->ready)
-    dispatch_pump_instance(core, session);
+  session->n_late = 0;
+  return was_silent;
 }
 
 void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes body, Block *block, uint64_t now_us) {
   Header none = {0};
+  bool was_silent;
 
   core->now_us = now_us;
-  hear(core, session);
+  was_silent = hear(core, session);
   if (frames > 2)
     refuse_malformed(core, session, &none, "a message has one or two frames");
   else
     receive_one(core, session, header, body, block, false);
+  if (was_silent && session->state == SESSION_OPEN)
+    dispatch_pump_instance(core, session); /* not before: what it said may be DRAIN or BYE */
   session_sweep(core);
 }
 

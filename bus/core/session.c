@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LATE_US = 50000 /* a timer this late means that we were late, not the peer */ };
+enum {
+  LATE_US = 50000, /* a timer this late means that we were late, not the peer */
+  LATE_MAX = 3,    /* as often in a row a peer is asked anew; a broker that is always late must give up its dead too */
+};
 
 /* --- HELLO --- */
 
@@ -193,7 +196,8 @@ static void check_life(Core *core, Session *session, bool late) {
   uint64_t idle_us = options->idle_interval_us * 3 + US_PER_S;
   uint64_t quiet_us = core->now_us - session->heard_us;
 
-  if (late && session->pinged_us) {
+  if (late && session->pinged_us && session->n_late < LATE_MAX) {
+    session->n_late++;
     session->pinged_us = 0;
     session_ping(core, session);
   } else if (session->pinged_us && core->now_us >= session->pinged_us + options->ping_timeout_us) {
@@ -341,9 +345,9 @@ void session_end(Core *core, Session *session, bool clean, bool tell) {
 
   if (session->state == SESSION_OVER)
     return;
+  session->state = SESSION_OVER; /* first of all: nothing is sent to it any more */
   if (was_ready && session->n_offers > 0)
     tell_instance(core, session, "pons.instance.down");
-  session->state = SESSION_OVER;
   session->ready = false;
   dispatch_note_room(session);
   core_stop_timer(core, &session->timer);

@@ -146,7 +146,8 @@ static Header take_header(World *world, FuzzPeer *peer) {
   static const char *const services[] = {"a",    "b",   "a@peer",  "a@*", "b@*", "pons",          "nobody",
                                          "t.x",  "t.*", "t.>",     "t.y", "a@",  "pons.contract", ">",
                                          "peer", "",    "b@peer:1"};
-  static const char *const methods[] = {"idem", "once", "more", "stats", "registry", "requests", "connections", ""};
+  static const char *const methods[] = {"idem",     "once",        "more",  "stats", "registry",
+                                        "requests", "connections", "trace", "info",  ""};
   static const uint64_t deadlines[] = {1000000, 1, 30000, 0, 70000000, LIMIT_DEADLINE_US};
   static const uint64_t windows[] = {0, 1, 100, 100000, UINT64_MAX};
   static const uint8_t annotations[] = {0x81, 0xa6, 's', 't', 'i', 'c', 'k', 'y', 0xa1, 'x'};
@@ -281,7 +282,9 @@ static void step(World *world) {
 static const RouteVersion versions[] = {{"1", 3}, {"2", 1}};
 static const Route routes[] = {{"b", versions, ELEMENTS(versions)}};
 
-static void finish(World *world) {
+static void finish(World *world, bool by_stop) {
+  if (by_stop)
+    core_stop(world->core, world->now_us);
   for (int i = 0; i < PEERS; i++)
     disconnect_peer(world, &world->peers[i]);
   world->now_us += 2 * US_PER_S;
@@ -313,7 +316,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (int n = 0; n < RECORDS_MAX && world.at < world.end; n++)
     step(&world);
   if (data[size - 1] & 1)
-    finish(&world);
+    finish(&world, data[size - 1] & 2);
   core_destroy(&world.core);
   return 0;
 }

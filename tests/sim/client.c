@@ -10,14 +10,15 @@ static void put_window(World *world, SimPeer *peer, const Ask *ask, uint64_t byt
 }
 
 static void send_ask(World *world, SimPeer *peer, Ask *ask) {
-  static const char *const targets[] = {"work", "work", "work", "heavy", "work@worker-1", "nobody", "pons"};
   _cleanup_(buffer_done) Buffer body = {0};
   Header header = {
       .kind = KIND_REQUEST,
       .id = ask->id,
       .attempt = ask->attempt,
-      .service = text_of(ask->collect ? "work@*" : targets[ask->id.sequence % ELEMENTS(targets)]),
-      .method = text_of(ask->once ? "once" : ask->stream ? "stream" : "idem"),
+      .service = text_of(ask->target),
+      .method = text_of(ask->once     ? "once"
+                        : ask->stream ? "stream"
+                                      : "idem"),
       .priority = (uint8_t)(ask->id.sequence % PRIORITY_END),
       .flags = ask->stream ? FLAG_STREAM : 0,
       .window_bytes = ask->stream ? STREAM_WINDOW : 0,
@@ -39,6 +40,8 @@ static void send_ask(World *world, SimPeer *peer, Ask *ask) {
 }
 
 static void new_ask(World *world, SimPeer *peer) {
+  static const char *const targets[] = {"work",          "work",          "work",   "heavy",
+                                        "work@worker-1", "work@worker-3", "nobody", "pons"};
   Ask *ask;
 
   if (world->n_asks == ASKS_MAX)
@@ -53,6 +56,8 @@ static void new_ask(World *world, SimPeer *peer) {
       .collect = world_chance(world, 50),
   };
   ask->stream = !ask->once && !ask->collect && world_chance(world, 300);
+  ask->target = ask->collect ? "work@*" : targets[ask->id.sequence % ELEMENTS(targets)];
+  world_add_ask(world, ask);
   send_ask(world, peer, ask);
 }
 
@@ -69,12 +74,26 @@ static Ask *pick_open(World *world, const SimPeer *peer) {
   return NULL;
 }
 
+/* The end of a process that ends in order: what it asked ends with it. */
+static void say_bye(World *world, SimPeer *peer) {
+  Header bye = {.kind = KIND_BYE, .flags = FLAG_CLEAN};
+
+  peer_send(world, peer, &bye, BYTES_NONE);
+  client_die(world, peer);
+  peer->welcomed = false;
+  peer->client.value = 0;
+}
+
 void client_act(World *world, SimPeer *peer) {
   Ask *ask = pick_open(world, peer);
 
   if (!peer->welcomed)
     return;
-  if (ask && ask->stream && world_chance(world, 300)) {
+  if (!world->quiet && world_chance(world, 100))
+    news_act(world, peer);
+  else if (!world->quiet && world_chance(world, 2))
+    say_bye(world, peer);
+  else if (ask && ask->stream && world_chance(world, 300)) {
     put_window(world, peer, ask, STREAM_WINDOW + ask->chunks * 1000);
   } else if (!world->quiet && ask && world_chance(world, CANCEL)) {
     Header cancel = {.kind = KIND_CANCEL, .id = ask->id, .attempt = ask->attempt};
@@ -128,7 +147,8 @@ static void take_end(World *world, Ask *ask, const Header *header) {
 void client_take(World *world, SimPeer *peer, const Header *header, Bytes body) {
   Ask *ask = world_find_ask(world, header->id);
 
-  (void)body;
+  if (header->kind == KIND_EVENT)
+    news_read(world, peer, header, body);
   if (!ask || ask->client != peer->index || ask->orphan)
     return;
   if (header->kind == KIND_CHUNK)

@@ -8,8 +8,6 @@
 
 #include "tests/sim/sim.h"
 
-void world_run(uint64_t seed, uint32_t steps, uint64_t *ret_ended, uint64_t *ret_asked);
-
 static char replay[256];
 
 /* Says how to see it again, after whatever found the fault has said what it is. */
@@ -31,19 +29,21 @@ int main(int argc, char **argv) {
   uint64_t seeds = option(argc, argv, "--seeds", 1);
   uint64_t first = option(argc, argv, "--first", 1);
   uint32_t steps = (uint32_t)option(argc, argv, "--steps", 4000);
-  uint64_t ended = 0;
-  uint64_t asked = 0;
+  Tally tally = {0};
 
   signal(SIGABRT, on_abort);
   signal(SIGSEGV, on_abort);
   for (uint64_t seed = first; seed < first + seeds; seed++) {
     snprintf(replay, sizeof replay, "replay: %s --first %llu --seeds 1 --steps %u\n", argv[0], (unsigned long long)seed,
              steps);
-    world_run(seed, steps, &ended, &asked);
+    world_run(seed, steps, &tally);
   }
-  printf("%llu seeds, %llu requests, %llu of them answered with success\n", (unsigned long long)seeds,
-         (unsigned long long)asked, (unsigned long long)ended);
-  if (ended == 0) {
+  printf("%llu seeds, %llu requests:", (unsigned long long)seeds, (unsigned long long)tally.asked);
+  for (int i = 0; i < STATUS_END; i++)
+    if (tally.statuses[i] > 0)
+      printf(" %s %llu", status_name((Status)i), (unsigned long long)tally.statuses[i]);
+  printf("\n");
+  if (tally.statuses[STATUS_OK] == 0) {
     fprintf(stderr, "sim: no request was ever answered: the world is broken\n");
     return 1;
   }

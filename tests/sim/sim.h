@@ -13,7 +13,15 @@
 #include "bus/wire/pack.h"
 #include "bus/wire/session.h"
 
-enum { CLIENTS = 3, WORKERS = 4, PEERS = CLIENTS + WORKERS, ASKS_MAX = 400, WORK_MAX = 64 };
+enum {
+  CLIENTS = 3,
+  WORKERS = 4,
+  PEERS = CLIENTS + WORKERS,
+  ASKS_MAX = 400,
+  ASK_BUCKETS = 1024,
+  WORK_MAX = 64,
+  NEWS_MAX = 300,
+};
 
 /* One message on its way. */
 typedef struct Packet {
@@ -30,16 +38,23 @@ typedef struct Ask {
   uint64_t broker_due_us; /* what is left when it reaches the broker counts from there */
   uint32_t attempt;
   uint32_t body_bytes;
+  const char *target;
   bool once;
   bool stream;
   bool collect;
   bool cancelled;
-  bool orphan;      /* its client process died */
-  bool ended;       /* the client has its answer */
-  int executions;   /* how often a worker began it */
-  uint64_t chunks;  /* received in this attempt */
+  bool orphan;     /* its client process died */
+  bool ended;      /* the client has its answer */
+  int executions;  /* how often a worker began it */
+  uint64_t chunks; /* received in this attempt */
   Status status;
 } Ask;
+
+/* An event that a client published; its body is its place in World.news. */
+typedef struct News {
+  int publisher;
+  uint32_t order; /* among those of its publisher that reached the broker, from 1; 0 = on its way, or lost */
+} News;
 
 /* What a worker executes. */
 typedef struct Work {
@@ -68,10 +83,21 @@ typedef struct SimPeer {
   uint64_t sequence;
   uint64_t beat_us; /* when an idle one says PING */
   uint32_t credit;
+  uint64_t weight; /* of a worker, in the service work */
+  bool standby;
   List to_broker;
   List to_peer;
   Work work[WORK_MAX];
   uint32_t n_work;
+  /* What the broker has been told by this session, and has given it. */
+  uint32_t told_credit;
+  bool told_draining;
+  RequestId given[WORK_MAX];
+  uint32_t n_given;
+  /* Events: how many of its own reached the broker, and which one of each publisher comes next in this session. */
+  uint32_t n_published;
+  bool subscribed;
+  uint32_t next_news[CLIENTS];
 } SimPeer;
 
 typedef struct World {
@@ -82,19 +108,34 @@ typedef struct World {
   SimPeer peers[PEERS];
   Ask asks[ASKS_MAX];
   uint32_t n_asks;
+  uint16_t ask_places[ASK_BUCKETS]; /* place + 1 by hash of the id, open addressing */
+  News news[NEWS_MAX];
+  uint32_t n_news;
+  uint32_t kept_news[CLIENTS]; /* place + 1 of the last value of each topic, as the broker has it */
   uint64_t steps;
   bool quiet; /* the storm is over: nothing new, no more faults */
 } World;
 
+/* How the requests of all seeds ended. */
+typedef struct Tally {
+  uint64_t asked;
+  uint64_t statuses[STATUS_END];
+} Tally;
+
 /* world.c */
 
+/* Runs one seed for so many steps of storm and then until all is quiet; adds to *tally. Aborts when a rule is broken. */
+void world_run(uint64_t seed, uint32_t steps, Tally *tally);
 /* A number below n. */
 uint32_t world_random(World *world, uint32_t n);
 /* True n times in a thousand. */
 bool world_chance(World *world, uint32_t per_mille);
 /* Stops with a sentence and the command that replays the seed. */
 void world_fail(const World *world, const char *format, ...) _printf_(2, 3) __attribute__((noreturn));
+/* The ask of this id, or NULL. */
 Ask *world_find_ask(World *world, RequestId id);
+/* Notes a new ask, so that it is found by its id. */
+void world_add_ask(World *world, Ask *ask);
 /* Puts a message on its way from the peer to the broker. */
 void peer_send(World *world, SimPeer *peer, const Header *header, Bytes body);
 /* Connects and says HELLO; a fresh one is a new process. */
@@ -105,9 +146,33 @@ void packet_free(Packet *packet);
 /* The body of a request of so many bytes: a pattern from its id, so that any mix-up shows. */
 void fill_body(RequestId id, uint32_t from, uint32_t size_bytes, Buffer *ret);
 
+/* model.c: what the broker may do, by what it was told */
+
+/* The broker is about to take this message. */
+void model_taken(World *world, SimPeer *peer, const Header *header, Bytes body);
+/* The broker sends this; fails the seed when it must not. */
+void model_sent(World *world, SimPeer *peer, const Header *header, Bytes body);
+/* The session is over. */
+void model_forget(SimPeer *peer);
+
+/* news.c: events */
+
+/* Publishes or subscribes. */
+void news_act(World *world, SimPeer *peer);
+/* The broker is about to take a PUBLISH or SUBSCRIBE. */
+void news_taken(World *world, SimPeer *peer, const Header *header, Bytes body);
+/* The broker sends an EVENT: the kept ones are the last that it took. */
+void news_sent(World *world, const Header *header, Bytes body);
+/* A subscriber reads an EVENT: each once, in the order of its publisher, none left out. */
+void news_read(World *world, SimPeer *peer, const Header *header, Bytes body);
+/* At the end nothing is missing. */
+void news_check_end(World *world);
+
 /* client.c */
 
+/* Does one thing that a client may do now. */
 void client_act(World *world, SimPeer *peer);
+/* Reads one message. */
 void client_take(World *world, SimPeer *peer, const Header *header, Bytes body);
 /* Sends again what is unanswered, after a reconnect. */
 void client_resend(World *world, SimPeer *peer);
@@ -116,7 +181,9 @@ void client_die(World *world, SimPeer *peer);
 
 /* worker.c */
 
+/* Does one thing that a worker may do now. */
 void worker_act(World *world, SimPeer *peer);
+/* Reads one message. */
 void worker_take(World *world, SimPeer *peer, const Header *header, Bytes body);
 
 #endif

@@ -38,8 +38,11 @@ static void take_request(World *world, SimPeer *peer, const Header *header, Byte
   if (find_work(peer, header->id))
     world_fail(world, "worker %d got request %llu twice", peer->index, (unsigned long long)header->id.sequence);
   work = &peer->work[peer->n_work++];
-  *work = (Work){.id = header->id, .attempt = header->attempt, .window_bytes = header->window_bytes,
-                 .stream = header->flags & FLAG_STREAM, .whole = !(header->flags & FLAG_MORE)};
+  *work = (Work){.id = header->id,
+                 .attempt = header->attempt,
+                 .window_bytes = header->window_bytes,
+                 .stream = header->flags & FLAG_STREAM,
+                 .whole = !(header->flags & FLAG_MORE)};
   check_body(world, work, body);
   work->body_bytes += (uint32_t)body.size;
 }
@@ -57,6 +60,8 @@ static void take_part(World *world, SimPeer *peer, const Header *header, Bytes b
 void worker_take(World *world, SimPeer *peer, const Header *header, Bytes body) {
   Work *work = find_work(peer, header->id);
 
+  if (!peer->welcomed)
+    return; /* it has said BYE */
   switch (header->kind) {
   case KIND_WELCOME:
     send_credit(world, peer);
@@ -128,18 +133,39 @@ static void stream(World *world, SimPeer *peer, Work *work) {
 }
 
 static void refuse(World *world, SimPeer *peer, Work *work) {
-  Header header = {.kind = KIND_NACK, .id = work->id, .attempt = work->attempt, .status = STATUS_BUSY};
+  static const Status statuses[] = {STATUS_BUSY,   STATUS_BUSY,       STATUS_BUSY,
+                                    STATUS_DENIED, STATUS_OVERLOADED, STATUS_DRAINING};
+  Header header = {.kind = KIND_NACK, .id = work->id, .attempt = work->attempt};
 
+  header.status = statuses[world_random(world, ELEMENTS(statuses))];
   peer_send(world, peer, &header, BYTES_NONE);
   drop_work(peer, work);
-  send_credit(world, peer);
+  if (header.status == STATUS_BUSY)
+    send_credit(world, peer);
+  if (header.status == STATUS_DRAINING)
+    peer->draining = true;
+}
+
+/* The end of a process that ends in order. */
+static void say_bye(World *world, SimPeer *peer) {
+  Header bye = {.kind = KIND_BYE, .flags = peer->n_work ? 0 : FLAG_CLEAN};
+
+  peer_send(world, peer, &bye, BYTES_NONE);
+  peer->welcomed = false;
+  peer->n_work = 0;
 }
 
 void worker_act(World *world, SimPeer *peer) {
   Work *work = peer->n_work ? &peer->work[world_random(world, peer->n_work)] : NULL;
 
-  if (!peer->welcomed || !work || !work->whole) {
-    if (peer->welcomed && !peer->draining && !world->quiet && world_chance(world, 2)) {
+  if (!peer->welcomed)
+    return;
+  if ((peer->draining && !work && world_chance(world, 300)) || (!world->quiet && world_chance(world, 1))) {
+    say_bye(world, peer);
+    return;
+  }
+  if (!work || !work->whole) {
+    if (!peer->draining && !world->quiet && world_chance(world, 2)) {
       Header drain = {.kind = KIND_DRAIN};
 
       peer->draining = true;

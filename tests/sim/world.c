@@ -32,10 +32,23 @@ void world_fail(const World *world, const char *format, ...) {
 }
 
 Ask *world_find_ask(World *world, RequestId id) {
-  for (uint32_t i = 0; i < world->n_asks; i++)
-    if (request_id_equal(world->asks[i].id, id))
-      return &world->asks[i];
+  uint32_t at = (uint32_t)request_id_hash(id) % ASK_BUCKETS;
+
+  for (; world->ask_places[at]; at = (at + 1) % ASK_BUCKETS) {
+    Ask *ask = &world->asks[world->ask_places[at] - 1];
+
+    if (request_id_equal(ask->id, id))
+      return ask;
+  }
   return NULL;
+}
+
+void world_add_ask(World *world, Ask *ask) {
+  uint32_t at = (uint32_t)request_id_hash(ask->id) % ASK_BUCKETS;
+
+  while (world->ask_places[at])
+    at = (at + 1) % ASK_BUCKETS;
+  world->ask_places[at] = (uint16_t)(ask - world->asks + 1);
 }
 
 void fill_body(RequestId id, uint32_t from, uint32_t size_bytes, Buffer *ret) {
@@ -65,7 +78,7 @@ void packet_free(Packet *packet) {
 }
 
 static void empty(List *channel) {
-  LIST_EACH(channel, Packet, in_channel, packet)
+  LIST_EACH (channel, Packet, in_channel, packet)
     packet_free(packet);
 }
 
@@ -74,18 +87,13 @@ void peer_send(World *world, SimPeer *peer, const Header *header, Bytes body) {
   list_push(&peer->to_broker, &new_packet(header, body)->in_channel);
 }
 
-/* What the core sends goes through here, so expired work is seen the moment it is handed on. */
+/* What the core sends goes through here, so what it must not do is seen in the moment that it does it. */
 static void on_send(void *userdata, void *to, const Header *header, Bytes body, Block *block) {
   World *world = userdata;
   SimPeer *peer = to;
 
   (void)block;
-  if (header->kind == KIND_REQUEST) {
-    Ask *ask = world_find_ask(world, header->id);
-
-    if (!ask || world->now_us >= ask->broker_due_us || header->deadline_us > ask->broker_due_us - world->now_us)
-      world_fail(world, "expired work was handed on");
-  }
+  model_sent(world, peer, header, body);
   list_push(&peer->to_peer, &new_packet(header, body)->in_channel);
 }
 
@@ -106,15 +114,20 @@ static void say_hello(World *world, SimPeer *peer) {
                                               {.method = TEXT("idem"), .has_flags = true, .flags = METHOD_IDEMPOTENT},
                                               {.method = TEXT("stream"), .has_flags = true, .flags = METHOD_IDEMPOTENT},
                                               {.method = TEXT("any")}};
-  static const HelloService services[] = {{.service = TEXT("work"), .methods = {work_methods, 3}},
-                                          {.service = TEXT("heavy"), .methods = {heavy_methods, 4}}};
+  HelloService services[] = {{.service = TEXT("work"), .methods = {work_methods, 3}},
+                             {.service = TEXT("heavy"), .methods = {heavy_methods, 4}}};
   Header header = {.kind = KIND_HELLO};
   _cleanup_(buffer_done) Buffer body = {0};
   char name[16];
   Hello hello = {.version = 1, .client = peer->client.value, .incarnation = peer->incarnation};
 
-  snprintf(name, sizeof name, "%s-%d", peer->is_worker ? "worker" : "client", peer->index - (peer->is_worker ? CLIENTS : 0));
+  snprintf(name, sizeof name, "%s-%d", peer->is_worker ? "worker" : "client",
+           peer->index - (peer->is_worker ? CLIENTS : 0));
   hello.agent = text_of(name);
+  services[0].has_weight = true;
+  services[0].weight = peer->weight;
+  services[0].has_role = true;
+  services[0].role = text_of(peer->standby ? "standby" : "primary");
   hello.has_services = peer->is_worker;
   if (peer->is_worker) {
     hello.services.items = services;
@@ -131,7 +144,8 @@ void peer_connect(World *world, SimPeer *peer, bool fresh) {
   peer->draining = false;
   if (fresh) {
     client_die(world, peer);
-    peer->client.value = ((uint64_t)world_random(world, 1U << 30) << 20 | (uint64_t)peer->index << 8) + ++peer->incarnation;
+    peer->client.value =
+        ((uint64_t)world_random(world, 1U << 30) << 20 | (uint64_t)peer->index << 8) + ++peer->incarnation;
     peer->sequence = 0;
   }
   peer->session = core_connect(world->core, peer, world->now_us);
@@ -144,6 +158,7 @@ void peer_cut(World *world, SimPeer *peer) {
 
   if (session)
     core_disconnect(world->core, session, world->now_us);
+  model_forget(peer);
   empty(&peer->to_broker);
   empty(&peer->to_peer);
   peer->connected = false;
@@ -180,26 +195,19 @@ static void deliver_to_peer(World *world, SimPeer *peer) {
   packet_free(packet);
 }
 
-/* Notes the deadline that a request has from now on. */
-static void note_deadline(World *world, const Packet *packet) {
-  Header header;
-  Ask *ask;
-
-  if (header_decode(buffer_bytes(&packet->header), &header) != 0 || header.kind != KIND_REQUEST)
-    return;
-  ask = world_find_ask(world, header.id);
-  ask->broker_due_us = max_u64(ask->broker_due_us, world->now_us + header.deadline_us);
-}
-
 static void deliver_to_broker(World *world, SimPeer *peer) {
   Packet *packet = LIST_FIRST(&peer->to_broker, Packet, in_channel);
+  Header header;
 
   if (!packet)
     return;
-  note_deadline(world, packet);
-  if (peer->session)
+  if (header_decode(buffer_bytes(&packet->header), &header) != 0)
+    world_fail(world, "a peer sent a header that can't be read");
+  if (peer->session) {
+    model_taken(world, peer, &header, buffer_bytes(&packet->body));
     core_receive(world->core, peer->session, packet->body.size ? 2 : 1, buffer_bytes(&packet->header),
                  buffer_bytes(&packet->body), NULL, world->now_us);
+  }
   packet_free(packet);
 }
 
@@ -217,10 +225,33 @@ static void beat(World *world, SimPeer *peer) {
 static void pass_time(World *world) {
   uint32_t how = world_random(world, 100);
 
-  world->now_us += how < 90 ? world_random(world, 2000) : how < 99 ? world_random(world, 60000) : world_random(world, 2000000);
+  world->now_us += how < 90   ? world_random(world, 2000)
+                   : how < 99 ? world_random(world, 60000)
+                              : world_random(world, 2000000);
   for (int i = 0; i < PEERS; i++)
     beat(world, &world->peers[i]);
   core_tick(world->core, world->now_us);
+}
+
+/* Half a minute in which everybody who can reads and beats, and nobody does anything else: who is frozen is given up. */
+static void pass_long(World *world) {
+  for (int i = 0; i < 30; i++) {
+    world->now_us += US_PER_S;
+    for (int k = 0; k < PEERS; k++) {
+      SimPeer *peer = &world->peers[k];
+
+      beat(world, peer);
+      while (!list_is_empty(&peer->to_broker))
+        deliver_to_broker(world, peer);
+    }
+    core_tick(world->core, world->now_us);
+    for (int k = 0; k < PEERS; k++)
+      while (!world->peers[k].frozen && !list_is_empty(&world->peers[k].to_peer))
+        deliver_to_peer(world, &world->peers[k]);
+  }
+  for (int k = 0; k < PEERS; k++)
+    if (world->peers[k].frozen && world->peers[k].session)
+      world_fail(world, "peer %d has been silent for half a minute and is still believed in", k);
 }
 
 static void fault(World *world, SimPeer *peer) {
@@ -245,6 +276,8 @@ static void step(World *world) {
 
   if (!world->quiet && world_chance(world, 5))
     fault(world, peer);
+  if (!world->quiet && world_random(world, 8000) == 0)
+    pass_long(world);
   if (what < 15) {
     pass_time(world);
   } else if (what < 50) {
@@ -275,6 +308,7 @@ static void check_end(World *world) {
   }
   if (!core_is_idle(world->core))
     world_fail(world, "requests are left after all deadlines");
+  news_check_end(world);
 }
 
 /* No more faults and nothing new: everything must come to its end. */
@@ -297,9 +331,7 @@ static void calm_down(World *world) {
       deliver_to_peer(world, &world->peers[i]);
 }
 
-void world_run(uint64_t seed, uint32_t steps, uint64_t *ret_ended, uint64_t *ret_asked);
-
-void world_run(uint64_t seed, uint32_t steps, uint64_t *ret_ended, uint64_t *ret_asked) {
+void world_run(uint64_t seed, uint32_t steps, Tally *tally) {
   World *world = calloc(1, sizeof *world);
   CoreOptions options = core_options_default();
   CoreSink sink = {.send = on_send, .close = on_close, .userdata = world};
@@ -309,11 +341,15 @@ void world_run(uint64_t seed, uint32_t steps, uint64_t *ret_ended, uint64_t *ret
   options.seed = seed + 1;
   options.limits.client_requests = 64;
   options.limits.service_queue = 32;
+  options.limits.client_bytes = 12000;
+  options.limits.all_bytes = 30000;
   assert(core_new(&world->core, &options, &sink, world->now_us) == 0);
   for (int i = 0; i < PEERS; i++) {
     SimPeer *peer = &world->peers[i];
 
     *peer = (SimPeer){.index = i, .is_worker = i >= CLIENTS, .credit = 1 + (uint32_t)i * 2};
+    peer->weight = i == PEERS - 1 ? 0 : 100 * (1 + (unsigned)i % 3);
+    peer->standby = i == CLIENTS + 2;
     list_init(&peer->to_broker);
     list_init(&peer->to_peer);
   }
@@ -322,8 +358,8 @@ void world_run(uint64_t seed, uint32_t steps, uint64_t *ret_ended, uint64_t *ret
   calm_down(world);
   check_end(world);
   for (uint32_t i = 0; i < world->n_asks; i++) {
-    *ret_ended += world->asks[i].ended && world->asks[i].status == STATUS_OK;
-    *ret_asked += 1;
+    tally->statuses[world->asks[i].status] += world->asks[i].ended;
+    tally->asked++;
   }
   for (int i = 0; i < PEERS; i++)
     peer_cut(world, &world->peers[i]);

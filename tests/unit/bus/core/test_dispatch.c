@@ -470,6 +470,20 @@ static void test_once_work_goes_to_nobody_that_was_silent_for_over_a_second(void
   stop(fleet);
 }
 
+static void test_the_first_word_after_a_silence_may_be_bye(void **state) {
+  Fleet *fleet = start(NULL);
+  Header bye = {.kind = KIND_BYE};
+  RequestId once;
+
+  (void)state;
+  add(fleet, 0, (TestInstance){.credit = 4});
+  fleet->h.now_us += TIME_SILENT_ONCE_US + 1;
+  once = harness_ask(&fleet->h, &fleet->h.client, "echo", "once", BYTES_NONE);
+  harness_give(&fleet->h, &fleet->peers[0], &bye, BYTES_NONE);
+  harness_ended(&fleet->h.client, once, STATUS_NO_SERVICE); /* it was never begun, and that can be known */
+  stop(fleet);
+}
+
 static void test_draining_instances_get_nothing_new(void **state) {
   Fleet *fleet = start(NULL);
   Header drain = {.kind = KIND_DRAIN};
@@ -510,6 +524,7 @@ int main(void) {
       cmocka_unit_test(test_a_method_that_left_with_its_instance_is_told),
       cmocka_unit_test(test_a_flood_for_one_instance_does_not_starve_its_service),
       cmocka_unit_test(test_once_work_goes_to_nobody_that_was_silent_for_over_a_second),
+      cmocka_unit_test(test_the_first_word_after_a_silence_may_be_bye),
       cmocka_unit_test(test_draining_instances_get_nothing_new),
   };
 

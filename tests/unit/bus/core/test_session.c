@@ -294,6 +294,22 @@ static void test_a_late_turn_of_the_broker_loses_nobody(void **state) {
   harness_stop(&h);
 }
 
+static void test_a_broker_that_is_always_late_gives_up_its_dead_too(void **state) {
+  Harness h;
+
+  (void)state;
+  harness_start(&h, NULL);
+  harness_ask(&h, &h.client, "echo", "once", BYTES_NONE);
+  harness_wait(&h, 50000);
+  for (int late = 0; late < 3; late++) {
+    harness_wait(&h, 900000);
+    assert_non_null(h.worker.session);
+  }
+  harness_wait(&h, 900000);
+  assert_null(h.worker.session);
+  harness_stop(&h);
+}
+
 static void test_an_idle_peer_is_given_up_after_16_s_of_silence(void **state) {
   Header ping = {.kind = KIND_PING, .number = 42};
   Harness h;
@@ -421,6 +437,7 @@ int main(void) {
       cmocka_unit_test(test_after_a_pong_the_next_look_is_one_interval_away),
       cmocka_unit_test(test_any_message_is_a_sign_of_life),
       cmocka_unit_test(test_a_late_turn_of_the_broker_loses_nobody),
+      cmocka_unit_test(test_a_broker_that_is_always_late_gives_up_its_dead_too),
       cmocka_unit_test(test_an_idle_peer_is_given_up_after_16_s_of_silence),
       cmocka_unit_test(test_credit_of_another_session_is_stray),
       cmocka_unit_test(test_who_was_lost_is_readmitted_after_a_back_off),
