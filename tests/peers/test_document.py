@@ -14,6 +14,7 @@ sys.path.insert(0, HERE)
 import pons_wire as wire  # noqa: E402
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(HERE)), "docs", "protocol.md")
+VECTORS = os.path.join(os.path.dirname(HERE), "vectors")
 TYPES = {int: "unsigned", str: "str", dict: "map"}
 
 
@@ -55,6 +56,22 @@ class Document(unittest.TestCase):
         limits = {row[0]: largest(row[1]) for row in table("limits")}
         self.assertEqual((wire.HEADER_BYTES, wire.BODY_BYTES), (limits["HEADER_BYTES"], limits["BODY_BYTES"]))
         self.assertEqual((wire.PACK_BYTES, wire.PACK_MESSAGES), (limits["PACK_BYTES"], limits["PACK_MESSAGES"]))
+
+    def test_quoted_vectors(self):
+        """Each header and body that the document quotes is that of the vector's file."""
+        with open(DOCUMENT, encoding="utf-8") as file:
+            block = re.search(r"<!-- vectors -->\n```\n(.*?)```\n<!-- end -->", file.read(), re.S).group(1)
+        name, quoted = None, 0
+        for line in block.splitlines():
+            words = line.split()
+            if line[0] != " ":
+                name, field = words[0], "header"
+            else:
+                field = "body"
+            with open(os.path.join(VECTORS, name + ".txt"), encoding="utf-8") as file:
+                self.assertIn(f"\n{field}: {words[-1]}\n", file.read(), name)
+            quoted += 1
+        self.assertGreaterEqual(quoted, len(wire.Kind))
 
 
 if __name__ == "__main__":
