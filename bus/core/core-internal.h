@@ -72,7 +72,7 @@ struct Session {
   uint8_t n_late; /* looks that came too late since it was heard */
   bool no_hello_told;
   bool unreachable; /* its connection is gone, its last messages are being read */
-  bool away_told; /* GOAWAY was sent */
+  bool away_told;   /* GOAWAY was sent */
 
   Client *client;
   char agent[LIMIT_NAME_BYTES + 1];

@@ -199,7 +199,7 @@ class InstanceLost(harness.Fleet):
             client.request("Echo", "echo", n)
         client.flush()
         one.close()
-        client.flush()
+        self.wait_counter(client, "SESSIONS_LOST", 1)
         two.credit(9)
         self.assertEqual([two.take().data for _ in range(4)], ["first", 0, 1, 2])
 
