@@ -7,6 +7,7 @@
    the same descriptor. libzmq counts routing ids up, so of two on one descriptor the later is the one that is there. */
 #include "bus/broker/broker-internal.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 enum {
@@ -113,9 +114,9 @@ static Peer *find(const Broker *broker, uint32_t routing_id) {
   return NULL;
 }
 
-/* The count begins anywhere and wraps. */
+/* Routing ids lie in memory as libzmq wrote them, big-endian. The count begins anywhere and wraps. */
 static bool is_later(uint32_t routing_id, uint32_t than) {
-  return (int32_t)(routing_id - than) > 0;
+  return (int32_t)(be32toh(routing_id) - be32toh(than)) > 0;
 }
 
 Peer *connections_find_peer(Broker *broker, const SocketMessage *message) {
