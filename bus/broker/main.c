@@ -10,6 +10,7 @@
 #include "bus/loop/journal.h"
 #include "bus/loop/limits-setup.h"
 #include "bus/loop/notify.h"
+#include "bus/loop/reserve.h"
 #include "bus/loop/socket.h"
 
 #include <getopt.h>
@@ -242,6 +243,7 @@ int main(int argc, char **argv) {
     return status;
   loop_block_signals();
   loop_raise_nofile(NULL);
+  descriptors_reserve();
   table_seed(random_u64());
   if (crash_setup("pons-broker", arguments.crash_record) < 0) {
     fprintf(stderr, "pons-broker: can't make the crash record %s\n", arguments.crash_record);
