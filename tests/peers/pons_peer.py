@@ -78,7 +78,7 @@ def now_us():
 class Peer:
     """One connection with one broker. A peer that lost it makes a new Peer: section 2 forbids to re-use the socket."""
 
-    def __init__(self, endpoint, agent="peer", client=None, incarnation=None, site=None):
+    def __init__(self, endpoint, agent="peer", client=None, incarnation=None, site=None, receive_queue=1000):
         self.agent, self.site = agent, site
         self.client = client or secrets.randbits(63) + 1
         self.incarnation = incarnation or now_us()
@@ -88,6 +88,7 @@ class Peer:
         self.inbox = collections.deque()
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.RCVHWM, receive_queue)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 3600000)  # a lost peer is not to come back by itself
         self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED)
         self.connected = self.gone = False

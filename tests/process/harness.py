@@ -41,6 +41,11 @@ def program(name):
     return os.path.join(BIN, name)
 
 
+def has(name):
+    """Whether this program is built."""
+    return os.path.exists(program(name))
+
+
 class NotifySocket:
     """The receiving end of sd_notify(3)."""
 
@@ -197,6 +202,11 @@ class Fleet(unittest.TestCase):
         return self.start("pons-broker", "--name", "b1", "--site", "here", *listen, *arguments,
                           environment={**self.ENVIRONMENT, **(environment or {})}, **options)
 
+    def start_agent(self, name, *arguments, environment=None, **options):
+        """An agent of agents/catalog.def that is READY, which it says once the broker knows it."""
+        return self.start(f"pons-agent-{name}", "--endpoint", self.endpoint, *arguments,
+                          environment=environment, **options)
+
     # --- peers ---
 
     def peer(self, agent="peer", endpoint=None, **options):
@@ -224,6 +234,16 @@ class Fleet(unittest.TestCase):
         while (value := self.counters(peer)[name]) < least:
             self.assertLess(time.monotonic(), due, f"{name} is {value}, and not {least} after {DEADLINE_S} s")
         return value
+
+    def wait_service(self, peer, name, least=1):
+        """Waits until so many instances of a service are ready."""
+        due = time.monotonic() + DEADLINE_S
+        while True:
+            rows = peer.ask("pons", "registry", {"service": name})["instances"]
+            if sum(row["state"] == "ready" for row in rows) >= least:
+                return
+            self.assertLess(time.monotonic(), due, f"no {least} of {name}: {rows}")
+            peer.socket.poll(50)  # nothing comes; a turn for the others
 
     def ends(self, status, peer, request):
         """Asserts with which status a request ends."""

@@ -138,8 +138,7 @@ class Kept(harness.Fleet):
 class SlowSubscriber(harness.Fleet):
     def test_loses_the_oldest_and_is_told(self):
         """It does not read while thousands come; then it finds the newest, a hole, and how many it has lost."""
-        subscriber, publisher = self.client("subscriber"), self.client("publisher")
-        subscriber.socket.setsockopt(harness.zmq.RCVHWM, 10)
+        subscriber, publisher = self.client("subscriber", receive_queue=10), self.client("publisher")
         subscriber.subscribe("a")
         total, body = 6000, b"x" * 9000
         for n in range(1, total + 1):
