@@ -95,29 +95,41 @@ static CtlExit run_here(const Ctl *ctl, const Plan *plan, const Folder *folder, 
   return end_status(ctl->config, run_fleet(plan, folder, &output, &report));
 }
 
+/* What a detached supervisor still has of its caller, until the fleet has settled. */
+typedef struct Caller {
+  int report_fd;
+  int terminal; /* its standard error, or -1 */
+} Caller;
+
+static void drop(int *fd) {
+  if (*fd >= 0)
+    close(*fd);
+  *fd = -1;
+}
+
 static void on_settled_there(void *userdata, const json_t *description) {
-  int *report_fd = userdata;
+  Caller *caller = userdata;
   char *text = json_dumps(description, JSON_COMPACT);
   size_t size = text ? strlen(text) : 0;
 
   for (size_t at = 0; at < size;) {
-    ssize_t written = write(*report_fd, text + at, size - at);
+    ssize_t written = write(caller->report_fd, text + at, size - at);
 
     if (written < 0)
       break; /* the parent has given up waiting */
     at += (size_t)written;
   }
   free(text);
-  close(*report_fd);
-  *report_fd = -1;
+  drop(&caller->report_fd);
+  drop(&caller->terminal); /* or who reads it to its end would wait for the fleet's */
 }
 
 /* The supervisor of a detached fleet. What goes wrong before its loop runs is still said on the caller's terminal. */
 static CtlExit run_detached(const Ctl *ctl, const Plan *plan, const Folder *folder, int lock, int report_fd) {
-  RunReport report = {on_settled_there, &report_fd};
+  Caller caller = {report_fd, -1};
+  RunReport report = {on_settled_there, &caller};
   int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
   Output output;
-  int terminal;
   int r;
 
   setsid();
@@ -127,14 +139,14 @@ static CtlExit run_detached(const Ctl *ctl, const Plan *plan, const Folder *fold
     ctl_say("the log %s can't be written: %s", folder->log, strerror(-r));
     return CTL_FAILED;
   }
-  terminal = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+  caller.terminal = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
   dup2(null_fd, STDIN_FILENO);
   dup2(null_fd, STDOUT_FILENO);
   dup2(null_fd, STDERR_FILENO);
   r = run_fleet(plan, folder, &output, &report);
   output_done(&output);
-  if (r < 0 && terminal >= 0)
-    dup2(terminal, STDERR_FILENO);
+  if (r < 0 && caller.terminal >= 0)
+    dup2(caller.terminal, STDERR_FILENO);
   return end_status(ctl->config, r);
 }
 
