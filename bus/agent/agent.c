@@ -49,7 +49,8 @@ static int run(const Agent *agent, const AgentOptions *options) {
   if (r == 0)
     r = set_up(runtime);
   if (r < 0) {
-    log_error("PONS-AGENT-START", "%s can't start: %s", options->name, strerror(-r));
+    log_error("PONS-AGENT-START", "%s can't start with the broker at %s: %s", options->name, options->endpoint,
+              strerror(-r));
     runtime_destroy(&runtime);
     return EXIT_USAGE;
   }
