@@ -1,0 +1,344 @@
+#!/usr/bin/python3
+"""The operator's command: up, down, status, call, stream, sub, trace, config check, and the supervisor behind pons up."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import harness
+from harness import Peer
+
+CONFIG = """
+site: here
+broker:
+  listen: ["ipc://bus"]
+  heartbeat: {{interval_ms: 50, timeout_ms: 500, idle_ms: 500}}
+agents:
+  - name: echo
+    restart: {{burst: 3, within_ms: 60000, delay_ms: 10, delay_max_ms: 20}}
+  - name: second
+    program: pons-agent-echo
+    instances: 2
+    restart: {{burst: 3, within_ms: 60000, delay_ms: 10, delay_max_ms: 20}}
+{agents}
+profiles:
+  - {{name: one, agents: [echo]}}
+  - {{name: three, agents: [echo, second]}}
+{profiles}
+"""
+
+
+class Ran:
+    """What a run of the pons command did."""
+
+    def __init__(self, done):
+        self.status, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    @property
+    def lines(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def __repr__(self):
+        return f"exit {self.status}\n{self.out}\n{self.err}"
+
+
+class Command(harness.Fleet):
+    BROKER = False
+
+    def setUp(self):
+        super().setUp()
+        self.config = os.path.join(self.folder, "pons.yaml")
+        self.configure()
+        self.environment = {**os.environ, **harness.SANITIZERS, "PONS_CONFIG": self.config, "PONS_RUNTIME_DIR": self.folder,
+                            "PONS_STATE_DIR": self.folder}
+        self.addCleanup(self.end_fleet)
+
+    def configure(self, agents="", profiles=""):
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(CONFIG.format(agents=agents, profiles=profiles))
+
+    def pons(self, *arguments, text=None, timeout_s=60, expect=0):
+        """Runs the command and holds it to an exit status (None: any)."""
+        done = subprocess.run([harness.program("pons"), *arguments], input=text, capture_output=True, text=True,
+                              env=self.environment, cwd=self.folder, timeout=timeout_s, check=False)
+        ran = Ran(done)
+        for word in harness.FINDINGS:
+            self.assertNotIn(word, ran.err)
+        if expect is not None:
+            self.assertEqual(ran.status, expect, ran)
+        return ran
+
+    def supervisor_pid(self):
+        try:
+            with open(os.path.join(self.folder, "pons.pid"), encoding="ascii") as file:
+                return int(file.read().split()[0])
+        except (OSError, ValueError, IndexError):
+            return 0
+
+    def end_fleet(self):
+        """Stops what a failed test may have left, by the ids that it has started."""
+        pid = self.supervisor_pid()
+        if pid and is_alive(pid):
+            self.pons("down", expect=None)
+        if pid and is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+    def up(self, profile="one"):
+        self.pons("up", "-d", "--profile", profile)
+
+    def processes(self):
+        """The supervisor's processes by name."""
+        return {row["name"]: row for row in self.pons("status", "--json", expect=None).json["supervisor"]["processes"]}
+
+    def wait_for(self, what, condition):
+        """Asks `pons status` until condition(processes) holds."""
+        due = time.monotonic() + harness.DEADLINE_S
+        while not condition(rows := self.processes()):
+            self.assertLess(time.monotonic(), due, f"{what}: {rows}")
+
+    def bus(self):
+        """A peer beside the command."""
+        made = Peer(f"ipc://{self.folder}/bus", "tester").open()
+        self.peers.append(made)
+        return made
+
+
+def is_alive(pid):
+    """Whether a process is there and not a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+class Fleet(Command):
+    def test_up_status_call_down(self):
+        self.up("three")
+        status = self.pons("status", "--json").json
+        rows = {row["name"]: row for row in status["supervisor"]["processes"]}
+        self.assertEqual(status["supervisor"]["state"], "ready")
+        self.assertEqual(len(rows), 4)
+        self.assertTrue(all(row["state"] == "ready" and is_alive(row["pid"]) for row in rows.values()))
+        self.assertEqual(len(status["registry"]["instances"]), 3)
+        self.assertIn("echo", self.pons("status").out)
+        self.assertEqual(self.pons("call", "echo.say", '{"text": "hi"}', "--json").json["text"], "hi")
+        self.pons("down")
+        self.assertFalse([row["name"] for row in rows.values() if is_alive(row["pid"])])
+        self.assertEqual(self.pons("status", expect=2).status, 2)
+        self.pons("call", "echo.say", '{"text": "hi"}', "--timeout", "300", expect=3)
+        self.pons("down", expect=3)
+
+    def test_up_twice(self):
+        self.up()
+        again = self.pons("up", "-d", "--profile", "one", expect=None)
+        self.assertNotEqual(again.status, 0)
+        self.assertIn("pons", again.err)
+        self.assertEqual(self.pons("call", "echo.say", '{"text": "still"}', "--json").json["text"], "still")
+
+    def test_up_after_down(self):
+        self.up()
+        self.pons("down")
+        self.up()
+        self.pons("call", "echo.say", '{"text": "hi"}')
+
+    def test_unknown_profile(self):
+        ran = self.pons("up", "-d", "--profile", "nonesuch", expect=2)
+        self.assertIn("nonesuch", ran.err)
+
+    def test_foreground(self):
+        """Prints what the agents say behind their names, and SIGTERM ends all of it in order."""
+        up = subprocess.Popen([harness.program("pons"), "up", "--profile", "one"], env=self.environment, cwd=self.folder,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(up.stdout.close)
+        self.addCleanup(lambda: up.poll() is None and up.kill())
+        lines = []
+        for line in up.stdout:
+            lines.append(line)
+            if "all 2 ready" in line:
+                break
+        self.assertTrue(any("all 2 ready" in line for line in lines), lines)
+        pids = [row["pid"] for row in self.processes().values()]
+        up.send_signal(signal.SIGTERM)
+        rest, _ = up.communicate(timeout=60)
+        self.assertEqual(up.returncode, 0, rest)
+        self.assertFalse([pid for pid in pids if is_alive(pid)])
+
+    def test_supervisor_killed(self):
+        """Its children end when it ends, however it ends."""
+        self.up("three")
+        pids = [row["pid"] for row in self.processes().values()]
+        os.kill(self.supervisor_pid(), signal.SIGKILL)
+        due = time.monotonic() + harness.DEADLINE_S
+        while [pid for pid in pids if is_alive(pid)]:
+            self.assertLess(time.monotonic(), due, "children outlive their supervisor")
+        self.up("three")
+
+    def test_agent_killed_is_restarted(self):
+        self.up()
+        pid = self.processes()["echo"]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        self.wait_for("restarted", lambda rows: rows["echo"]["state"] == "ready" and rows["echo"]["pid"] not in (0, pid))
+        self.assertEqual(self.processes()["echo"]["restarts"], 1)
+        self.assertEqual(self.pons("call", "echo.say", '{"text": "again"}', "--json").json["text"], "again")
+
+    def test_broker_killed_is_restarted(self):
+        self.up()
+        os.kill(self.processes()["broker"]["pid"], signal.SIGKILL)
+        self.wait_for("restarted", lambda rows: rows["broker"]["state"] == "ready" and rows["broker"]["restarts"] == 1)
+        self.wait_for("registered", lambda rows: rows["echo"]["instance"])
+        self.assertEqual(self.pons("call", "echo.say", '{"text": "again"}', "--json").json["text"], "again")
+
+    def test_agent_that_keeps_dying_is_degraded(self):
+        """The budget ends the loop; the rest goes on, and status says so."""
+        self.up()
+        for _ in range(4):
+            pid = self.processes()["echo"]["pid"]
+            os.kill(pid, signal.SIGKILL)
+            self.wait_for("gone", lambda rows, old=pid: rows["echo"]["state"] in ("ready", "degraded") and rows["echo"]["pid"] != old)
+        self.wait_for("degraded", lambda rows: rows["echo"]["state"] == "degraded")
+        ran = self.pons("status", expect=1)
+        self.assertIn("degraded", ran.out + ran.err)
+
+    def test_agent_that_can_not_start(self):
+        self.configure(agents="  - {name: broken, program: /bin/false, restart: {burst: 2, within_ms: 60000, delay_ms: 1, delay_max_ms: 2}}",
+                       profiles="  - {name: bad, agents: [echo, broken]}")
+        ran = self.pons("up", "-d", "--profile", "bad", expect=1)
+        self.assertIn("broken", ran.out + ran.err)
+        rows = self.processes()
+        self.assertEqual((rows["broken"]["state"], rows["echo"]["state"]), ("degraded", "ready"))
+
+    def test_agent_that_never_becomes_ready(self):
+        self.configure(agents="  - {name: mute, program: /bin/cat, start_timeout_ms: 200, restart: {burst: 0, within_ms: 60000}}",
+                       profiles="  - {name: bad, agents: [mute]}")
+        ran = self.pons("up", "-d", "--profile", "bad", expect=1)
+        self.assertIn("mute", ran.out + ran.err)
+
+    def test_down_lets_work_end(self):
+        self.up()
+        bus = self.bus()
+        request = bus.request("echo", "work", {"wait_ms": 700})
+        bus.flush()
+        self.pons("down")
+        self.assertEqual(bus.answer(request).data["done"], 1)
+
+
+class Asking(Command):
+    def setUp(self):
+        super().setUp()
+        self.up("three")
+
+    def test_call_forms(self):
+        self.assertEqual(self.pons("call", "echo.say", "-", "--json", text='{"text": "from stdin"}').json["text"], "from stdin")
+        self.assertTrue(self.pons("call", "pons.ping", "--json").json["broker"])
+        rows = self.pons("call", "echo@*.say", '{"text": "all"}', "--json").lines
+        self.assertEqual(rows[-1], {"asked": 3, "answered": 3})
+        self.assertEqual({row["body"]["text"] for row in rows[:-1]}, {"all"})
+
+    def test_call_refusals(self):
+        cases = ((("nobody.say", "{}"), "NO_SERVICE"), (("echo.sing", "{}"), "NO_METHOD"),
+                 (("echo.fail", '{"status": 19, "message": "no"}'), "DENIED"),
+                 (("echo.say", '{"text": "long", "repeat": 1000}'), "OK"))
+        for arguments, status in cases:
+            with self.subTest(arguments):
+                ran = self.pons("call", *arguments, "--json", expect=0 if status == "OK" else 1)
+                self.assertEqual(ran.json.get("error", {}).get("status", "OK"), status)
+                if status != "OK":
+                    self.assertIn(status, self.pons("call", *arguments, expect=1).err)
+
+    def test_refused_before_it_is_sent(self):
+        """What does not fit the contract does not leave the command."""
+        for body, path in (('{"text": 5}', "text"), ('{"text": "a", "wrong": 1}', "wrong"), ("{}", "text")):
+            with self.subTest(body):
+                ran = self.pons("call", "echo.say", body, expect=1)
+                self.assertIn(f"INVALID: {path}", ran.err)
+
+    def test_deadline(self):
+        error = self.pons("call", "echo.work", '{"wait_ms": 60000}', "--timeout", "200", "--json", expect=1).json["error"]
+        self.assertEqual(error["status"], "DEADLINE")
+
+    def test_usage(self):
+        for arguments in (("call",), ("call", "echo"), ("call", "echo.say", "{not json"), ("frobnicate",), ("--frob",), ("sub",),
+                          ("status", "--count", "3"), ("call", "echo.say", "{}", "--timeout", "soon")):
+            with self.subTest(arguments):
+                ran = self.pons(*arguments, expect=2)
+                self.assertTrue(ran.err.startswith("pons: "), ran)
+
+    def test_stream(self):
+        ran = self.pons("stream", "echo.stream", '{"text": "la ", "pieces": 4, "delay_ms": 5}')
+        self.assertEqual(ran.out.strip(), "la la la la")
+        rows = self.pons("stream", "echo.stream", '{"text": "la", "pieces": 3}', "--json").lines
+        self.assertEqual(rows, [{"piece": "la"}] * 3 + [{"end": {"pieces": 3}}])
+
+    def test_sub(self):
+        bus = self.bus()
+        bus.publish("test.a", {"n": 1}, sequence=1, retain=True)
+        bus.publish("test.b", {"n": 2}, sequence=1, retain=True)
+        bus.flush()
+        rows = self.pons("sub", "test.*", "--count", "2", "--json").lines
+        self.assertEqual({row["topic"]: row["body"] for row in rows}, {"test.a": {"n": 1}, "test.b": {"n": 2}})
+        self.assertTrue(all(row["retained"] for row in rows))
+        self.assertIn("test.a", self.pons("sub", "test.a", "--count", "1").out)
+        self.pons("sub", "test.never", "--count", "1", "--timeout", "200", expect=1)
+
+    def test_trace(self):
+        ran = self.pons("call", "echo.say", '{"text": "hi"}', "--verbose")
+        request = next(word for word in ran.err.split() if len(word.split("-")[0]) == 16 and "-" in word)
+        trace = self.pons("trace", request, "--json").json
+        steps = [step["step"].upper() for step in trace["steps"]]
+        self.assertEqual((steps[0], steps[-1]), ("RECEIVED", "REPLIED"))
+        self.assertIn("echo", self.pons("trace", request).out)
+
+    def test_contract(self):
+        rows = self.pons("contract", "show", "echo.say", "--json").json
+        self.assertEqual(rows[0]["request"]["required"], ["text"])
+        self.assertIn("echo", self.pons("contract", "list").out)
+
+    def test_bench(self):
+        row = self.pons("bench", "--seconds", "1", "--json").json
+        row = row[0] if isinstance(row, list) else row
+        self.assertGreater(row["ok"], 0)
+        self.assertFalse(row["errors"])
+
+
+class Configuration(Command):
+    def test_good(self):
+        self.assertTrue(self.pons("config", "check", "--json").json["ok"])
+        self.assertIn("listen", self.pons("config", "check", "--show").out)
+
+    def test_errors_say_where(self):
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write("site: here\nbroker:\n  limits:\n    session: 5\nlog: {level: loud}\n")
+        ran = self.pons("config", "check", expect=2)
+        self.assertIn("pons.yaml:4:", ran.err + ran.out)
+        self.assertIn("pons.yaml:5:", ran.err + ran.out)
+        self.assertIn("sessions", ran.err + ran.out)
+        self.pons("up", "-d", expect=2)
+
+    def test_secrets_are_not_printed(self):
+        secret = os.path.join(self.folder, "key")
+        with open(secret, "w", encoding="utf-8") as file:
+            file.write("hunter2-very-secret\n")
+        os.chmod(secret, 0o600)
+        self.configure(agents="  - {name: paid, program: pons-agent-echo, environment: [{name: API_KEY, secret: {file: key}}]}")
+        shown = self.pons("config", "check", "--show")
+        self.assertNotIn("hunter2", shown.out + shown.err)
+        os.remove(secret)
+        missing = self.pons("config", "check", expect=2)
+        self.assertIn("key", missing.err + missing.out)
+
+    def test_environment_over_file(self):
+        self.environment["PONS_BROKER_LIMITS_SESSIONS"] = "77"
+        self.assertIn("sessions: 77", self.pons("config", "check", "--show").out)
+        self.environment["PONS_BROKER_LIMITS_SESSIONS"] = "many"
+        self.assertIn("PONS_BROKER_LIMITS_SESSIONS", self.pons("config", "check", expect=2).err)
+
+
+if __name__ == "__main__":
+    harness.main()
