@@ -5,7 +5,8 @@
 enum {
   COMPARE_ALL = 16,
   STEP_FROM = 4,
-  LOOK_AHEAD = 16, /* waiting requests that are looked past for one that can be taken */
+  LOOK_AHEAD = 16, /* clients that are looked past for a request that can be taken */
+  LOOK_MOST = 256, /* and waiting requests, of those clients among them */
 };
 
 static bool version_fits(const Offer *offer, const RouteVersion *version) {
@@ -171,19 +172,21 @@ static Offer *find_taker(Core *core, Request *request, Offer *only) {
    of another method or version; of one client it never takes a later one first. */
 static Request *find_next(Core *core, const List *band, Offer *only, Offer **ret_taker) {
   const Client *passed[LOOK_AHEAD];
+  uint32_t looked = 0;
   uint32_t n = 0;
 
   LIST_EACH (band, Request, in_holder, request) {
-    bool waits = n == LOOK_AHEAD;
+    bool waits = false;
 
     for (uint32_t i = 0; i < n && !waits; i++)
       waits = passed[i] == asker(request);
     *ret_taker = waits ? NULL : find_taker(core, request, only);
     if (*ret_taker)
       return request;
-    if (n == LOOK_AHEAD)
+    if (++looked == LOOK_MOST || (!waits && n == LOOK_AHEAD))
       return NULL;
-    passed[n++] = asker(request);
+    if (!waits)
+      passed[n++] = asker(request);
   }
   return NULL;
 }
