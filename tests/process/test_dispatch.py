@@ -233,6 +233,34 @@ class Priority(harness.Fleet):
         self.assertEqual(worker.take().data, "old batch")
 
 
+class Methods(harness.Fleet):
+    """Instances of one service that offer different methods."""
+
+    def test_one_that_waits_does_not_hold_up_others(self):
+        """Who waits for a method whose only instance is busy does not stand in the way of who asks another."""
+        plain = self.worker(service("Echo", "echo"), agent="plain", credit=1)
+        both = self.worker(service("Echo", "echo", "special"), agent="both", credit=0)
+        waiting, client = self.client(), self.client()
+        specials = [waiting.request("Echo", "special", n) for n in range(50)]
+        waiting.flush()
+        for n in range(5):
+            request = client.request("Echo", "echo", n)
+            plain.reply(plain.take(), n)
+            self.assertEqual(client.answer(request).data, n)
+        both.credit(50)
+        self.assertEqual([both.take().data for _ in specials], list(range(50)))
+
+    def test_a_method_that_nobody_has_any_more(self):
+        """What waits for it is told when its last instance goes."""
+        self.worker(service("Echo", "echo"), agent="plain")
+        both = self.worker(service("Echo", "echo", "special"), agent="both", credit=0)
+        client = self.client()
+        request = client.request("Echo", "special")
+        client.flush()
+        both.close()
+        self.assertIn(client.refusal(request), ("NO_SERVICE", "NO_METHOD"))
+
+
 class Versions(harness.Fleet):
     BROKER = False
     ROUTES = ("broker:\n  routes:\n    - service: Echo\n      versions:\n"
