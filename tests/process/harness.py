@@ -4,6 +4,7 @@ Every process that a test starts is ended by its pid and every folder removed, a
 the processes are printed. Nothing sleeps: each wait is for a message, a signal of readiness or an exit, with a deadline.
 The build folder comes from PONS_BUILD."""
 
+import functools
 import os
 import resource
 import shutil
@@ -21,6 +22,7 @@ sys.path.insert(0, os.path.join(TESTS, "peers"))
 
 from pons_peer import Peer, RemoteError, method, service  # noqa: E402,F401  (given on to the tests)
 from pons_wire import Flag, Kind, Status  # noqa: E402,F401
+import msgpack  # noqa: E402
 import zmq  # noqa: E402,F401
 
 BUILD = os.environ.get("PONS_BUILD", os.path.join(os.path.dirname(TESTS), "build", "dev"))
@@ -39,6 +41,14 @@ QUICK_HEARTBEATS = {"PONS_BROKER_HEARTBEAT_INTERVAL_MS": "50", "PONS_BROKER_HEAR
 
 def program(name):
     return os.path.join(BIN, name)
+
+
+@functools.cache
+def sanitized():
+    """Whether the programs are built with a sanitizer: then memory says nothing, and crashes are the sanitizer's."""
+    with open(program("pons-broker"), "rb") as file:
+        data = file.read()
+    return b"__asan_init" in data or b"__tsan_init" in data
 
 
 def has(name):
@@ -253,6 +263,11 @@ class Fleet(unittest.TestCase):
 def main():
     """Runs the tests of the calling module; the build folder may come as --build FOLDER."""
     unittest.main(module="__main__", verbosity=2, failfast=bool(os.environ.get("PONS_TEST_FAILFAST")))
+
+
+def packed(value):
+    """A value as msgpack."""
+    return msgpack.packb(value)
 
 
 def free_port():

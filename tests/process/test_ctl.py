@@ -307,6 +307,65 @@ class Asking(Command):
         self.assertFalse(row["errors"])
 
 
+class Foreign(Command):
+    """The command and a peer in Python, written from the document, understand each other."""
+
+    def setUp(self):
+        super().setUp()
+        self.up()
+
+    def start_pons(self, *arguments):
+        """The command beside the test, which answers it."""
+        process = subprocess.Popen([harness.program("pons"), *arguments], env=self.environment, cwd=self.folder,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: process.poll() is None and process.kill())
+        return process
+
+    def agent(self, *services, **more):
+        made = Peer(f"ipc://{self.folder}/bus", "python")
+        self.peers.append(made)
+        return made.open(*services, **more)
+
+    def finish(self, process):
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, err)
+        return out
+
+    def test_call(self):
+        worker = self.agent(harness.service("Py", harness.method("add", "idempotent")))
+        process = self.start_pons("call", "Py.add", '{"a": 1, "b": [2, null, -3.5, "ü"]}', "--json")
+        message = worker.take()
+        self.assertEqual(message.data, {"a": 1, "b": [2, None, -3.5, "ü"]})
+        worker.reply(message, {"sum": 2**63, "text": "ja"})
+        self.assertEqual(json.loads(self.finish(process)), {"sum": 2**63, "text": "ja"})
+
+    def test_stream(self):
+        worker = self.agent(harness.service("Py", harness.method("say", "idempotent", "streaming")))
+        process = self.start_pons("stream", "Py.say", "{}")
+        message = worker.take()
+        self.assertTrue(message.flags & harness.Flag.STREAM)
+        for n, word in enumerate(("one ", "two ", "three")):
+            worker.chunk(message, n, harness.packed(word))
+        worker.reply(message, None, number=3)
+        self.assertEqual(self.finish(process).strip(), "one two three")
+
+    def test_lost(self):
+        worker = self.agent(harness.service("Py", harness.method("do", "once")))
+        process = self.start_pons("call", "Py.do", "{}", "--json")
+        worker.take()
+        worker.close()
+        out, _ = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, json.loads(out)["error"]["status"]), (1, "WORKER_LOST"))
+
+    def test_mismatch_is_shown(self):
+        """An agent that was built from another contract."""
+        self.agent(calls=[{"service": "echo", "method": "say", "hash": 4711}])
+        ran = self.pons("status", expect=1)
+        self.assertIn("CONTRACT MISMATCH", ran.out + ran.err)
+        rows = self.pons("status", "--json", expect=1).json["registry"]["mismatches"]
+        self.assertEqual([(row["caller"].split(":")[0], row["service"], row["method"]) for row in rows], [("python", "echo", "say")])
+
+
 class Configuration(Command):
     def test_good(self):
         self.assertTrue(self.pons("config", "check", "--json").json["ok"])
