@@ -130,6 +130,7 @@ static void hold(Core *core, Request *request, const Header *header, Bytes body,
   if (!held)
     abort();
   request_drop_body(core, request);
+  free_held(request); /* a later word about it replaces the first */
   held->header = (Header){.kind = header->kind, .id = request->id, .status = header->status, .number = header->number};
   if (request->client->kept_bytes + body.size > core->options.limits.client_bytes ||
       core->kept_bytes + body.size > core->options.limits.all_bytes) {
