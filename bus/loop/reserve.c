@@ -34,13 +34,19 @@ static void turn_away(int listener) {
   descriptors_reserve();
 }
 
-/* The types are those of glibc's declaration, whose address is a union of all kinds of them. */
+/* ECONNABORTED and ENFILE are what all of libzmq's listeners live with: every other lasting error becomes the one, a
+   connection that was turned away is told as the other. The types are those of glibc's declaration, whose address is a union
+   of all kinds of them. */
 int accept4(int listener, __SOCKADDR_ARG address, socklen_t *restrict address_bytes, int flags) {
   int fd = (int)syscall(SYS_accept4, listener, address.__sockaddr__, address_bytes, flags);
 
-  if (fd >= 0 || errno != EMFILE)
+  if (fd >= 0 || errno == EAGAIN || errno == EINTR)
     return fd;
-  turn_away(listener);
-  errno = ECONNABORTED;
+  if (errno == EMFILE || errno == ENFILE) {
+    turn_away(listener);
+    errno = RESERVE_TURNED_AWAY;
+  } else {
+    errno = ECONNABORTED;
+  }
   return -1;
 }

@@ -4,6 +4,7 @@
    set; the metadata of a message is reliable on payload frames only, not on the routing id. */
 #include "bus/loop/socket.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <zmq.h>
 
 #include "bus/loop/loop-internal.h"
+#include "bus/loop/reserve.h"
 
 enum {
   FRAME_BYTES = 262144,
@@ -19,6 +21,7 @@ enum {
   RECONNECT_MS = 10,
   RECONNECT_MAX_MS = 250,
   BACKLOG = 4096,
+  RECEIVE_QUEUE = 256, /* messages of one peer that wait inside libzmq */
   LONE_AFTER = 8,
   SOCKETS_MAX =
       64, /* of a process: two per socket of ours, some on their way out; libzmq touches memory for each that may be */
@@ -33,6 +36,8 @@ struct Socket {
   LoopSocket *monitor_watch;
   bool events_due;      /* the monitor has, or may have, an event */
   unsigned taken;       /* messages since on_ready was called last */
+  uint32_t named_first; /* ROUTER: the first routing id that libzmq gave; connections have the next ones */
+  uint64_t accepted;    /* ROUTER: connections, each of which has taken one at most */
   unsigned lone_rounds; /* how often in a row there was one message and no more, up to LONE_AFTER */
 };
 
@@ -65,11 +70,9 @@ static int set_options(Socket *socket, int send_queue) {
     int option;
     int value;
   } rows[] = {
-      {SOCKET_ROUTER, ZMQ_ROUTER_MANDATORY, 1},
-      {SOCKET_ROUTER, ZMQ_BACKLOG, BACKLOG},
-      {SOCKET_DEALER, ZMQ_IMMEDIATE, 1},
-      {SOCKET_DEALER, ZMQ_RECONNECT_IVL, RECONNECT_MS},
-      {SOCKET_DEALER, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
+      {SOCKET_ROUTER, ZMQ_ROUTER_MANDATORY, 1},         {SOCKET_ROUTER, ZMQ_BACKLOG, BACKLOG},
+      {SOCKET_ROUTER, ZMQ_RCVHWM, RECEIVE_QUEUE},       {SOCKET_DEALER, ZMQ_IMMEDIATE, 1},
+      {SOCKET_DEALER, ZMQ_RECONNECT_IVL, RECONNECT_MS}, {SOCKET_DEALER, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
   };
   int64_t frame_bytes = FRAME_BYTES;
   int r = 0;
@@ -124,11 +127,41 @@ static int open_monitor(Loop *loop, Socket *socket) {
   socket->monitor = zmq_socket(get_context(), ZMQ_PAIR);
   if (!socket->monitor)
     return -zmq_errno();
-  if (set_option(socket->monitor, ZMQ_LINGER, 0) < 0 || zmq_connect(socket->monitor, endpoint) < 0)
+  /* Without a limit: libzmq's I/O thread would block on a full one, with a lock in its hand that ending the monitor needs. */
+  if (set_option(socket->monitor, ZMQ_LINGER, 0) < 0 || set_option(socket->monitor, ZMQ_RCVHWM, 0) < 0 ||
+      zmq_connect(socket->monitor, endpoint) < 0)
     return -zmq_errno();
   int r = loop_watch_socket(loop, socket->monitor, on_monitor_ready, socket, &socket->monitor_watch);
   if (r == 0)
     loop_socket_receive_only(socket->monitor_watch);
+  return r;
+}
+
+/* The number in a routing id of libzmq's own. */
+static uint32_t id_number(const uint8_t *id) {
+  uint32_t big;
+
+  memcpy(&big, id + 1, sizeof big);
+  return be32toh(big);
+}
+
+/* Has the ROUTER name a connection of our own, to know where it begins to count. */
+static int learn_first_name(Socket *socket) {
+  char endpoint[64];
+  void *dealer = zmq_socket(context, ZMQ_DEALER);
+  uint8_t id[ROUTING_ID_BYTES];
+  int r = 0;
+
+  if (!dealer)
+    return -zmq_errno();
+  snprintf(endpoint, sizeof endpoint, "inproc://pons-first-%u", ++monitors);
+  if (zmq_bind(socket->zmq, endpoint) < 0 || zmq_connect(dealer, endpoint) < 0 || zmq_send(dealer, "", 0, 0) < 0 ||
+      zmq_recv(socket->zmq, id, sizeof id, 0) != sizeof id || zmq_recv(socket->zmq, NULL, 0, 0) < 0 ||
+      zmq_unbind(socket->zmq, endpoint) < 0)
+    r = -zmq_errno();
+  else
+    socket->named_first = id_number(id);
+  zmq_close(dealer);
   return r;
 }
 
@@ -146,6 +179,8 @@ int socket_new(Loop *loop, SocketType type, int send_queue, const SocketHandler 
   if (!socket->zmq)
     return -zmq_errno();
   r = set_options(socket, send_queue);
+  if (r == 0 && type == SOCKET_ROUTER)
+    r = learn_first_name(socket);
   if (r == 0)
     r = open_monitor(loop, socket);
   if (r == 0)
@@ -244,10 +279,10 @@ static int receive_peer(Socket *socket, uint32_t *ret) {
   zmq_msg_init(&frame);
   if (zmq_msg_recv(&frame, socket->zmq, ZMQ_DONTWAIT) < 0)
     r = -zmq_errno();
-  else if (zmq_msg_size(&frame) == ROUTING_ID_BYTES)
-    memcpy(ret, (const uint8_t *)zmq_msg_data(&frame) + 1, sizeof *ret);
+  else if (zmq_msg_size(&frame) == ROUTING_ID_BYTES && *(const uint8_t *)zmq_msg_data(&frame) == 0)
+    *ret = id_number(zmq_msg_data(&frame));
   else
-    *ret = 0; /* a peer that named itself, which the protocol forbids: answered by nobody */
+    *ret = socket->named_first; /* a peer that named itself, which the protocol forbids: answered by nobody */
   zmq_msg_close(&frame);
   return r;
 }
@@ -333,8 +368,9 @@ int socket_send(Socket *socket, uint32_t peer, Bytes header, Bytes body, Block *
 
   if (socket->type == SOCKET_ROUTER) {
     uint8_t id[ROUTING_ID_BYTES] = {0};
+    uint32_t big = htobe32(peer);
 
-    memcpy(id + 1, &peer, sizeof peer);
+    memcpy(id + 1, &big, sizeof big);
     r = send_frame(socket, (Bytes){id, sizeof id}, NULL, true);
     if (r < 0)
       return r;
@@ -376,11 +412,19 @@ int socket_next_event(Socket *socket, SocketEvent *ret) {
     return -EAGAIN;
   }
   socket->lone_rounds = 0; /* what a connection that is gone has sent is to be received to its end */
+  socket->accepted += event == ZMQ_EVENT_ACCEPTED;
   ret->fd = (int)value;
   ret->type = event == ZMQ_EVENT_DISCONNECTED    ? SOCKET_DOWN
-              : event == ZMQ_EVENT_ACCEPT_FAILED ? SOCKET_ACCEPT_FAILED
-                                                 : SOCKET_UP;
+              : event != ZMQ_EVENT_ACCEPT_FAILED ? SOCKET_UP
+              : value == RESERVE_TURNED_AWAY     ? SOCKET_REFUSED
+                                                 : SOCKET_MISSED;
   return 0;
+}
+
+bool socket_has_named(const Socket *socket, uint32_t peer) {
+  uint32_t place = peer - socket->named_first;
+
+  return place > 0 && place <= socket->accepted;
 }
 
 void socket_hang_up(Socket *socket, int fd) {

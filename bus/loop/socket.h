@@ -16,7 +16,7 @@ typedef enum SocketType { SOCKET_ROUTER, SOCKET_DEALER } SocketType;
 /* A received message. header and body are borrowed until socket_message_done; a body of SOCKET_SHARED_BYTES or more has
    a block that may be kept. */
 typedef struct SocketMessage {
-  uint32_t peer; /* ROUTER: whose it is, libzmq's own routing id; DEALER: 0 */
+  uint32_t peer; /* ROUTER: whose it is, libzmq's own routing id, see socket_has_named; DEALER: 0 */
   int fd;        /* of the connection that it came by; -1 when unknown */
   int frames;    /* 1 or 2; 3 = more than two, which is MALFORMED and was discarded */
   Bytes header;
@@ -28,9 +28,10 @@ typedef struct SocketMessage {
 enum { SOCKET_SHARED_BYTES = 8192 };
 
 typedef enum SocketEventType {
-  SOCKET_UP,           /* ROUTER: a connection was accepted; DEALER: connected, the ZMTP handshake is done */
-  SOCKET_DOWN,         /* the connection of fd is gone */
-  SOCKET_ACCEPT_FAILED /* no descriptor was left for a connection */
+  SOCKET_UP,      /* ROUTER: a connection was accepted; DEALER: connected, the ZMTP handshake is done */
+  SOCKET_DOWN,    /* the connection of fd is gone */
+  SOCKET_REFUSED, /* a connection was closed because no descriptor was left for it */
+  SOCKET_MISSED,  /* a connection was gone before it was accepted */
 } SocketEventType;
 
 typedef struct SocketEvent {
@@ -69,6 +70,9 @@ int socket_send(Socket *socket, uint32_t peer, Bytes header, Bytes body, Block *
 /* Takes one connection event. Returns 0, or -EAGAIN when none is there: what libzmq has told the loop of, and after a message was
    taken whatever had happened before that. From on_ready only. */
 int socket_next_event(Socket *socket, SocketEvent *ret);
+/* Whether a ROUTER may have given this number to a connection. libzmq counts them up from a random one; a peer that speaks
+   ZMTP itself can call itself what it likes, and is not to be taken for another. */
+bool socket_has_named(const Socket *socket, uint32_t peer);
 /* Shuts one connection of a ROUTER down, by the fd of a message or event that belongs to it; SOCKET_DOWN follows. */
 void socket_hang_up(Socket *socket, int fd);
 
