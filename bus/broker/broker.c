@@ -8,19 +8,29 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum {
   BATCH = 256,     /* ZeroMQ messages per turn, each a message or a PACK */
   SEND_QUEUE = 64, /* messages that libzmq may hold for one peer; more wait in its backlog */
+  STOP_SWEEP_US = 10000,
+  LAST_WORDS_US = 1000000,
+  LINGER_MS = 1000,
 };
 
+/* Nine tenths of the descriptors that are left once all is bound. The lowest free one tells how many are in use. */
 static uint32_t default_connections_max(void) {
   struct rlimit limit;
+  int fd = eventfd(0, EFD_CLOEXEC);
+  uint64_t used = fd < 0 ? UINT32_MAX : (uint64_t)fd;
 
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-    return 900;
-  return (uint32_t)(limit.rlim_cur - limit.rlim_cur / 10 - (limit.rlim_cur > 256 ? 16 : 0));
+  if (fd >= 0)
+    close(fd);
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= used)
+    return 1;
+  return (uint32_t)(1 + min_u64(limit.rlim_cur - used, UINT32_MAX) * 9 / 10);
 }
 
 /* --- in --- */
@@ -48,7 +58,7 @@ static void drain_socket(Broker *broker) {
     socket_message_done(&message);
   }
   if (i <= BATCH && !list_is_empty(&broker->ended))
-    connections_drop_ended(broker);
+    connections_drop_ended(broker, TIME_NEVER);
 }
 
 static void on_ready(void *userdata) {
@@ -76,11 +86,11 @@ static void on_timer(void *userdata, uint64_t now_us) {
   core_tick(broker->core, now_us);
 }
 
-void connections_need_sweep(Broker *broker) {
-  if (broker->sweeping)
+void connections_need_sweep(Broker *broker, uint64_t at_us) {
+  if (at_us >= broker->sweep_us)
     return;
-  broker->sweeping = true;
-  loop_timer_set(broker->sweep_timer, loop_now_us(broker->loop) + US_PER_MS);
+  broker->sweep_us = at_us;
+  loop_timer_set(broker->sweep_timer, at_us);
 }
 
 static void finish(Broker *broker, uint64_t now_us) {
@@ -89,18 +99,26 @@ static void finish(Broker *broker, uint64_t now_us) {
   loop_stop(broker->loop, 0);
 }
 
+/* When nothing is unanswered any more, what waits for slow readers has a second to leave. */
+static bool may_finish(Broker *broker, uint64_t now_us) {
+  if (core_is_idle(broker->core) && !broker->all_answered) {
+    broker->all_answered = true;
+    broker->stop_at_us = min_u64(broker->stop_at_us, now_us + LAST_WORDS_US);
+  }
+  return now_us >= broker->stop_at_us || (broker->all_answered && list_is_empty(&broker->blocked));
+}
+
 static void on_sweep(void *userdata, uint64_t now_us) {
   Broker *broker = userdata;
-  uint64_t next_us = connections_sweep(broker, now_us);
+  uint64_t next_us;
 
-  if (broker->stopping && (core_is_idle(broker->core) || now_us >= broker->stop_at_us)) {
+  broker->sweep_us = TIME_NEVER;
+  next_us = connections_sweep(broker, now_us);
+  if (broker->stopping && may_finish(broker, now_us)) {
     finish(broker, now_us);
     return;
   }
-  if (broker->stopping)
-    next_us = min_u64(next_us, now_us + 10 * US_PER_MS);
-  broker->sweeping = next_us != TIME_NEVER;
-  loop_timer_set(broker->sweep_timer, next_us);
+  connections_need_sweep(broker, broker->stopping ? min_u64(next_us, now_us + STOP_SWEEP_US) : next_us);
 }
 
 static void on_turn_end(void *userdata) {
@@ -136,7 +154,7 @@ int broker_new(Broker **ret, Loop *loop, const BrokerOptions *options, const cha
   broker->loop = loop;
   broker->timer_us = TIME_NEVER;
   broker->stop_timeout_us = options->stop_timeout_us;
-  broker->connections_max = options->connections_max ? options->connections_max : default_connections_max();
+  broker->sweep_us = TIME_NEVER;
   list_init(&broker->dirty);
   list_init(&broker->blocked);
   list_init(&broker->closing);
@@ -155,6 +173,7 @@ int broker_new(Broker **ret, Loop *loop, const BrokerOptions *options, const cha
     r = bind_all(broker, &options->core, ret_bad);
   if (r < 0)
     return r;
+  broker->connections_max = options->connections_max ? options->connections_max : default_connections_max();
   *ret = TAKE(broker);
   return 0;
 }
@@ -169,7 +188,7 @@ void broker_destroy(Broker **broker) {
   loop_timer_destroy(&gone->sweep_timer);
   core_destroy(&gone->core);
   connections_done(gone);
-  socket_close(&gone->socket, 200);
+  socket_close(&gone->socket, LINGER_MS);
   free(gone);
 }
 
@@ -185,8 +204,7 @@ void broker_stop(Broker *broker) {
   broker->stopping = true;
   broker->stop_at_us = now_us + broker->stop_timeout_us;
   core_drain(broker->core, now_us);
-  broker->sweeping = false;
-  connections_need_sweep(broker);
+  connections_need_sweep(broker, now_us);
 }
 
 uint32_t broker_connections(const Broker *broker) {

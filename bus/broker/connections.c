@@ -7,12 +7,11 @@
    the same descriptor. libzmq counts routing ids up, so of two on one descriptor the later is the one that is there. */
 #include "bus/broker/broker-internal.h"
 
-#include <endian.h>
 #include <stdlib.h>
 
 enum {
-  SWEEP_US = 5000,           /* while somebody is blocked or to be hung up on */
   SILENT_SWEEP_US = 1000000, /* while somebody has said nothing yet */
+  UNREAD_US = 50000,         /* the end of a connection is put off for so long when there is always something to read */
 };
 
 static Connection *at(Broker *broker, int fd) {
@@ -55,14 +54,16 @@ static void on_up(Broker *broker, int fd) {
   if (connection->up)
     return;
   connection->up = true;
+  connection->refused = broker->n_connections >= broker->connections_max;
   connection->since_us = loop_now_us(broker->loop);
   broker->n_connections++;
   broker->n_silent++;
-  if (broker->n_connections > broker->connections_max) {
+  if (connection->refused) {
+    broker->n_refused++;
     core_count(broker->core, COUNTER_CONNECTIONS_REFUSED, 1);
-    socket_hang_up(broker->socket, fd);
   }
-  connections_need_sweep(broker);
+  /* not here: the end of this connection may be among the events that follow, and the descriptor another's */
+  connections_need_sweep(broker, connection->since_us + (connection->refused ? 0 : SILENT_SWEEP_US));
 }
 
 /* The descriptor may be somebody else's in a moment, but what its peer sent last (a reply, BYE) is still to be read. */
@@ -76,17 +77,22 @@ static void on_down(Broker *broker, int fd) {
     if (peer->session)
       core_lose_connection(broker->core, peer->session, loop_now_us(broker->loop));
     peer->fd = -1;
+    peer->ended_us = loop_now_us(broker->loop);
+    connections_need_sweep(broker, peer->ended_us + UNREAD_US);
     list_push(&broker->ended, &peer->in_ended);
   } else {
     broker->n_silent--;
   }
   broker->n_connections--;
-  *connection = (Connection){0};
+  broker->n_refused -= connection->refused;
+  connection->up = false;
+  connection->peer = NULL;
 }
 
-void connections_drop_ended(Broker *broker) {
+void connections_drop_ended(Broker *broker, uint64_t before_us) {
   LIST_EACH (&broker->ended, Peer, in_ended, peer)
-    connections_drop(broker, peer);
+    if (peer->ended_us < before_us)
+      connections_drop(broker, peer);
 }
 
 void connections_take_events(Broker *broker) {
@@ -97,7 +103,7 @@ void connections_take_events(Broker *broker) {
       on_up(broker, event.fd);
     else if (event.type == SOCKET_DOWN)
       on_down(broker, event.fd);
-    else
+    else if (event.type == SOCKET_REFUSED)
       core_count(broker->core, COUNTER_CONNECTIONS_REFUSED, 1);
   }
 }
@@ -114,9 +120,9 @@ static Peer *find(const Broker *broker, uint32_t routing_id) {
   return NULL;
 }
 
-/* Routing ids lie in memory as libzmq wrote them, big-endian. The count begins anywhere and wraps. */
+/* The count begins anywhere and wraps. */
 static bool is_later(uint32_t routing_id, uint32_t than) {
-  return (int32_t)(be32toh(routing_id) - be32toh(than)) > 0;
+  return (int32_t)(routing_id - than) > 0;
 }
 
 Peer *connections_find_peer(Broker *broker, const SocketMessage *message) {
@@ -126,7 +132,7 @@ Peer *connections_find_peer(Broker *broker, const SocketMessage *message) {
   if (peer)
     return peer;
   connections_take_events(broker);
-  if (message->fd < 0 || message->peer == 0)
+  if (message->fd < 0 || !socket_has_named(broker->socket, message->peer))
     return NULL;
   connection = at(broker, message->fd);
   if (!connection->up || (connection->has_newest && !is_later(message->peer, connection->newest)))
@@ -143,40 +149,48 @@ Peer *connections_find_peer(Broker *broker, const SocketMessage *message) {
   return peer;
 }
 
-static bool hang_up_due(Broker *broker, uint64_t now_us) {
+/* Returns when the next one is due. */
+static uint64_t hang_up_due(Broker *broker, uint64_t now_us) {
+  uint64_t next_us = TIME_NEVER;
+
   LIST_EACH (&broker->closing, Peer, in_closing, peer) {
-    if (peer->hang_up_us > now_us)
+    if (peer->hang_up_us > now_us) {
+      next_us = min_u64(next_us, peer->hang_up_us);
       continue;
+    }
     list_remove(&peer->in_closing);
-    if (peer->unreachable)
-      connections_drop(broker, peer);
-    else
+    if (!peer->unreachable)
       socket_hang_up(broker->socket, peer->fd);
+    else if (!list_has(&peer->in_ended))
+      connections_drop(broker, peer);
   }
-  return !list_is_empty(&broker->closing);
+  return next_us;
 }
 
-static void hang_up_silent(Broker *broker, uint64_t now_us) {
+static void hang_up_strangers(Broker *broker, uint64_t now_us) {
   for (size_t fd = 0; fd < broker->connections_room; fd++) {
     Connection *connection = &broker->connections[fd];
 
-    if (connection->up && !connection->peer && now_us - connection->since_us > TIME_HELLO_TIMEOUT_US)
+    if (connection->up &&
+        (connection->refused || (!connection->peer && now_us - connection->since_us > TIME_HELLO_TIMEOUT_US)))
       socket_hang_up(broker->socket, (int)fd);
   }
 }
 
 uint64_t connections_sweep(Broker *broker, uint64_t now_us) {
-  bool closing;
-  bool blocked;
+  uint64_t next_us;
 
   connections_take_events(broker); /* or a descriptor is shut that is another's by now */
-  closing = hang_up_due(broker, now_us);
-  blocked = out_retry(broker);
-  if (broker->n_silent > 0)
-    hang_up_silent(broker, now_us);
-  if (closing || blocked)
-    return now_us + SWEEP_US;
-  return broker->n_silent > 0 ? now_us + SILENT_SWEEP_US : TIME_NEVER;
+  connections_drop_ended(broker, now_us - UNREAD_US);
+  next_us = hang_up_due(broker, now_us);
+  if (!list_is_empty(&broker->ended))
+    next_us = min_u64(next_us, now_us + UNREAD_US);
+  if (out_retry(broker))
+    next_us = min_u64(next_us, now_us + BLOCKED_SWEEP_US);
+  if (broker->n_silent == 0 && broker->n_refused == 0)
+    return next_us;
+  hang_up_strangers(broker, now_us);
+  return min_u64(next_us, now_us + SILENT_SWEEP_US);
 }
 
 void connections_done(Broker *broker) {

@@ -8,14 +8,17 @@
 
 #include <errno.h>
 
-enum { HANG_UP_DELAY_US = 200000 /* what was sent last should arrive first */ };
+enum {
+  HANG_UP_DELAY_US = 200000, /* what was sent last should arrive first */
+  RETRIES = 16,              /* backlogs tried at the end of a turn; the sweep tries all */
+};
 
 static void hang_up(Broker *broker, Peer *peer, uint64_t delay_us) {
   if (peer->hang_up_us)
     return;
   peer->hang_up_us = loop_now_us(broker->loop) + delay_us;
   list_push(&broker->closing, &peer->in_closing);
-  connections_need_sweep(broker);
+  connections_need_sweep(broker, peer->hang_up_us);
 }
 
 /* Nothing can be sent to it any more. */
@@ -26,15 +29,16 @@ static void give_up(Broker *broker, Peer *peer, int error) {
 
 /* Draws the consequence of what peer_push and its kin returned. */
 static void settle(Broker *broker, Peer *peer, int r) {
-  if (r == PEER_E_FULL) {
+  if (r == PEER_E_FULL && !peer->hang_up_us) {
     core_count(broker->core, COUNTER_SLOW_PEERS, 1);
-    log_warning("PONS-PEER-SLOW", "a peer did not read %d MiB and is hung up on", LIMIT_OUTBOX_BYTES >> 20);
+    log_warning("PONS-PEER-SLOW", "a peer for which %zu bytes wait does not read and is hung up on",
+                peer->backlog_bytes);
   }
   if (r != 0 && r != -EAGAIN)
     give_up(broker, peer, r);
   if (!list_is_empty(&peer->backlog) && !list_has(&peer->in_blocked)) {
     list_push(&broker->blocked, &peer->in_blocked);
-    connections_need_sweep(broker);
+    connections_need_sweep(broker, loop_now_us(broker->loop) + BLOCKED_SWEEP_US);
   }
 }
 
@@ -46,14 +50,7 @@ static void send(void *userdata, void *to, const Header *header, Bytes body, Blo
 
   if (peer->hang_up_us)
     return;
-  if (header->kind == KIND_EVENT && (lost > 0 || peer->backlog_events >= LIMIT_OUTBOX_EVENTS)) {
-    Header told = *header;
-
-    told.number = lost + (peer->backlog_events >= LIMIT_OUTBOX_EVENTS); /* the one that makes room for this one */
-    r = peer_push(peer, broker->socket, &told, body, block);
-  } else {
-    r = peer_push(peer, broker->socket, header, body, block);
-  }
+  r = peer_push(peer, broker->socket, header, body, block);
   if (peer->events_lost > lost)
     core_count(broker->core, COUNTER_EVENTS_LOST, peer->events_lost - lost);
   if (peer->pack.count > 0 && !list_has(&peer->in_dirty))
@@ -94,6 +91,20 @@ CoreSink out_sink(Broker *broker) {
   return (CoreSink){.send = send, .close = close_peer, .in_hand = in_hand, .note = note, .userdata = broker};
 }
 
+/* Tries the backlogs of the first peers of the list and puts them behind the others. */
+static void retry(Broker *broker, uint32_t n) {
+  while (n-- > 0 && !list_is_empty(&broker->blocked)) {
+    Peer *peer = LIST_FIRST(&broker->blocked, Peer, in_blocked);
+    int r = peer_retry(peer, broker->socket);
+
+    list_remove(&peer->in_blocked);
+    if (r == -EAGAIN)
+      list_push(&broker->blocked, &peer->in_blocked);
+    else if (r < 0)
+      give_up(broker, peer, r);
+  }
+}
+
 void out_flush(Broker *broker) {
   LIST_EACH (&broker->dirty, Peer, in_dirty, peer) {
     int r = peer_flush(peer, broker->socket);
@@ -102,17 +113,29 @@ void out_flush(Broker *broker) {
     if (r != 0 || !list_is_empty(&peer->backlog))
       settle(broker, peer, r);
   }
+  retry(broker, RETRIES);
+}
+
+/* Backlogs are bounded one by one; when all together are too much, who has the most of it goes. */
+static void bound_all(Broker *broker) {
+  uint64_t all_bytes = 0;
+  Peer *most = NULL;
+
+  LIST_EACH (&broker->blocked, Peer, in_blocked, peer) {
+    all_bytes += peer->hang_up_us ? 0 : peer->backlog_bytes;
+    if (!peer->hang_up_us && (!most || peer->backlog_bytes > most->backlog_bytes))
+      most = peer;
+  }
+  if (all_bytes > LIMIT_OUTBOXES_BYTES)
+    settle(broker, most, PEER_E_FULL);
 }
 
 bool out_retry(Broker *broker) {
-  LIST_EACH (&broker->blocked, Peer, in_blocked, peer) {
-    int r = peer_retry(peer, broker->socket);
+  uint32_t n = 0;
 
-    if (r == -EAGAIN)
-      continue;
-    list_remove(&peer->in_blocked);
-    if (r < 0)
-      give_up(broker, peer, r);
-  }
+  LIST_EACH (&broker->blocked, Peer, in_blocked, peer)
+    n++;
+  retry(broker, n);
+  bound_all(broker);
   return !list_is_empty(&broker->blocked);
 }

@@ -22,9 +22,11 @@ typedef struct Peer {
   List in_dirty;       /* something is in the pack */
   List in_blocked;     /* something is in the backlog */
   List in_closing;
-  List in_ended; /* its connection is gone */
-  Pack pack;     /* of this turn */
-  List backlog;  /* whole messages that the socket did not take, oldest first */
+  List in_ended;     /* its connection is gone */
+  uint64_t ended_us; /* since then */
+  Pack pack;         /* of this turn */
+  List backlog;      /* whole messages that the socket did not take, oldest first */
+  List events;       /* those of them that may be lost */
   size_t backlog_bytes;
   uint32_t backlog_events;
   uint64_t events_lost;
@@ -39,7 +41,8 @@ Peer *peer_new(uint32_t routing_id, int fd);
 /* Frees it with all that waits. It must be in no table. Takes NULL, nulls the pointer. */
 void peer_destroy(Peer **peer);
 
-/* Queues one message: into the pack of this turn, alone when it is large, or behind the backlog. Returns 0, PEER_E_FULL,
+/* Queues one message: into the pack of this turn, alone when it is large, or behind the backlog, where the oldest events
+   make room. An event's number becomes events_lost. Returns 0, PEER_E_FULL,
    or -EHOSTUNREACH when the connection is gone; the message is dropped then. */
 int peer_push(Peer *peer, Socket *socket, const Header *header, Bytes body, Block *block);
 /* Sends the pack of this turn; what the socket does not take goes into the backlog. Returns as peer_push. */

@@ -48,6 +48,19 @@ void pack_add(Pack *pack, const Header *header, Bytes body) {
     pack->header_bytes = (uint32_t)header_bytes;
 }
 
+void pack_add_encoded(Pack *pack, Bytes header, Bytes body) {
+  Buffer *buffer = &pack->buffer;
+
+  put_bin16(buffer_reserve(buffer, BIN16_HEAD), header.size);
+  buffer->size += BIN16_HEAD;
+  buffer_append(buffer, header.data, header.size);
+  put_bin16(buffer_reserve(buffer, BIN16_HEAD), body.size);
+  buffer->size += BIN16_HEAD;
+  buffer_append(buffer, body.data, body.size);
+  if (pack->count++ == 0)
+    pack->header_bytes = (uint32_t)header.size;
+}
+
 void pack_frames(const Pack *pack, Bytes *ret_header, Bytes *ret_body) {
   if (pack->count == 1) {
     size_t body_at = BIN16_HEAD + pack->header_bytes + BIN16_HEAD;

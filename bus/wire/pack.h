@@ -23,6 +23,8 @@ bool pack_has_room(const Pack *pack, size_t body_bytes);
 bool pack_takes(size_t body_bytes);
 /* Appends a message, copying it. The caller has asked pack_has_room and pack_takes. */
 void pack_add(Pack *pack, const Header *header, Bytes body);
+/* The same for a message whose header is encoded already. */
+void pack_add_encoded(Pack *pack, Bytes header, Bytes body);
 /* What to send for a pack that is not empty: a lone message as itself, several as a PACK. The bytes belong to the pack
    until it is cleared. */
 void pack_frames(const Pack *pack, Bytes *ret_header, Bytes *ret_body);

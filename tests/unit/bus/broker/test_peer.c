@@ -24,6 +24,7 @@ typedef struct Fixture {
   bool up;
   bool greeted;
   uint32_t received;
+  uint32_t frames; /* ZeroMQ messages, a PACK being one */
 } Fixture;
 
 static void on_router(void *userdata) {
@@ -142,6 +143,7 @@ static bool drained(void *userdata) {
 
   while (socket_receive(f->dealer, &message) == 0) {
     f->received += message.body.size == BODY_BYTES;
+    f->frames++;
     socket_message_done(&message);
   }
   return peer_retry(f->peer, f->router) == 0;
@@ -165,6 +167,57 @@ static void test_the_backlog_goes_out_when_the_peer_reads_again(void **state) {
   assert_int_equal(f->peer->backlog_bytes, 0);
 }
 
+static void test_small_messages_that_waited_go_out_packed(void **state) {
+  enum { SMALL = 3 * LIMIT_PACK_MESSAGES };
+  Fixture *f = *state;
+  uint32_t large = 0;
+
+  for (; list_is_empty(&f->peer->backlog); large++)
+    assert_int_equal(push(f, KIND_REPLY, BODY_BYTES), 0);
+  for (int i = 0; i < SMALL; i++)
+    assert_int_equal(push(f, KIND_REPLY, 10), 0);
+  while (!drained(f))
+    loop_turn(f->loop, clock_monotonic_us() + 1000);
+  while (f->frames < large + SMALL / LIMIT_PACK_MESSAGES) {
+    drained(f);
+    loop_turn(f->loop, clock_monotonic_us() + 1000);
+  }
+  assert_int_equal(f->received, large);
+  assert_int_equal(f->frames, large + SMALL / LIMIT_PACK_MESSAGES);
+  assert_int_equal(f->peer->backlog_bytes, 0);
+}
+
+static void test_events_make_room_for_what_must_not_be_lost(void **state) {
+  Fixture *f = *state;
+  uint64_t lost;
+  int r = 0;
+
+  while (list_is_empty(&f->peer->backlog))
+    assert_int_equal(push(f, KIND_REPLY, BODY_BYTES), 0);
+  while (f->peer->events_lost == 0)
+    assert_int_equal(push(f, KIND_EVENT, BODY_BYTES), 0);
+  lost = f->peer->events_lost;
+  while (f->peer->backlog_events > 0 && r == 0)
+    r = push(f, KIND_REPLY, BODY_BYTES);
+  assert_int_equal(r, 0);
+  assert_true(f->peer->events_lost > lost);
+  assert_true(f->peer->backlog_bytes <= LIMIT_OUTBOX_BYTES);
+  while (r == 0)
+    r = push(f, KIND_REPLY, BODY_BYTES);
+  assert_int_equal(r, PEER_E_FULL);
+}
+
+static void test_small_messages_count_with_what_they_cost(void **state) {
+  Fixture *f = *state;
+  uint32_t n = 0;
+
+  while (list_is_empty(&f->peer->backlog))
+    assert_int_equal(push(f, KIND_REPLY, BODY_BYTES), 0);
+  while (push(f, KIND_PONG, 0) == 0)
+    n++;
+  assert_true(n < LIMIT_OUTBOX_BYTES / 40); /* a PONG is a few bytes */
+}
+
 static void test_a_peer_that_is_gone(void **state) {
   Fixture *f = *state;
   int r = 0;
@@ -183,6 +236,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_a_peer_that_does_not_read_is_named_full, start, stop),
       cmocka_unit_test_setup_teardown(test_events_lose_the_oldest_first, start, stop),
       cmocka_unit_test_setup_teardown(test_the_backlog_goes_out_when_the_peer_reads_again, start, stop),
+      cmocka_unit_test_setup_teardown(test_small_messages_that_waited_go_out_packed, start, stop),
+      cmocka_unit_test_setup_teardown(test_events_make_room_for_what_must_not_be_lost, start, stop),
+      cmocka_unit_test_setup_teardown(test_small_messages_count_with_what_they_cost, start, stop),
       cmocka_unit_test_setup_teardown(test_a_peer_that_is_gone, start, stop),
   };
 
