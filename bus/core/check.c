@@ -12,7 +12,7 @@
     }                                                                                                                  \
   } while (0)
 
-static uint32_t count_queue(const Core *core, const Queue *queue) {
+static uint32_t count_queue(const Queue *queue) {
   uint32_t n = 0;
 
   for (int band = 0; band < PRIORITY_END; band++)
@@ -22,11 +22,10 @@ static uint32_t count_queue(const Core *core, const Queue *queue) {
       n++;
     }
   REQUIRE(n == queue->size, "a queue counts its requests");
-  REQUIRE(!dispatch_is_stuck(core, queue), "nobody waits whom somebody can take");
   return n;
 }
 
-static uint32_t check_session(const Core *core, const Session *session) {
+static uint32_t check_session(const Session *session) {
   uint32_t n = 0;
 
   LIST_EACH (&session->executing, Request, in_holder, request) {
@@ -38,7 +37,7 @@ static uint32_t check_session(const Core *core, const Session *session) {
   REQUIRE(session->has_room == (session->ready && !session->draining && n < session->credit),
           "room is what credit leaves");
   REQUIRE(heap_has(&session->timer.entry), "a session is looked after");
-  return count_queue(core, &session->pinned);
+  return count_queue(&session->pinned);
 }
 
 static uint64_t check_client(const Client *client, uint32_t *unanswered) {
@@ -81,15 +80,14 @@ void core_check(const Core *core, uint64_t now_us) {
   uint64_t kept = 0;
 
   REQUIRE(list_is_empty(&core->over), "sessions that ended are swept");
-  REQUIRE(list_is_empty(&core->pump_services) && list_is_empty(&core->pump_sessions), "no work is put off");
   REQUIRE(core_next_us(core) > now_us, "nothing is overdue after a tick");
   LIST_EACH (&core->sessions, Session, in_core, session) {
     REQUIRE(session->state != SESSION_OVER, "an ended session is in no list");
-    queued += check_session(core, session);
+    queued += check_session(session);
     sessions++;
   }
   TABLE_EACH (&core->services, Service, link, service) {
-    queued += count_queue(core, &service->queue);
+    queued += count_queue(&service->queue);
     check_service(service);
   }
   TABLE_EACH (&core->requests, Request, link, request)

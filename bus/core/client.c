@@ -79,7 +79,7 @@ void client_attach(Core *core, Client *client, Session *session) {
 }
 
 void client_sweep(Core *core, Client *client) {
-  if (client->n_sessions > 0 || client->n_requests > 0 || heap_has(&client->grace.entry) || client->losses > 0)
+  if (client->session || client->n_requests > 0 || heap_has(&client->grace.entry) || client->losses > 0)
     return;
   table_remove(&core->clients, &client->link);
   free(client);

@@ -34,8 +34,7 @@ typedef struct Queue {
 struct Client {
   TableLink link;
   ClientId id;
-  Session *session;    /* the live one, or NULL: lost, and grace runs */
-  uint32_t n_sessions; /* that know it: the live one, and one whose last messages are being read */
+  Session *session; /* the live one, or NULL: lost, and grace runs */
   List requests;
   uint32_t n_requests;
   uint64_t kept_bytes;
@@ -97,7 +96,6 @@ struct Session {
   bool has_room; /* it can be given work now; counted in the n_free of its services */
   List executing;
   Queue pinned; /* requests for this instance alone */
-  List in_pump; /* of core->pump_sessions: one of pinned may go on now */
 
   uint64_t messages_in;
   uint64_t messages_out;
@@ -131,7 +129,6 @@ struct Service {
   TableLink link;
   uint32_t references; /* offers, calls, requests */
   Queue queue;
-  List in_pump; /* of core->pump_services: somebody may go on now */
   Offer **offers;
   uint32_t n_offers;
   uint32_t n_free; /* of them, those with a weight whose instance has room */
@@ -274,9 +271,7 @@ struct Core {
   uint64_t last_session;
   Heap timers;
   List sessions;
-  List over;          /* sessions that ended in this step */
-  List pump_services; /* queues that lost a request in this step which may have stood in the way of another */
-  List pump_sessions;
+  List over; /* sessions that ended in this step */
   uint32_t n_sessions;
   Table clients;
   Table services;
@@ -385,12 +380,6 @@ bool dispatch_may_wait(Core *core, Request *request);
 void dispatch_settle_queue(Core *core, Service *service);
 /* To be called after every change of what can_take of dispatch.c looks at: keeps Service.n_free. */
 void dispatch_note_room(Session *session);
-/* The request has left its queue without being handed on: who waited behind it may go on, at the end of the step. */
-void dispatch_note_gap(Core *core, const Request *request);
-/* The end of a step: hands on what dispatch_note_gap has noted. */
-void dispatch_sweep(Core *core);
-/* For core_check: whether the first request of a band waits although somebody can take it. */
-bool dispatch_is_stuck(const Core *core, const Queue *queue);
 /* Whether the request may be done again after it was handed to this instance. */
 bool offer_is_idempotent(const Offer *offer, const Request *request);
 

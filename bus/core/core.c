@@ -45,8 +45,6 @@ int core_new(Core **ret, const CoreOptions *options, const CoreSink *sink, uint6
   core->last_session = options->incarnation << 16;
   list_init(&core->sessions);
   list_init(&core->over);
-  list_init(&core->pump_services);
-  list_init(&core->pump_sessions);
   list_init(&core->wild);
   core->trace = calloc(LIMIT_TRACE_STEPS, sizeof *core->trace);
   core->names = calloc(TRACE_NAMES, sizeof *core->names);
@@ -115,7 +113,7 @@ void core_note(Core *core, CoreNote note, const char *format, ...) {
 }
 
 void core_send(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
-  if (session->state == SESSION_OVER || session->unreachable || core->stopped)
+  if (session->state == SESSION_OVER || core->stopped)
     return;
   core->counters[COUNTER_MESSAGES_OUT]++;
   core->counters[COUNTER_BYTES_OUT] += body.size;
@@ -374,12 +372,6 @@ static bool hear(Core *core, Session *session) {
   return was_silent;
 }
 
-/* What was put off while lists were being walked. */
-static void end_step(Core *core) {
-  dispatch_sweep(core);
-  session_sweep(core);
-}
-
 void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes body, Block *block, uint64_t now_us) {
   Header none = {0};
   bool was_silent;
@@ -392,7 +384,7 @@ void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes 
     receive_one(core, session, header, body, block, false);
   if (was_silent && session->state == SESSION_OPEN)
     dispatch_pump_instance(core, session); /* not before: what it said may be DRAIN or BYE */
-  end_step(core);
+  session_sweep(core);
 }
 
 /* --- connections and time --- */
@@ -419,8 +411,6 @@ Session *core_connect(Core *core, void *peer, uint64_t now_us) {
 void core_lose_connection(Core *core, Session *session, uint64_t now_us) {
   core->now_us = now_us;
   session->unreachable = true;
-  session->draining = true; /* its answers are read, and free credit that nothing can be given to any more */
-  dispatch_note_room(session);
   if (session->client && session->client->session == session)
     client_lost(core, session->client, false);
 }
@@ -430,7 +420,7 @@ void core_disconnect(Core *core, Session *session, uint64_t now_us) {
   if (session->state == SESSION_OPEN)
     core_note(core, CORE_NOTE_SESSION_LOST, "%s is lost: its connection is gone", session->instance);
   session_end(core, session, false, false);
-  end_step(core);
+  session_sweep(core);
 }
 
 void core_tick(Core *core, uint64_t now_us) {
@@ -443,7 +433,7 @@ void core_tick(Core *core, uint64_t now_us) {
     heap_remove(&core->timers, entry);
     timer->on_due(core, timer, now_us);
   }
-  end_step(core);
+  session_sweep(core);
 }
 
 uint64_t core_next_us(const Core *core) {
@@ -477,5 +467,5 @@ void core_stop(Core *core, uint64_t now_us) {
   core->stopped = true; /* BYE was the last word to everybody: what the ends of the sessions bring about is not told */
   LIST_EACH (&core->sessions, Session, in_core, session)
     session_end(core, session, true, true);
-  end_step(core);
+  session_sweep(core);
 }

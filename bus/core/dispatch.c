@@ -44,26 +44,16 @@ bool offer_is_idempotent(const Offer *offer, const Request *request) {
 }
 
 /* `once` work goes only to an instance that was heard lately, so that a frozen one does not turn it into UNKNOWN. */
-static bool is_awake(const Core *core, const Offer *offer, const Request *request) {
-  return core->now_us - offer->session->heard_us <= TIME_SILENT_ONCE_US || offer_is_idempotent(offer, request);
-}
-
-/* The same, and asks who sleeps. */
-static bool wake(Core *core, const Offer *offer, const Request *request) {
-  if (is_awake(core, offer, request))
+static bool is_awake(Core *core, const Offer *offer, const Request *request) {
+  if (core->now_us - offer->session->heard_us <= TIME_SILENT_ONCE_US || offer_is_idempotent(offer, request))
     return true;
   session_ping(core, offer->session);
   return false;
 }
 
-/* Whether the instance can take the request as soon as it is awake. */
-static bool suits(const Offer *offer, const Request *request) {
-  return can_take(offer->session) && offer->weight > 0 && version_fits(offer, request->version) &&
-         offer_find_method(offer, request_method(request));
-}
-
 static bool fits(Core *core, Offer *offer, const Request *request) {
-  return suits(offer, request) && wake(core, offer, request);
+  return can_take(offer->session) && offer->weight > 0 && version_fits(offer, request->version) &&
+         offer_find_method(offer, request_method(request)) && is_awake(core, offer, request);
 }
 
 /* Whether a is the better choice: primary, then own site, then least load by weight, then fastest. */
@@ -172,7 +162,7 @@ static const Client *asker(const Request *request) {
 /* The offer that can take this waiting request now: `only` or nobody, when set. A standby is asked after the primaries. */
 static Offer *find_taker(Core *core, Request *request, Offer *only) {
   if (request->only)
-    return can_take(request->only) && wake(core, request->offer, request) ? request->offer : NULL;
+    return can_take(request->only) && is_awake(core, request->offer, request) ? request->offer : NULL;
   if (only && !fits(core, only, request))
     return NULL;
   return only && !only->standby ? only : dispatch_pick(core, request->service, request);
@@ -246,48 +236,6 @@ void dispatch_pump_instance(Core *core, Session *session) {
     for (uint32_t i = 0; i < session->n_offers; i++)
       find_first(core, &session->offers[i].service->queue, &session->offers[i], &best);
   } while (hand_on(core, &best));
-}
-
-void dispatch_note_gap(Core *core, const Request *request) {
-  if (request->only) {
-    if (can_take(request->only) && !list_has(&request->only->in_pump))
-      list_push(&core->pump_sessions, &request->only->in_pump);
-  } else if (request->service->n_free > 0 && !list_has(&request->service->in_pump)) {
-    list_push(&core->pump_services, &request->service->in_pump);
-  }
-}
-
-void dispatch_sweep(Core *core) {
-  Service *service;
-  Session *session;
-
-  while ((service = LIST_FIRST(&core->pump_services, Service, in_pump)) != NULL) {
-    list_remove(&service->in_pump);
-    dispatch_pump_service(core, service);
-  }
-  while ((session = LIST_FIRST(&core->pump_sessions, Session, in_pump)) != NULL) {
-    list_remove(&session->in_pump);
-    dispatch_pump_instance(core, session);
-  }
-}
-
-static bool can_go_on(const Core *core, const Request *request) {
-  if (request->only)
-    return can_take(request->only) && is_awake(core, request->offer, request);
-  for (uint32_t i = 0; i < request->service->n_offers; i++)
-    if (suits(request->service->offers[i], request) && is_awake(core, request->service->offers[i], request))
-      return true;
-  return false;
-}
-
-bool dispatch_is_stuck(const Core *core, const Queue *queue) {
-  for (int band = 0; band < PRIORITY_END; band++) {
-    const Request *first = LIST_FIRST(&queue->bands[band], Request, in_holder);
-
-    if (first && can_go_on(core, first))
-      return true;
-  }
-  return false;
 }
 
 /* --- when an instance has gone --- */

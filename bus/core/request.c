@@ -93,10 +93,8 @@ void request_free(Core *core, Request *request) {
 
 /* Ends what still runs or waits of a request that has ended for its client. */
 static void stop_work(Core *core, Request *request) {
-  if (request->queue) {
+  if (request->queue)
     queue_remove(core, request);
-    dispatch_note_gap(core, request);
-  }
   if (request->worker) {
     Header cancel = {.kind = KIND_CANCEL, .id = request->id, .attempt = request->attempt};
 
@@ -179,10 +177,8 @@ void request_fail(Core *core, Request *request, Status status, const char *messa
     return;
   }
   if (!request->client->session && !expired && !request->worker && request->state != REQUEST_COLLECTING) {
-    if (request->queue) {
+    if (request->queue)
       queue_remove(core, request);
-      dispatch_note_gap(core, request);
-    }
     hold(core, request, &error, buffer_bytes(&body), NULL);
     return;
   }

@@ -52,7 +52,6 @@ static void introduce(Core *core, Session *session, const Hello *hello) {
   session->id.value = ++core->last_session;
   session->state = SESSION_OPEN;
   session->client = client_ref(core, (ClientId){hello->client});
-  session->client->n_sessions++;
 }
 
 static void put_pair(Buffer *buffer, const char *key, uint64_t value) {
@@ -137,10 +136,7 @@ static void open_session(Core *core, Session *session, const Hello *hello) {
   send_welcome(core, session, version);
   if (core->draining)
     session_send_away(core, session);
-  if (session->unreachable)
-    client_lost(core, session->client, false);
-  else
-    client_attach(core, session->client, session);
+  client_attach(core, session->client, session);
 }
 
 void session_hello(Core *core, Session *session, Bytes body) {
@@ -344,17 +340,6 @@ static void count_loss(const Core *core, Client *client) {
   client->lost_us = core->now_us;
 }
 
-/* Unless the process is already here with another session, it is lost with this one. */
-static void leave_client(Core *core, Session *session, bool clean) {
-  Client *client = TAKE(session->client);
-
-  if (!client)
-    return;
-  client->n_sessions--;
-  if (client->session == session || !client->session)
-    client_lost(core, client, clean);
-}
-
 void session_end(Core *core, Session *session, bool clean, bool tell) {
   bool was_ready = session->ready;
 
@@ -372,9 +357,9 @@ void session_end(Core *core, Session *session, bool clean, bool tell) {
   if (session->client && !clean)
     core->counters[COUNTER_SESSIONS_LOST]++;
   events_forget_session(core, session);
-  leave_client(core, session, clean);
+  if (session->client && (session->client->session == session || (session->unreachable && !session->client->session)))
+    client_lost(core, TAKE(session->client), clean);
   settle_work(core, session);
-  list_remove(&session->in_pump);
   list_remove(&session->in_core);
   core->n_sessions--;
   list_push(&core->over, &session->in_core);

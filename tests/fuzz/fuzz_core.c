@@ -21,7 +21,6 @@ typedef struct FuzzPeer {
   SessionId id;
   ClientId client;
   uint64_t incarnation;
-  bool lost;
   RequestId work[WORK_MAX]; /* what it was given last, to be answered */
   uint32_t n_work;
 } FuzzPeer;
@@ -66,7 +65,7 @@ static void on_send(void *userdata, void *to, const Header *header, Bytes body, 
   Header again;
 
   (void)userdata, (void)block;
-  require(peer->session != NULL && !peer->lost, "sent to a peer that has gone");
+  require(peer->session != NULL, "sent to a peer that has gone");
   require(kind_from_broker(header->kind), "a kind that brokers don't send");
   require(body.size <= LIMIT_BODY_BYTES, "a body over the limit");
   header_encode(header, &bytes);
@@ -101,7 +100,6 @@ static void connect_peer(World *world, FuzzPeer *peer) {
     return;
   peer->session = core_connect(world->core, peer, world->now_us);
   peer->n_work = 0;
-  peer->lost = false;
 }
 
 static void disconnect_peer(World *world, FuzzPeer *peer) {
@@ -109,13 +107,6 @@ static void disconnect_peer(World *world, FuzzPeer *peer) {
 
   if (session)
     core_disconnect(world->core, session, world->now_us);
-}
-
-/* The connection is gone, and what it brought is still being read. */
-static void lose_peer(World *world, FuzzPeer *peer) {
-  if (peer->session)
-    core_lose_connection(world->core, peer->session, world->now_us);
-  peer->lost = true;
 }
 
 static void say_hello(World *world, FuzzPeer *peer) {
@@ -279,7 +270,7 @@ static void restart(World *world, FuzzPeer *peer) {
 static void step(World *world) {
   static void (*const steps[])(World * world, FuzzPeer * peer) = {
       connect_peer, disconnect_peer, say_hello, give_credit, ask,     answer, answer,
-      say_anything, say_packed,      say_raw,   pass_time,   restart, drain,  lose_peer};
+      say_anything, say_packed,      say_raw,   pass_time,   restart, drain};
   void (*run)(World *, FuzzPeer *) = PICK(world, steps);
 
   run(world, &PICK(world, world->peers));

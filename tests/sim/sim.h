@@ -75,7 +75,6 @@ typedef struct SimPeer {
   bool connected; /* the broker has a connection of it */
   bool welcomed;
   bool frozen;
-  bool lost; /* its connection is gone, what it sent last is still being read */
   bool draining;
   Session *session;
   SessionId id;

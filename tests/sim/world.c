@@ -93,8 +93,6 @@ static void on_send(void *userdata, void *to, const Header *header, Bytes body, 
   SimPeer *peer = to;
 
   (void)block;
-  if (!peer->session || peer->lost)
-    world_fail(world, "something was sent to peer %d, which has gone", peer->index);
   model_sent(world, peer, header, body);
   list_push(&peer->to_peer, &new_packet(header, body)->in_channel);
 }
@@ -155,25 +153,11 @@ void peer_connect(World *world, SimPeer *peer, bool fresh) {
   say_hello(world, peer);
 }
 
-static void deliver_to_broker(World *world, SimPeer *peer);
-
-/* The broker may read what came before the end of a connection after it knows of the end. */
-static void read_the_rest(World *world, SimPeer *peer) {
-  peer->lost = true;
-  core_lose_connection(world->core, peer->session, world->now_us);
-  while (peer->session && !list_is_empty(&peer->to_broker) && world_chance(world, 800))
-    deliver_to_broker(world, peer);
-}
-
 void peer_cut(World *world, SimPeer *peer) {
-  Session *session;
+  Session *session = TAKE(peer->session);
 
-  if (peer->session && world_chance(world, 500))
-    read_the_rest(world, peer);
-  session = TAKE(peer->session);
   if (session)
     core_disconnect(world->core, session, world->now_us);
-  peer->lost = false;
   model_forget(peer);
   empty(&peer->to_broker);
   empty(&peer->to_peer);
@@ -246,8 +230,7 @@ static void pass_time(World *world) {
                               : world_random(world, 2000000);
   for (int i = 0; i < PEERS; i++)
     beat(world, &world->peers[i]);
-  if (how % 10 != 0) /* else the loop is late: messages are read before the timers are looked at */
-    core_tick(world->core, world->now_us);
+  core_tick(world->core, world->now_us);
 }
 
 /* Half a minute in which everybody who can reads and beats, and nobody does anything else: who is frozen is given up. */

@@ -140,33 +140,6 @@ static void test_a_stream_with_a_hole_is_lost_even_if_its_reply_was_held(void **
   harness_stop(&h);
 }
 
-static void test_what_came_before_the_end_of_a_connection_is_read_and_nothing_is_sent_to_it(void **state) {
-  Header bye = {.kind = KIND_BYE};
-  Harness h;
-  RequestId replied;
-  RequestId asked;
-  int heard;
-
-  (void)state;
-  harness_start(&h, NULL);
-  replied = harness_ask(&h, &h.client, "echo", "once", BYTES_NONE);
-  core_lose_connection(h.core, h.client.session, h.now_us);
-  core_lose_connection(h.core, h.worker.session, h.now_us);
-  heard = h.worker.n_heard;
-  harness_reply(&h, &h.worker, replied); /* frees credit that nothing can be given to */
-  asked = harness_ask(&h, &h.client, "echo", "once", BYTES_NONE);
-  assert_int_equal(h.worker.n_heard, heard);
-  harness_cut(&h, &h.worker);
-  harness_cut(&h, &h.client);
-  come_back(&h);
-  harness_ended(&h.client, replied, STATUS_OK);
-  harness_ended(&h.client, asked, STATUS_NO_SERVICE); /* not WORKER_LOST: it was never handed on */
-  core_lose_connection(h.core, h.client.session, h.now_us);
-  harness_give(&h, &h.client, &bye, BYTES_NONE);
-  harness_wait(&h, 2 * TIME_CLIENT_GRACE_US);
-  harness_stop(&h);
-}
-
 static void test_what_goes_on_goes_on_in_the_new_session(void **state) {
   Harness h;
   RequestId id;
@@ -191,7 +164,6 @@ int main(void) {
       cmocka_unit_test(test_what_was_held_goes_with_the_grace),
       cmocka_unit_test(test_an_answer_too_large_to_hold_is_gone),
       cmocka_unit_test(test_a_stream_with_a_hole_is_lost_even_if_its_reply_was_held),
-      cmocka_unit_test(test_what_came_before_the_end_of_a_connection_is_read_and_nothing_is_sent_to_it),
       cmocka_unit_test(test_what_goes_on_goes_on_in_the_new_session),
   };
 

@@ -414,23 +414,6 @@ static void test_a_head_that_must_wait_stops_no_other_client(void **state) {
   stop(fleet);
 }
 
-static void test_who_waited_behind_what_was_cancelled_goes_on(void **state) {
-  Fleet *fleet = start(NULL);
-  RequestId slow;
-  RequestId quick;
-
-  (void)state;
-  add_with(fleet, 0, 1, "slow");
-  add_with(fleet, 1, 1, "quick");
-  ask(fleet, "echo", "slow");
-  slow = harness_ask(&fleet->h, &fleet->h.client, "echo", "slow", BYTES_NONE);
-  quick = harness_ask(&fleet->h, &fleet->h.client, "echo", "quick", BYTES_NONE);
-  assert_int_equal(place_of(fleet, quick), -1);
-  harness_say(&fleet->h, &fleet->h.client, KIND_CANCEL, slow, STATUS_OK);
-  assert_int_equal(place_of(fleet, quick), 1);
-  stop(fleet);
-}
-
 static void test_a_method_that_left_with_its_instance_is_told(void **state) {
   Fleet *fleet = start(NULL);
   RequestId waiting;
@@ -538,7 +521,6 @@ int main(void) {
       cmocka_unit_test(test_what_waits_for_one_instance_goes_to_no_other),
       cmocka_unit_test(test_what_waits_for_one_instance_ends_with_it),
       cmocka_unit_test(test_a_head_that_must_wait_stops_no_other_client),
-      cmocka_unit_test(test_who_waited_behind_what_was_cancelled_goes_on),
       cmocka_unit_test(test_a_method_that_left_with_its_instance_is_told),
       cmocka_unit_test(test_a_flood_for_one_instance_does_not_starve_its_service),
       cmocka_unit_test(test_once_work_goes_to_nobody_that_was_silent_for_over_a_second),
