@@ -151,6 +151,19 @@ void call_error(Call *call, Status status, const char *format, ...) _printf_(3, 
 void call_error_full(Call *call, Status status, const char *path, uint64_t retry_after_us, const char *format, ...)
     _printf_(5, 6);
 
+/* What went wrong, for call_fail: text members may be empty, numbers 0. */
+typedef struct CallFault {
+  Status status;
+  Text message;         /* one sentence for a person that says what to do; cut at 1,024 bytes */
+  Text path;            /* the field that is wrong */
+  Text code;            /* the cause for a program, at most 64 bytes */
+  unsigned http_status; /* 400 to 599, where that of the status is too coarse */
+  uint64_t retry_after_us;
+} CallFault;
+
+/* The same with all that an error can say. */
+void call_fail(Call *call, const CallFault *fault);
+
 typedef struct CallTarget {
   Text service; /* service or service@instance */
   Text method;

@@ -131,22 +131,35 @@ static Buffer *body_buffer(Call *call) {
   return &call->runtime->scratch;
 }
 
-static void put_error(Call *call, Status status, const char *path, uint64_t retry_after_us, const char *message) {
+/* As much of a text as a field takes, without cutting a character of UTF-8 in two. */
+static Text at_most(Text text, size_t size_bytes) {
+  if (text.size <= size_bytes)
+    return text;
+  while (size_bytes > 0 && ((uint8_t)text.data[size_bytes] & 0xc0) == 0x80)
+    size_bytes--;
+  return (Text){text.data, size_bytes};
+}
+
+static void put_error(Call *call, const CallFault *fault) {
   Buffer *buffer = body_buffer(call);
   ErrorBody body = {
-      .message = text_of(message),
-      .has_path = path != NULL,
-      .path = text_of(path),
-      .has_retry_after_us = retry_after_us > 0,
-      .retry_after_us = retry_after_us,
+      .message = at_most(fault->message, 1024),
+      .has_path = fault->path.size > 0,
+      .path = at_most(fault->path, 256),
+      .has_retry_after_us = fault->retry_after_us > 0,
+      .retry_after_us = min_u64(fault->retry_after_us, 3600 * US_PER_S),
       .has_origin = true,
       .origin = text_of(call->runtime->name),
+      .has_code = fault->code.size > 0,
+      .code = at_most(fault->code, 64),
+      .has_http_status = fault->http_status > 0,
+      .http_status = fault->http_status,
   };
+  Status status = fault->status == STATUS_OK ? STATUS_INTERNAL : fault->status;
 
   if (contract_encode(CONTRACT(ErrorBody), &body, buffer, NULL) != 0) {
-    body.message = text_of(status_about(status)); /* the sentence was no text */
-    body.has_path = false;
-    contract_encode(CONTRACT(ErrorBody), &body, buffer, NULL);
+    body = (ErrorBody){.message = text_of(status_about(status)), .has_origin = true, .origin = body.origin};
+    contract_encode(CONTRACT(ErrorBody), &body, buffer, NULL); /* something in it was no text */
   }
   call->out = (Header){.kind = KIND_ERROR, .status = status};
   call->out_body = buffer_bytes(buffer);
@@ -157,7 +170,10 @@ static void put_formatted_error(Call *call, Status status, const char *path, uin
   char message[1025];
 
   vsnprintf(message, sizeof message, format, arguments);
-  put_error(call, status == STATUS_OK ? STATUS_INTERNAL : status, path, retry_after_us, message);
+  put_error(call, &(CallFault){.status = status,
+                               .message = text_of(message),
+                               .path = text_of(path),
+                               .retry_after_us = retry_after_us});
 }
 
 void call_error(Call *call, Status status, const char *format, ...) {
@@ -182,11 +198,18 @@ void call_error_full(Call *call, Status status, const char *path, uint64_t retry
   deliver(call);
 }
 
+void call_fail(Call *call, const CallFault *fault) {
+  if (!begin_answer(call))
+    return;
+  put_error(call, fault);
+  deliver(call);
+}
+
 void call_refuse(Call *call, Status status) {
   if (!begin_answer(call))
     return;
   call->forgettable = true;
-  put_error(call, status, NULL, 0, status_about(status));
+  put_error(call, &(CallFault){.status = status, .message = text_of(status_about(status))});
   call_send(call);
 }
 
@@ -280,8 +303,9 @@ int call_forward(Call *call, const CallTarget *targets, size_t count, Bytes anno
     deliver(call);
     return 0;
   }
-  put_error(call, STATUS_INTERNAL, NULL, 0,
-            "the agent forwarded to no target, to more than four, to no name, or after a piece of a stream");
+  put_error(call, &(CallFault){.status = STATUS_INTERNAL,
+                               .message = TEXT("the agent forwarded to no target, to more than four, to no name, or "
+                                               "after a piece of a stream")});
   deliver(call);
   return -EINVAL;
 }

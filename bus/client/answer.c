@@ -10,6 +10,8 @@ static void read_error(const Message *message, Answer *answer) {
   answer->message = body.message;
   answer->path = body.path;
   answer->origin = body.origin;
+  answer->code = body.code;
+  answer->http_status = (unsigned)body.http_status;
   answer->retry_after_us = body.retry_after_us;
 }
 

@@ -135,7 +135,7 @@ static Text put_text(char **at, Text text) {
 static Answer *copy_answer(const Answer *from) {
   size_t body_size = from->block ? 0 : from->body.size;
   Answer *copy = malloc(sizeof *copy + body_size + from->annotations.size + from->content_type.size +
-                        from->message.size + from->path.size + from->origin.size);
+                        from->message.size + from->path.size + from->origin.size + from->code.size);
   char *at;
 
   if (!copy)
@@ -154,6 +154,7 @@ static Answer *copy_answer(const Answer *from) {
   copy->message = put_text(&at, from->message);
   copy->path = put_text(&at, from->path);
   copy->origin = put_text(&at, from->origin);
+  copy->code = put_text(&at, from->code);
   return copy;
 }
 

@@ -144,6 +144,8 @@ typedef struct Answer {
   Text message;            /* of an error: one sentence */
   Text path;               /* INVALID: the field that is wrong */
   Text origin;             /* of an error: who says so; empty = this client itself */
+  Text code;               /* of an error: the cause for a program, finer than the status; may be empty */
+  unsigned http_status;    /* of an error: for an HTTP client; 0 = that of the status */
   uint64_t retry_after_us; /* of an error: when to ask again; 0 = not said */
   uint64_t chunks;         /* pieces that came before */
   uint64_t took_us;        /* since it was asked */

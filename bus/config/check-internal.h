@@ -21,7 +21,7 @@ void defaults_apply(const Mapping *mapping, const Node *node, void *base);
 /* Gives a value to what has its default only in words (site, directories, endpoints, programs), adds the agents of the
    catalog, the groups and profiles that are always there, and completes paths: ipc in runtime_dir, secrets beside file
    (NULL: the working directory). catalog ends with NULL, or is NULL when it is not known. */
-void defaults_work_out(Config *config, const char *file, const char *const *catalog);
+void defaults_work_out(Config *config, const char *file, const ConfigCatalog *catalog);
 
 /* Checks each PONS_ variable of the process by itself; findings go into report, warnings into its buffer alone. */
 void environment_check(Report *report);
@@ -32,7 +32,7 @@ const char *environment_source(const char *path, char ret[KEY_VARIABLE_SIZE]);
 
 /* Checks what no single key can tell: names that must exist or be unique, addresses, sums, orders. Without a
    catalog (NULL) the names of agents are not checked. */
-void check_whole(Report *report, const Config *config, const Tree *tree, const char *const *catalog);
+void check_whole(Report *report, const Config *config, const Tree *tree, const ConfigCatalog *catalog);
 /* A copy of formatted text, to be freed. */
 char *text_format(const char *format, ...) _printf_(1, 2);
 

@@ -11,7 +11,7 @@ typedef struct Whole {
   Report *report;
   const Config *config;
   const Tree *tree;
-  const char *const *catalog;
+  const ConfigCatalog *catalog;
 } Whole;
 
 /* Takes the last part off a path: "a.b[3].c", "a.b[3]", "a.b", "a", "". */
@@ -262,9 +262,9 @@ static void check_argument(const Whole *whole, const char *list, uint32_t index,
           (int)size, argument);
 }
 
-static bool in_catalog(const char *const *catalog, const char *name) {
-  for (size_t i = 0; catalog[i]; i++)
-    if (strcmp(name, catalog[i]) == 0)
+static bool in_catalog(const ConfigCatalog *catalog, const char *name) {
+  for (size_t i = 0; catalog[i].name; i++)
+    if (strcmp(name, catalog[i].name) == 0)
       return true;
   return false;
 }
@@ -311,7 +311,7 @@ static void check_profiles(const Whole *whole) {
     wrong(whole, "profile", "there is no profile '%s'; correct the name, or add it under profiles:", config->profile);
 }
 
-void check_whole(Report *report, const Config *config, const Tree *tree, const char *const *catalog) {
+void check_whole(Report *report, const Config *config, const Tree *tree, const ConfigCatalog *catalog) {
   const Whole whole = {report, config, tree, catalog};
 
   check_listen(&whole);

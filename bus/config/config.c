@@ -106,7 +106,7 @@ static int fill(Report *report, Bytes bytes, const Tree *tree, Config **ret) {
 }
 
 /* Everything after the file has been read; file is NULL for the built-in defaults. */
-static int build(Report *report, const char *file, Bytes bytes, const char *const *catalog, Config **ret) {
+static int build(Report *report, const char *file, Bytes bytes, const ConfigCatalog *catalog, Config **ret) {
   _cleanup_(tree_destroy) Tree *tree = NULL;
   _cleanup_(config_destroy) Config *config = NULL;
   int r = tree_new(&tree, report->file, bytes, report->errors);
@@ -135,7 +135,7 @@ int config_load(const char *path, Config **ret, Buffer *errors) {
   return config_load_agents(path, NULL, ret, errors);
 }
 
-int config_load_agents(const char *path, const char *const *catalog, Config **ret, Buffer *errors) {
+int config_load_agents(const char *path, const ConfigCatalog *catalog, Config **ret, Buffer *errors) {
   _cleanup_(buffer_done) Buffer bytes = {0};
   const char *file = search(path);
   Report report = {.file = file ? file : BUILT_IN, .errors = errors};
@@ -163,6 +163,40 @@ const ConfigAgent *config_find_agent(const Config *config, const char *name) {
     if (strcmp(config->agents[i].name, name) == 0)
       return &config->agents[i];
   return NULL;
+}
+
+const ConfigModel *config_find_model(const Config *config, const char *name) {
+  for (uint32_t i = 0; i < config->models_count; i++)
+    if (strcmp(config->models[i].name, name) == 0)
+      return &config->models[i];
+  return NULL;
+}
+
+const ConfigProvider *config_find_provider(const Config *config, const char *name) {
+  for (uint32_t i = 0; i < config->providers_count; i++)
+    if (strcmp(config->providers[i].name, name) == 0)
+      return &config->providers[i];
+  return NULL;
+}
+
+int config_price(const char *usd, uint64_t *ret) {
+  uint64_t nano = 0;
+  int digits = -1; /* behind the point; -1: not there yet */
+
+  if (!usd)
+    return CONFIG_E_UNKNOWN;
+  for (; *usd && digits < 3; usd++) {
+    if (*usd == '.') {
+      digits = 0;
+      continue;
+    }
+    nano = nano * 10 + (uint64_t)(*usd - '0');
+    digits += digits >= 0;
+  }
+  for (digits = digits < 0 ? 0 : digits; digits < 3; digits++)
+    nano *= 10;
+  *ret = nano;
+  return 0;
 }
 
 const ConfigGroup *config_find_group(const Config *config, const char *name) {

@@ -13,6 +13,7 @@
 enum {
   CONFIG_E_INVALID = 1, /* the file or a PONS_ variable says something that can't be; errors names each place */
   CONFIG_E_SECRET = 2,  /* a secret can't be had: absent, empty, too large, or readable by everybody */
+  CONFIG_E_UNKNOWN = 3, /* a price that nobody wrote down */
 };
 
 /* Each struct is one mapping of pons.yaml and each member one key of the same name; bus/config/keys.def has default,
@@ -79,6 +80,66 @@ typedef struct ConfigSecret {
   char *env;
 } ConfigSecret;
 
+typedef struct ConfigKey {
+  char *name;
+  ConfigSecret secret;
+} ConfigKey;
+
+typedef struct ConfigGateway {
+  char **listen; /* tcp:// endpoints */
+  uint32_t listen_count;
+  ConfigKey *keys;
+  uint32_t keys_count;
+  uint32_t body_max_bytes;
+  uint32_t connections;
+  uint32_t deadline_ms;
+  uint32_t idle_ms;
+} ConfigGateway;
+
+typedef struct ConfigCoordinator {
+  uint32_t heavy_tokens;
+  uint32_t output_tokens;
+} ConfigCoordinator;
+
+typedef struct ConfigModel {
+  char *name;
+  char *kind; /* "chat" or "embedding" */
+  char *executor;
+  char *provider; /* NULL: a local model */
+  char *upstream; /* never NULL */
+  char *size;     /* "light", "heavy" or "any"; never NULL */
+  uint32_t context_tokens;
+  char *input_usd;  /* decimal text; NULL: unknown. config_price reads it */
+  char *cached_usd; /* NULL: as input_usd */
+  char *output_usd; /* NULL: unknown */
+} ConfigModel;
+
+typedef struct ConfigProvider {
+  char *name;
+  char *dialect;
+  char *base_url; /* without a / at its end */
+  ConfigSecret key;
+  bool insecure;
+  uint32_t connect_ms;
+  uint32_t first_ms;
+  uint32_t idle_ms;
+  uint32_t total_ms;
+  uint32_t connections;
+} ConfigProvider;
+
+typedef struct ConfigLocalLlm {
+  char *backend; /* "libllama" or "http" */
+  char *model;
+  char *file;        /* absolute; NULL: no model, the service is unavailable */
+  char *library_dir; /* absolute, but NULL: beside the programs */
+  char *template;    /* "tinyllama", "chatml" or "plain" */
+  uint32_t threads;
+  uint32_t context_tokens;
+  uint32_t gpu_layers;
+  char *base_url; /* never NULL */
+  ConfigSecret key;
+} ConfigLocalLlm;
+
 typedef struct ConfigVariable {
   char *name;
   char *value; /* NULL when it is a secret */
@@ -132,6 +193,13 @@ typedef struct Config {
   char *profile;
   ConfigBroker broker;
   ConfigClient client;
+  ConfigGateway gateway;
+  ConfigCoordinator coordinator;
+  ConfigModel *models;
+  uint32_t models_count;
+  ConfigProvider *providers;
+  uint32_t providers_count;
+  ConfigLocalLlm local_llm;
   ConfigAgent *agents; /* those of the file in its order, then the rest of the catalog with defaults */
   uint32_t agents_count;
   ConfigGroup *groups;
@@ -149,11 +217,18 @@ typedef struct Config {
    after success these are warnings only, each with "warning: " behind its place. No line holds a secret. Reads files.
  */
 int config_load(const char *path, Config **ret, Buffer *errors);
-/* As config_load, for who starts agents: catalog is the names of agents/catalog.def, ended by NULL. Each of them becomes
+/* A line of agents/catalog.def. */
+typedef struct ConfigCatalog {
+  const char *name; /* NULL ends the list */
+  const char *program;
+  const char *secrets; /* the section of pons.yaml whose secrets it reads itself, or "" */
+} ConfigCatalog;
+
+/* As config_load, for who starts agents: catalog is agents/catalog.def. Each of them becomes
    an agent, with defaults where the file does not name it, and names of agents are checked: one that is neither in the
    catalog nor has a program, and one that a profile names but nobody defines, are findings. config_load, which knows no
    catalog (this room stands below agents), has the agents of the file alone and lets these names be. */
-int config_load_agents(const char *path, const char *const *catalog, Config **ret, Buffer *errors);
+int config_load_agents(const char *path, const ConfigCatalog *catalog, Config **ret, Buffer *errors);
 /* Frees a Config and nulls the pointer; takes NULL. Usable as _cleanup_. */
 void config_destroy(Config **config);
 
@@ -164,10 +239,15 @@ void config_print(const Config *config, Buffer *ret);
  */
 void config_schema_print(Buffer *ret);
 
-/* The agent, group or profile of that name, borrowed, or NULL. */
+/* The agent, model, provider, group or profile of that name, borrowed, or NULL. */
 const ConfigAgent *config_find_agent(const Config *config, const char *name);
+const ConfigModel *config_find_model(const Config *config, const char *name);
+const ConfigProvider *config_find_provider(const Config *config, const char *name);
 const ConfigGroup *config_find_group(const Config *config, const char *name);
 const ConfigProfile *config_find_profile(const Config *config, const char *name);
+/* A price of the model table, USD per million tokens, as nano USD per token: 0.15 is 150. Decimals beyond the third are
+   below one nano USD and are cut. Returns 0, or CONFIG_E_UNKNOWN for NULL, and *ret is left alone. */
+int config_price(const char *usd, uint64_t *ret);
 /* Whether agent is to run under profile: it is enabled, and the profile names it or says "*". */
 bool config_profile_has(const ConfigProfile *profile, const ConfigAgent *agent);
 

@@ -1,10 +1,12 @@
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "bus/config/check-internal.h"
+#include "bus/config/ports.h"
 
 /* Groups and profiles that a file need not write down. */
 #define GROUP_CORE "core"
@@ -146,35 +148,75 @@ static void work_out_endpoints(Config *config) {
     *(char **)grow(&client->endpoints, &client->endpoints_count, sizeof(char *)) = connect_endpoint(chosen);
 }
 
-static void add_agents(Config *config, const char *const *catalog) {
-  for (size_t i = 0; catalog && catalog[i]; i++) {
+static void add_agents(Config *config, const ConfigCatalog *catalog) {
+  for (size_t i = 0; catalog && catalog[i].name; i++) {
     ConfigAgent *agent;
 
-    if (config_find_agent(config, catalog[i]))
+    if (config_find_agent(config, catalog[i].name))
       continue;
     agent = grow(&config->agents, &config->agents_count, sizeof *agent);
-    agent->name = text_format("%s", catalog[i]);
+    agent->name = text_format("%s", catalog[i].name);
     for (uint32_t k = 0; k < mapping_top->count; k++)
       if (strcmp(mapping_top->keys[k].name, "agents") == 0)
         defaults_apply(mapping_top->keys[k].inside, NULL, agent);
   }
 }
 
-static void work_out_agents(Config *config, const char *file) {
+/* Makes a path that is relative to the folder of pons.yaml one that anybody can open; takes NULL inside. */
+static void complete_path(char **path, const char *file) {
   const char *slash = file ? strrchr(file, '/') : NULL;
-  int folder_size = slash ? (int)(slash - file) : 1;
-  const char *folder = slash ? file : ".";
+  char folder[PATH_MAX] = ".";
+  char whole[PATH_MAX];
 
+  if (!*path || **path == '/')
+    return;
+  if (slash)
+    snprintf(folder, sizeof folder, "%.*s", (int)(slash - file + 1), file);
+  replace(path, text_format("%s/%s", realpath(folder, whole) ? whole : folder, *path));
+}
+
+static void work_out_models(Config *config, const char *file) {
+  ConfigLocalLlm *local = &config->local_llm;
+
+  for (uint32_t i = 0; i < config->models_count; i++) {
+    ConfigModel *model = &config->models[i];
+
+    if (!model->upstream)
+      model->upstream = text_format("%s", model->name);
+    if (!model->size)
+      model->size = text_format("%s", model->provider ? "heavy" : "light");
+  }
+  for (uint32_t i = 0; i < config->providers_count; i++) {
+    char *url = config->providers[i].base_url;
+
+    for (size_t size = strlen(url); size > 0 && url[size - 1] == '/'; size--)
+      url[size - 1] = '\0';
+    complete_path(&config->providers[i].key.file, file);
+  }
+  for (uint32_t i = 0; i < config->gateway.keys_count; i++)
+    complete_path(&config->gateway.keys[i].secret.file, file);
+  if (!local->base_url)
+    local->base_url = text_format("http://127.0.0.1:%d/v1", PORT_LOCAL_LLM);
+  complete_path(&local->file, file);
+  complete_path(&local->library_dir, file);
+  complete_path(&local->key.file, file);
+}
+
+static char *standard_program(const char *name, const ConfigCatalog *catalog) {
+  for (size_t i = 0; catalog && catalog[i].name; i++)
+    if (strcmp(catalog[i].name, name) == 0)
+      return text_format("%s", catalog[i].program);
+  return text_format("pons-agent-%s", name);
+}
+
+static void work_out_agents(Config *config, const char *file, const ConfigCatalog *catalog) {
   for (uint32_t i = 0; i < config->agents_count; i++) {
     ConfigAgent *agent = &config->agents[i];
 
     if (!agent->program)
-      agent->program = text_format("pons-agent-%s", agent->name);
-    for (uint32_t k = 0; k < agent->environment_count; k++) {
-      char **secret = &agent->environment[k].secret.file;
-      if (*secret && **secret != '/')
-        replace(secret, text_format("%.*s/%s", folder_size, folder, *secret));
-    }
+      agent->program = standard_program(agent->name, catalog);
+    for (uint32_t k = 0; k < agent->environment_count; k++)
+      complete_path(&agent->environment[k].secret.file, file);
   }
 }
 
@@ -205,7 +247,7 @@ static void add_profiles(Config *config) {
   }
 }
 
-void defaults_work_out(Config *config, const char *file, const char *const *catalog) {
+void defaults_work_out(Config *config, const char *file, const ConfigCatalog *catalog) {
   if (!config->site)
     config->site = host_name();
   if (!config->runtime_dir)
@@ -215,8 +257,9 @@ void defaults_work_out(Config *config, const char *file, const char *const *cata
   if (!config->broker.name)
     config->broker.name = text_format("%s", config->site);
   work_out_endpoints(config);
+  work_out_models(config, file);
   add_agents(config, catalog);
-  work_out_agents(config, file);
+  work_out_agents(config, file, catalog);
   add_groups(config);
   add_profiles(config);
 }

@@ -48,6 +48,36 @@ static bool is_endpoint(Text text) {
   return text_is(port, "*") || (consists_of(port, DIGITS, 5) && strtoul(port.data, NULL, 10) <= 65535);
 }
 
+/* Visible ASCII without a quote, which would end a text of JSON. */
+static bool is_model(Text text) {
+  if (text.size == 0 || text.size > 128)
+    return false;
+  for (size_t i = 0; i < text.size; i++)
+    if (text.data[i] <= ' ' || text.data[i] >= 127 || text.data[i] == '"' || text.data[i] == '\\')
+      return false;
+  return true;
+}
+
+/* Digits with at most one point inside: 15, 0.15. */
+static bool is_price(Text text) {
+  const char *dot = text.size ? memchr(text.data, '.', text.size) : NULL;
+  Text whole = {text.data, dot ? (size_t)(dot - text.data) : text.size};
+
+  return consists_of(whole, DIGITS, 7) && (!dot || consists_of((Text){dot + 1, text.size - whole.size - 1}, DIGITS, 9));
+}
+
+/* http:// or https://, a host, no user, no query: keys belong into secrets, and paths are appended (RFC 3986, 3). */
+static bool is_url(Text text) {
+  size_t scheme = begins_with(text, "https://") ? 8 : 7;
+
+  if ((scheme == 7 && !begins_with(text, "http://")) || text.size <= scheme || text.size > 1024)
+    return false;
+  for (size_t i = 0; i < text.size; i++)
+    if (text.data[i] <= ' ' || text.data[i] >= 127 || strchr("@?#\"\\<>", text.data[i]))
+      return false;
+  return text.data[scheme] != '/' && text.data[scheme] != ':';
+}
+
 static bool follows_rule(KeyRule rule, Text text) {
   switch (rule) {
   case RULE_ANY:
@@ -68,6 +98,12 @@ static bool follows_rule(KeyRule rule, Text text) {
     return text.size > 0;
   case RULE_VARIABLE:
     return consists_of(text, LETTERS DIGITS "_", 127) && !strchr(DIGITS, text.data[0]);
+  case RULE_MODEL:
+    return is_model(text);
+  case RULE_PRICE:
+    return is_price(text);
+  case RULE_URL:
+    return is_url(text);
   }
   return false;
 }
@@ -83,6 +119,9 @@ static const char *rule_text(KeyRule rule) {
       [RULE_PATH] = "a path that begins with /",
       [RULE_FILE] = "a path or a file name, not empty",
       [RULE_VARIABLE] = "the name of an environment variable: A-Z, a-z, 0-9 and _, the first no digit",
+      [RULE_MODEL] = "1 to 128 visible characters without spaces, quotes and backslashes",
+      [RULE_PRICE] = "an amount such as 0.15, without a currency",
+      [RULE_URL] = "http:// or https:// with a host, and no user, query or fragment",
   };
 
   return texts[rule];

@@ -33,6 +33,9 @@ typedef enum KeyRule {
   RULE_FILE,
   RULE_VARIABLE,
   RULE_AGENT,
+  RULE_MODEL,
+  RULE_PRICE,
+  RULE_URL,
 } KeyRule;
 
 typedef struct Mapping Mapping;

@@ -1,14 +1,12 @@
 #include "bus/ctl/catalog.h"
 
-#include <stddef.h>
-
-const char *const *catalog_names(void) {
-  static const char *const names[] = {
-#define AGENT(name, group, about) #name,
+const ConfigCatalog *catalog_rows(void) {
+  static const ConfigCatalog rows[] = {
+#define AGENT(name, program, group, secrets, about) {#name, program, secrets},
 #include "agents/catalog.def"
 #undef AGENT
-      NULL,
+      {NULL, NULL, NULL},
   };
 
-  return names;
+  return rows;
 }

@@ -59,7 +59,7 @@ CtlExit ctl_load_config(Ctl *ctl) {
 
   if (ctl->config)
     return CTL_OK;
-  r = config_load_agents(ctl->options.config, catalog_names(), &ctl->config, &errors);
+  r = config_load_agents(ctl->options.config, catalog_rows(), &ctl->config, &errors);
   fflush(stdout);
   if (errors.size)
     fwrite(errors.data, 1, errors.size, stderr);

@@ -142,10 +142,10 @@ int reach_run(Reach *reach, bool (*done)(void *userdata), void *userdata, uint64
 static json_t *failure_json(const Answer *answer) {
   char id[REQUEST_ID_TEXT_SIZE];
 
-  return json_pack("{s:{s:s, s:o, s:o, s:o, s:I, s:s}}", "error", "status", status_name(answer->status), "message",
+  return json_pack("{s:{s:s, s:o, s:o, s:o, s:o, s:I, s:s}}", "error", "status", status_name(answer->status), "message",
                    jsontext_new(answer->message), "path", jsontext_new(answer->path), "origin",
-                   jsontext_new(answer->origin), "retry_after_us", (json_int_t)answer->retry_after_us, "request",
-                   request_id_format(answer->id, id));
+                   jsontext_new(answer->origin), "code", jsontext_new(answer->code), "retry_after_us",
+                   (json_int_t)answer->retry_after_us, "request", request_id_format(answer->id, id));
 }
 
 void reach_print_failure(const Ctl *ctl, const Answer *answer) {

@@ -121,7 +121,7 @@ class Tree:
         rooms = []
         if not self.has("bus/rooms.def"):
             return rooms
-        for match in re.finditer(r'^ROOM\(([a-z]+), ([a-z/]+), "([a-z ]*)", "([a-z ]*)"', self.text("bus/rooms.def"), re.M):
+        for match in re.finditer(r'^ROOM\(([a-z]+), ([a-z_/]+), "([a-z ]*)", "([a-z ]*)"', self.text("bus/rooms.def"), re.M):
             name, folder, uses, libraries = match.groups()
             rooms.append(Room(name, folder, uses.split(), libraries.split()))
         return rooms

@@ -55,6 +55,21 @@ static void on_forward(Call *call, const void *request) {
   assert(call_forward(call, targets, count, call_annotations(call)) == (count == 2 ? 0 : -EINVAL));
 }
 
+/* Fails with all that can be said; a body asks for more than fits. */
+static void on_fail(Call *call, const void *request) {
+  static char endless[4000];
+  bool overlong = call_body(call).size > 0;
+
+  (void)request;
+  memset(endless, 'x', sizeof endless);
+  call_fail(call, &(CallFault){.status = overlong ? STATUS_FAILED : STATUS_REFUSED,
+                               .message = overlong ? (Text){endless, sizeof endless} : TEXT("too long"),
+                               .path = TEXT("messages"),
+                               .code = TEXT("context_length_exceeded"),
+                               .http_status = 422,
+                               .retry_after_us = overlong ? UINT64_MAX : 5});
+}
+
 static void on_large(Call *call, const void *request) {
   uint8_t *bytes = calloc(1, LIMIT_BODY_BYTES + 1);
   Bytes body = call_body(call);
@@ -89,11 +104,11 @@ static const Agent agent = {
     .concurrency = CONCURRENCY,
     .services = AGENT_SERVICES(
         {.name = "test",
-         .methods = AGENT_METHODS({"copy", on_copy, UNTYPED, .flags = METHOD_IDEMPOTENT},
-                                  {"once", on_copy, UNTYPED, .flags = METHOD_ONCE}, {"nothing", on_nothing, UNTYPED},
-                                  {"twice", on_twice, UNTYPED}, {"kept", on_kept, UNTYPED},
-                                  {"gate", on_gate, .untyped = true}, {"forward", on_forward, UNTYPED},
-                                  {"large", on_large, UNTYPED}, {"annotation", on_annotation, UNTYPED})},
+         .methods = AGENT_METHODS(
+             {"copy", on_copy, UNTYPED, .flags = METHOD_IDEMPOTENT}, {"once", on_copy, UNTYPED, .flags = METHOD_ONCE},
+             {"nothing", on_nothing, UNTYPED}, {"twice", on_twice, UNTYPED}, {"kept", on_kept, UNTYPED},
+             {"gate", on_gate, .untyped = true}, {"forward", on_forward, UNTYPED}, {"large", on_large, UNTYPED},
+             {"fail", on_fail, UNTYPED}, {"annotation", on_annotation, UNTYPED})},
         {.name = "echo", .methods = AGENT_METHODS({"say", on_say, .inline_ = true})})};
 
 /* Takes two milliseconds, so that nothing is prefetched. */
@@ -152,7 +167,7 @@ static void it_says_what_it_offers(void **state) {
   assert_int_equal(stage->session.value, stage->fake.session);
   assert_int_equal(contract_decode(CONTRACT(Hello), taken->body, &arena, &hello, NULL), 0);
   assert_int_equal(hello.services.count, 2);
-  assert_int_equal(hello.services.items[0].methods.count, 9);
+  assert_int_equal(hello.services.items[0].methods.count, 10);
   assert_true(text_is(hello.services.items[0].methods.items[0].method, "copy"));
   assert_int_equal(hello.services.items[0].methods.items[0].flags, METHOD_IDEMPOTENT);
   assert_int_equal(hello.services.items[0].methods.items[0].hash, 0);
@@ -452,6 +467,28 @@ static void what_is_idempotent_is_done_again(void **state) {
   assert_int_equal(executed, 2);
 }
 
+static void expect_fault(Stage *stage, RequestId id, Status status, size_t message_size, uint64_t retry_after_us) {
+  Taken *taken = fake_take(&stage->fake, KIND_ERROR);
+  ErrorBody body;
+
+  assert_true(request_id_equal(taken->header.id, id));
+  assert_int_equal(taken->header.status, status);
+  assert_int_equal(contract_decode(CONTRACT(ErrorBody), taken->body, NULL, &body, NULL), 0);
+  assert_int_equal(body.message.size, message_size);
+  assert_true(text_is(body.path, "messages"));
+  assert_true(text_is(body.code, "context_length_exceeded"));
+  assert_int_equal(body.http_status, 422);
+  assert_int_equal(body.retry_after_us, retry_after_us);
+  free(taken);
+}
+
+static void a_fault_is_told_whole(void **state) {
+  Stage *stage = *state;
+
+  expect_fault(stage, stage_ask(stage, "fail", ""), STATUS_REFUSED, 8, 5);
+  expect_fault(stage, stage_ask(stage, "fail", "overlong"), STATUS_FAILED, 1024, 3600 * US_PER_S);
+}
+
 static void what_is_running_is_not_begun_again(void **state) {
   Stage *stage = *state;
   Header header = stage_request(stage, "kept");
@@ -547,6 +584,7 @@ int main(void) {
       CASE(what_is_not_offered_is_refused),
       CASE(no_answer_is_internal_and_a_second_is_dropped),
       CASE(too_large_a_reply_is_named),
+      CASE(a_fault_is_told_whole),
       CASE(a_kept_call_is_answered_later),
       CASE(a_kept_call_hears_of_its_cancel),
       CASE(annotations_are_found),

@@ -9,7 +9,8 @@
 
 static char folder[] = "/tmp/pons-test-config-XXXXXX";
 static char config_path[64];
-static const char *const catalog[] = {"echo", "second", NULL};
+static const ConfigCatalog catalog[] = {
+    {"echo", "pons-agent-echo", ""}, {"second", "pons-second", ""}, {NULL, NULL, NULL}};
 
 int files_clean(void **state _unused_) {
   for (char **variable = environ; *variable;) {

@@ -258,11 +258,27 @@ static void test_damaged_files(void **state _unused_) {
   assert_true(loaded > 100 && loaded < 2900);
 }
 
+static void test_price(void **state _unused_) {
+  uint64_t nano = 7;
+
+  assert_int_equal(config_price(NULL, &nano), CONFIG_E_UNKNOWN);
+  assert_int_equal(nano, 7);
+  assert_int_equal(config_price("0.15", &nano), 0);
+  assert_int_equal(nano, 150);
+  assert_int_equal(config_price("15", &nano), 0);
+  assert_int_equal(nano, 15000);
+  assert_int_equal(config_price("0.0759", &nano), 0);
+  assert_int_equal(nano, 75);
+  assert_int_equal(config_price("0", &nano), 0);
+  assert_int_equal(nano, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(test_defaults, files_clean),
       cmocka_unit_test_setup(test_everything, files_clean),
       cmocka_unit_test_setup(test_catalog, files_clean),
+      cmocka_unit_test(test_price),
       cmocka_unit_test_setup(test_no_catalog, files_clean),
       cmocka_unit_test_setup(test_print_loads_again, files_clean),
       cmocka_unit_test_setup(test_search, files_clean),

@@ -11,16 +11,17 @@
 #include "bus/wire/header.h"
 
 static void test_names(void **state _unused_) {
-  const char *const *names = catalog_names();
+  const ConfigCatalog *rows = catalog_rows();
   size_t count = 0;
 
-  for (; names[count]; count++) {
-    assert_true(name_is_valid(text_of(names[count])));
+  for (; rows[count].name; count++) {
+    assert_true(name_is_valid(text_of(rows[count].name)));
+    assert_true(strncmp(rows[count].program, "pons-", 5) == 0);
     for (size_t i = 0; i < count; i++)
-      assert_string_not_equal(names[i], names[count]);
+      assert_string_not_equal(rows[i].name, rows[count].name);
   }
   assert_true(count >= 1);
-  assert_string_equal(names[0], "echo");
+  assert_string_equal(rows[0].name, "echo");
 }
 
 int main(void) {
