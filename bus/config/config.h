@@ -257,8 +257,18 @@ bool config_profile_has(const ConfigProfile *profile, const ConfigAgent *agent);
 int config_secret_read(const ConfigSecret *secret, char **ret, Buffer *errors);
 /* Overwrites the secret, frees it and nulls the pointer; takes NULL. Usable as _cleanup_. */
 void config_secret_destroy(char **secret);
-/* Reads each secret of the enabled agents and drops it again: what `pons config check` and `pons up` do before anything
-   starts. Returns 0 or CONFIG_E_SECRET; appends one line to errors for each that can't be had. Reads files. */
-int config_check_secrets(const Config *config, Buffer *errors);
+/* A secret that a section of pons.yaml refers to. */
+typedef struct ConfigPlacedSecret {
+  char place[96]; /* "providers, openai", for a person */
+  const ConfigSecret *secret;
+} ConfigPlacedSecret;
+
+/* The index-th secret, from 0, that a section ("gateway", "providers", "local_llm") refers to, borrowed from config.
+   Returns false behind the last, and for any other section. */
+bool config_section_secret(const Config *config, const char *section, uint32_t index, ConfigPlacedSecret *ret);
+/* Reads each secret of the enabled agents, those of the sections that catalog names for them included, and drops it
+   again: what `pons config check` does before anything starts. Returns 0, CONFIG_E_SECRET or -ENOMEM; appends one line
+   to errors for each that can't be had. Reads files. */
+int config_check_secrets(const Config *config, const ConfigCatalog *catalog, Buffer *errors);
 
 #endif

@@ -112,26 +112,85 @@ void config_secret_destroy(char **secret) {
   free(gone);
 }
 
-int config_check_secrets(const Config *config, Buffer *errors) {
+static bool is_set(const ConfigSecret *secret) {
+  return secret->file || secret->env;
+}
+
+bool config_section_secret(const Config *config, const char *section, uint32_t index, ConfigPlacedSecret *ret) {
+  const ConfigGateway *gateway = &config->gateway;
+
+  *ret = (ConfigPlacedSecret){.secret = NULL};
+  if (strcmp(section, "gateway") == 0 && index < gateway->keys_count) {
+    snprintf(ret->place, sizeof ret->place, "gateway.keys, %s", gateway->keys[index].name);
+    ret->secret = &gateway->keys[index].secret;
+  }
+  for (uint32_t i = 0; strcmp(section, "providers") == 0 && i < config->providers_count; i++) {
+    if (!is_set(&config->providers[i].key) || index-- > 0)
+      continue;
+    snprintf(ret->place, sizeof ret->place, "providers, %s", config->providers[i].name);
+    ret->secret = &config->providers[i].key;
+    break;
+  }
+  if (strcmp(section, "local_llm") == 0 && index == 0 && is_set(&config->local_llm.key)) {
+    snprintf(ret->place, sizeof ret->place, "local_llm.key");
+    ret->secret = &config->local_llm.key;
+  }
+  return ret->secret != NULL;
+}
+
+/* Reads one secret and drops it again; what is wrong goes into errors behind who wants it. */
+static int try_secret(const Config *config, const char *agent, const char *place, const ConfigSecret *secret,
+                      Buffer *errors) {
+  _cleanup_(buffer_done) Buffer why = {0};
+  char *value = NULL;
+  int r = config_secret_read(secret, &value, &why);
+
+  config_secret_destroy(&value);
+  if (r > 0)
+    buffer_printf(errors, "%s: agent %s, %s: %.*s", config->source, agent, place, (int)why.size,
+                  (const char *)why.data);
+  return r;
+}
+
+static const char *section_of(const ConfigCatalog *catalog, const char *agent) {
+  for (size_t i = 0; catalog[i].name; i++)
+    if (strcmp(catalog[i].name, agent) == 0)
+      return catalog[i].secrets;
+  return "";
+}
+
+static int check_agent(const Config *config, const ConfigAgent *agent, const char *section, Buffer *errors) {
+  ConfigPlacedSecret placed;
+  int result = 0;
+
+  for (uint32_t i = 0; i < agent->environment_count; i++) {
+    const ConfigVariable *variable = &agent->environment[i];
+    int r = variable->value ? 0 : try_secret(config, agent->name, variable->name, &variable->secret, errors);
+
+    if (r < 0)
+      return r;
+    result = r ? r : result;
+  }
+  for (uint32_t i = 0; config_section_secret(config, section, i, &placed); i++) {
+    int r = try_secret(config, agent->name, placed.place, placed.secret, errors);
+
+    if (r < 0)
+      return r;
+    result = r ? r : result;
+  }
+  return result;
+}
+
+int config_check_secrets(const Config *config, const ConfigCatalog *catalog, Buffer *errors) {
   int result = 0;
 
   for (uint32_t i = 0; i < config->agents_count; i++) {
     const ConfigAgent *agent = &config->agents[i];
+    int r = agent->enabled ? check_agent(config, agent, section_of(catalog, agent->name), errors) : 0;
 
-    for (uint32_t k = 0; agent->enabled && k < agent->environment_count; k++) {
-      const ConfigVariable *variable = &agent->environment[k];
-      char *value = NULL;
-      _cleanup_(buffer_done) Buffer why = {0};
-      int r = variable->value ? 0 : config_secret_read(&variable->secret, &value, &why);
-
-      config_secret_destroy(&value);
-      if (r < 0)
-        return r;
-      if (r)
-        buffer_printf(errors, "%s: agent %s, %s: %.*s", config->source, agent->name, variable->name, (int)why.size,
-                      (const char *)why.data);
-      result = r ? r : result;
-    }
+    if (r < 0)
+      return r;
+    result = r ? r : result;
   }
   return result;
 }

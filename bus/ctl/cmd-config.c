@@ -1,3 +1,4 @@
+#include "bus/ctl/catalog.h"
 #include "bus/ctl/command.h"
 
 static CtlExit check(Ctl *ctl) {
@@ -10,7 +11,7 @@ static CtlExit check(Ctl *ctl) {
   status = ctl_load_config(ctl);
   if (status)
     return status;
-  if (config_check_secrets(ctl->config, &errors)) {
+  if (config_check_secrets(ctl->config, catalog_rows(), &errors)) {
     fwrite(errors.data, 1, errors.size, stderr);
     status = CTL_USAGE;
   }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bus/base/clock.h"
+#include "bus/ctl/catalog.h"
 #include "bus/ctl/command.h"
 #include "bus/ctl/pidfile.h"
 #include "bus/ctl/run.h"
@@ -248,7 +249,7 @@ CtlExit cmd_up(Ctl *ctl) {
 
   if (status)
     return status;
-  if (plan_new(&plan, ctl->config, ctl->options.profile, &errors)) {
+  if (plan_new(&plan, ctl->config, catalog_rows(), ctl->options.profile, &errors)) {
     ctl_say_lines(&errors);
     return CTL_USAGE;
   }

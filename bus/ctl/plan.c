@@ -56,6 +56,20 @@ static int find_profile(const Config *config, const char *name, const ConfigProf
   return PLAN_E_PROFILE;
 }
 
+/* The file's path from the root, its last link unresolved: what it names is relative to the folder that it lies in. */
+static char *absolute(const char *path) {
+  char folder[PATH_MAX];
+  char *whole = NULL;
+
+  if (access(path, R_OK) != 0)
+    return NULL;
+  if (*path == '/' || !getcwd(folder, sizeof folder))
+    return must(strdup(path));
+  if (asprintf(&whole, "%s/%s", folder, path) < 0)
+    abort();
+  return whole;
+}
+
 static int32_t group_index(const Config *config, const char *name) {
   for (uint32_t i = 0; i < config->groups_count; i++)
     if (strcmp(config->groups[i].name, name) == 0)
@@ -90,14 +104,13 @@ static int add(Plan *plan, PlanChild child, const char *program, Buffer *errors)
 }
 
 static int add_broker(Plan *plan, Buffer *errors) {
-  const Config *config = plan->config;
   char **arguments = must(calloc(4, sizeof *arguments));
 
   arguments[0] = must(strdup("pons-broker"));
   /* Without a file the broker finds the same built-in defaults by itself. */
-  if (access(config->source, R_OK) == 0) {
+  if (plan->config_path) {
     arguments[1] = must(strdup("--config"));
-    arguments[2] = must(strdup(config->source));
+    arguments[2] = must(strdup(plan->config_path));
   }
   return add(plan,
              (PlanChild){
@@ -108,7 +121,15 @@ static int add_broker(Plan *plan, Buffer *errors) {
              "pons-broker", errors);
 }
 
-static int add_agent(Plan *plan, const ConfigAgent *agent, uint32_t instance, Buffer *errors) {
+static const char *secrets_of(const ConfigCatalog *catalog, const char *agent) {
+  for (size_t i = 0; catalog[i].name; i++)
+    if (strcmp(catalog[i].name, agent) == 0)
+      return catalog[i].secrets;
+  return "";
+}
+
+static int add_agent(Plan *plan, const ConfigCatalog *catalog, const ConfigAgent *agent, uint32_t instance,
+                     Buffer *errors) {
   char **arguments = must(calloc(agent->arguments_count + 2, sizeof *arguments));
   char name[128];
 
@@ -123,6 +144,7 @@ static int add_agent(Plan *plan, const ConfigAgent *agent, uint32_t instance, Bu
              (PlanChild){
                  .name = must(strdup(name)),
                  .agent = agent,
+                 .secrets = secrets_of(catalog, agent->name),
                  .arguments = arguments,
                  .spec = {.stage = STAGE_AGENTS,
                           .group = group_index(plan->config, agent->group),
@@ -164,13 +186,14 @@ static int try_secrets(const Plan *plan, Buffer *errors) {
   return result;
 }
 
-int plan_new(Plan **ret, const Config *config, const char *profile, Buffer *errors) {
+int plan_new(Plan **ret, const Config *config, const ConfigCatalog *catalog, const char *profile, Buffer *errors) {
   _cleanup_(plan_destroy) Plan *plan = must(calloc(1, sizeof *plan));
   int result = find_profile(config, profile, &plan->profile, errors);
 
   if (result)
     return result;
   plan->config = config;
+  plan->config_path = absolute(config->source);
   plan->children = must(calloc(count_children(config, plan->profile), sizeof *plan->children));
   add_groups(plan);
   result = add_broker(plan, errors);
@@ -178,7 +201,7 @@ int plan_new(Plan **ret, const Config *config, const char *profile, Buffer *erro
     const ConfigAgent *agent = &config->agents[i];
 
     for (uint32_t j = 1; config_profile_has(plan->profile, agent) && j <= agent->instances; j++) {
-      int r = add_agent(plan, agent, j, errors);
+      int r = add_agent(plan, catalog, agent, j, errors);
 
       result = r ? r : result;
       if (r)
@@ -206,6 +229,7 @@ void plan_destroy(Plan **plan) {
   }
   free(p->children);
   free(p->groups);
+  free(p->config_path);
   free(p);
   *plan = NULL;
 }
@@ -277,8 +301,30 @@ static int set_agent(Environment *environment, const ConfigAgent *agent, Buffer 
   return result;
 }
 
+/* Hands on the variables that the agent's section of pons.yaml names, to it alone. What it will read must be there. */
+static int set_section(Environment *environment, const Config *config, const PlanChild *child, Buffer *errors) {
+  ConfigPlacedSecret placed;
+  int result = 0;
+
+  for (uint32_t i = 0; config_section_secret(config, child->secrets, i, &placed); i++) {
+    _cleanup_(config_secret_destroy) char *secret = NULL;
+    _cleanup_(buffer_done) Buffer why = {0};
+
+    if (config_secret_read(placed.secret, &secret, &why)) {
+      buffer_printf(errors, "%s: %s: %.*s", child->agent->name, placed.place, (int)why.size, (const char *)why.data);
+      result = PLAN_E_SECRET;
+    } else if (placed.secret->env) {
+      environment_set(environment, placed.secret->env, secret);
+    }
+  }
+  return result;
+}
+
 int plan_environment(const Plan *plan, const PlanChild *child, const char *notify_path, Environment *ret,
                      Buffer *errors) {
+  int section;
+  int r;
+
   environment_inherit(ret, environ);
   environment_set(ret, "NOTIFY_SOCKET", notify_path);
   if (child->spec.policy.watchdog_us)
@@ -286,5 +332,8 @@ int plan_environment(const Plan *plan, const PlanChild *child, const char *notif
   if (!child->agent)
     return 0;
   set_fleet(ret, plan->config);
-  return set_agent(ret, child->agent, errors);
+  set_if(ret, "PONS_CONFIG", plan->config_path);
+  r = set_agent(ret, child->agent, errors);
+  section = set_section(ret, plan->config, child, errors);
+  return r ? r : section;
 }

@@ -20,6 +20,7 @@ enum {
 typedef struct PlanChild {
   char *name;               /* "broker", "echo"; "echo#2" for the second of several instances */
   const ConfigAgent *agent; /* NULL for the broker */
+  const char *secrets;      /* section of pons.yaml whose secrets it reads itself, or "" */
   char *program;            /* a path */
   char **arguments;         /* argv, NULL at the end */
   SuperviseSpec spec;
@@ -27,6 +28,7 @@ typedef struct PlanChild {
 
 typedef struct Plan {
   const Config *config;
+  char *config_path; /* absolute; NULL: built-in defaults, there is no file */
   const ConfigProfile *profile;
   PlanChild *children; /* the broker first */
   uint32_t count;
@@ -35,15 +37,16 @@ typedef struct Plan {
   uint32_t name_width; /* of the longest name */
 } Plan;
 
-/* Works out what to run under profile (NULL: the configuration's own). Returns 0 and gives the caller *ret; a PLAN_E_
+/* Works out what to run under profile (NULL: the configuration's own); catalog is catalog_rows(). Returns 0 and gives the caller *ret; a PLAN_E_
    above: errors says for each finding what is wrong and what to do, and *ret is left alone. Looks for files and reads
    secrets, only to see that they are there. */
-int plan_new(Plan **ret, const Config *config, const char *profile, Buffer *errors);
+int plan_new(Plan **ret, const Config *config, const ConfigCatalog *catalog, const char *profile, Buffer *errors);
 /* Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void plan_destroy(Plan **plan);
 
 /* Fills an empty environment with all that child gets, secrets included: they are read now, so that a changed one counts
-   from the next start. Returns 0; PLAN_E_SECRET, errors says which. */
+   from the next start. Secrets that an agent reads itself come as what they refer to: the file's path stands in
+   pons.yaml, the variable is handed on. Returns 0; PLAN_E_SECRET, errors says which. */
 int plan_environment(const Plan *plan, const PlanChild *child, const char *notify_path, Environment *ret,
                      Buffer *errors);
 

@@ -79,6 +79,9 @@ static void test_refused(void **state _unused_) {
   expect_refused((ConfigSecret){NULL, NULL}, "secret from nowhere: there is no reference to a secret here\n");
 }
 
+static const ConfigCatalog catalog[] = {
+    {"door", "door", "gateway"}, {"far", "far", "providers"}, {"near", "near", "local_llm"}, {NULL, NULL, NULL}};
+
 static void test_check_all(void **state _unused_) {
   _cleanup_(config_destroy) Config *config = NULL;
   _cleanup_(buffer_done) Buffer errors = {0};
@@ -98,7 +101,7 @@ static void test_check_all(void **state _unused_) {
                       "    program: off\n"
                       "    enabled: false\n"
                       "    environment: [{name: FOUR, secret: {file: absent}}]\n");
-  assert_int_equal(config_check_secrets(config, &errors), CONFIG_E_SECRET);
+  assert_int_equal(config_check_secrets(config, catalog, &errors), CONFIG_E_SECRET);
   buffer_append(&errors, "", 1);
   snprintf(expected, sizeof expected,
            "%s: agent a, TWO_KEY: secret from file %s: is open to everybody on this machine; run `chmod 600` on it and "
@@ -113,7 +116,58 @@ static void test_check_all(void **state _unused_) {
   assert_non_null(strstr((const char *)text.data, expected));
   buffer_clear(&errors);
   files_write("open", "hunter2\n", 0600);
-  assert_int_equal(config_check_secrets(config, &errors), 0);
+  assert_int_equal(config_check_secrets(config, catalog, &errors), 0);
+  assert_int_equal(errors.size, 0);
+}
+
+#define SECTIONS                                                                                                       \
+  "gateway: {keys: [{name: a, secret: {file: good}}, {name: b, secret: {env: NOT_SET_B}}]}\n"                          \
+  "providers: [{name: p, base_url: \"https://h\"}, {name: q, base_url: \"https://h\", key: {env: NOT_SET_Q}},\n"       \
+  "  {name: r, base_url: \"https://h\", key: {file: good}}]\n"                                                         \
+  "local_llm: {key: {env: NOT_SET_L}}\n"
+
+static void expect_section(const Config *config, const char *section, uint32_t index, const char *place) {
+  ConfigPlacedSecret placed;
+
+  assert_int_equal(config_section_secret(config, section, index, &placed), place != NULL);
+  assert_int_equal(placed.secret != NULL, place != NULL);
+  assert_string_equal(placed.place, place ? place : "");
+}
+
+static void test_sections(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = files_load(SECTIONS);
+
+  expect_section(config, "gateway", 0, "gateway.keys, a");
+  expect_section(config, "gateway", 1, "gateway.keys, b");
+  expect_section(config, "gateway", 2, NULL);
+  expect_section(config, "providers", 0, "providers, q");
+  expect_section(config, "providers", 1, "providers, r");
+  expect_section(config, "providers", 2, NULL);
+  expect_section(config, "local_llm", 0, "local_llm.key");
+  expect_section(config, "local_llm", 1, NULL);
+  expect_section(config, "", 0, NULL);
+}
+
+/* What an agent reads itself is tried when the agent is enabled, and not else. */
+static void test_check_sections(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = NULL;
+  _cleanup_(buffer_done) Buffer errors = {0};
+  char expected[1024];
+
+  files_write("good", "hunter2\n", 0600);
+  config = files_load(SECTIONS "agents: [{name: door, program: x}, {name: far, program: x},\n"
+                               "  {name: near, program: x, enabled: false}]\n");
+  assert_int_equal(config_check_secrets(config, catalog, &errors), CONFIG_E_SECRET);
+  buffer_append(&errors, "", 1);
+  snprintf(expected, sizeof expected,
+           "%s: agent door, gateway.keys, b: secret from environment NOT_SET_B: is not set; set it before the start\n"
+           "%s: agent far, providers, q: secret from environment NOT_SET_Q: is not set; set it before the start\n",
+           files_config(), files_config());
+  assert_string_equal((const char *)errors.data, expected);
+  config_destroy(&config);
+  buffer_clear(&errors);
+  config = files_load(SECTIONS "agents: [{name: door, program: x, enabled: false}]\n");
+  assert_int_equal(config_check_secrets(config, catalog, &errors), 0);
   assert_int_equal(errors.size, 0);
 }
 
@@ -126,10 +180,9 @@ static void test_destroy_takes_nothing(void **state _unused_) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_read),
-      cmocka_unit_test(test_refused),
-      cmocka_unit_test(test_check_all),
-      cmocka_unit_test(test_destroy_takes_nothing),
+      cmocka_unit_test(test_read),           cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_check_all),      cmocka_unit_test(test_sections),
+      cmocka_unit_test(test_check_sections), cmocka_unit_test(test_destroy_takes_nothing),
   };
 
   return cmocka_run_group_tests(tests, files_set_up, files_tear_down);

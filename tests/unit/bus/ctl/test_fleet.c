@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bus/base/log.h"
+#include "bus/ctl/catalog.h"
 #include "bus/ctl/control.h"
 #include "bus/ctl/fleet.h"
 
@@ -174,7 +175,7 @@ static void open_scene(Scene *scene, const char *broker_part, const char *part, 
              "agents:\n  - name: agent\n    program: %s\n    arguments: [--child, %s]\n%s",
              folder, folder, self, part, keys);
   if (config_load(in_folder("pons.yaml"), &scene->config, &errors) ||
-      plan_new(&scene->plan, scene->config, NULL, &errors))
+      plan_new(&scene->plan, scene->config, catalog_rows(), NULL, &errors))
     fail_msg("%.*s", (int)errors.size, (const char *)errors.data);
   assert_int_equal(loop_new(&scene->loop), 0);
   assert_int_equal(fleet_new(&scene->fleet, scene->loop, scene->plan, &handler), 0);

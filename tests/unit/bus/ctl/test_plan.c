@@ -12,6 +12,7 @@
 #include "bus/base/clock.h"
 #include "bus/ctl/plan.h"
 
+static const ConfigCatalog catalog[] = {{"one", "/bin/sh", "providers"}, {"many", "/bin/sh", ""}, {NULL, NULL, NULL}};
 static char folder[] = "/tmp/pons-test-XXXXXX";
 
 static const char *in_folder(const char *name) {
@@ -38,6 +39,7 @@ static int make_folder(void **state _unused_) {
   write_file("key", "k-123\n", 0600);
   assert_int_equal(setenv("PATH", folder, 1), 0);
   assert_int_equal(setenv("OTHER_API_KEY", "sk-of-somebody-else", 1), 0);
+  assert_int_equal(setenv("PLAN_TEST_KEY", "sk-of-p", 1), 0);
   return 0;
 }
 
@@ -50,6 +52,10 @@ static int remove_folder(void **state _unused_) {
 
 static const char *const fleet = "runtime_dir: %s\n"
                                  "state_dir: %s\n"
+                                 "providers:\n"
+                                 "  - {name: p, base_url: \"https://h\", key: {env: PLAN_TEST_KEY}}\n"
+                                 "  - {name: q, base_url: \"https://h\", key: {file: key}}\n"
+                                 "gateway: {keys: [{name: a, secret: {env: OTHER_API_KEY}}]}\n"
                                  "profiles:\n"
                                  "  - name: two\n"
                                  "    agents: [one, many]\n"
@@ -105,7 +111,7 @@ static void test_children_of_a_profile(void **state _unused_) {
   _cleanup_(plan_destroy) Plan *plan = NULL;
   _cleanup_(buffer_done) Buffer errors = {0};
 
-  assert_int_equal(plan_new(&plan, config, NULL, &errors), 0);
+  assert_int_equal(plan_new(&plan, config, catalog, NULL, &errors), 0);
   assert_int_equal(errors.size, 0);
   assert_int_equal(plan->count, 5);
   assert_string_equal(plan->profile->name, "two");
@@ -129,7 +135,7 @@ static void test_policies(void **state _unused_) {
   _cleanup_(buffer_done) Buffer errors = {0};
   const SuperviseSpec *spec;
 
-  assert_int_equal(plan_new(&plan, config, "two", &errors), 0);
+  assert_int_equal(plan_new(&plan, config, catalog, "two", &errors), 0);
   spec = &plan->children[1].spec;
   assert_int_equal(spec->stage, 1);
   assert_int_equal(spec->policy.budget.intensity, 2);
@@ -151,7 +157,7 @@ static void test_environment_of_an_agent(void **state _unused_) {
   _cleanup_(environment_done) Environment one = {0};
   _cleanup_(environment_done) Environment many = {0};
 
-  assert_int_equal(plan_new(&plan, config, NULL, &errors), 0);
+  assert_int_equal(plan_new(&plan, config, catalog, NULL, &errors), 0);
   assert_int_equal(plan_environment(plan, &plan->children[1], "/x/notify", &one, &errors), 0);
   assert_string_equal(environment_find(&one, "PLAIN"), "yes-1");
   assert_string_equal(environment_find(&one, "MODEL_KEY"), "k-123");
@@ -163,17 +169,55 @@ static void test_environment_of_an_agent(void **state _unused_) {
   assert_null(environment_find(&one, "PONS_AGENT_ROLE"));
   assert_non_null(strstr(environment_find(&one, "PONS_AGENT_ENDPOINT"), "ipc://"));
   assert_null(environment_find(&one, "OTHER_API_KEY"));
+  assert_string_equal(environment_find(&one, "PLAN_TEST_KEY"), "sk-of-p"); /* its section names it */
+  assert_string_equal(environment_find(&one, "PONS_CONFIG"), in_folder("pons.yaml"));
   assert_int_equal(plan_environment(plan, &plan->children[3], "/x/notify", &many, &errors), 0);
   assert_string_equal(environment_find(&many, "PONS_AGENT_NAME"), "many");
   assert_null(environment_find(&many, "MODEL_KEY"));
+  assert_null(environment_find(&many, "PLAN_TEST_KEY"));
+  assert_string_equal(environment_find(&many, "PONS_CONFIG"), in_folder("pons.yaml"));
   assert_null(environment_find(&many, "WATCHDOG_USEC"));
+}
+
+/* A relative path would mean another file in another folder; a link is not followed, for what the file names is
+   relative to where it lies. */
+static void test_the_file_in_effect(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = load();
+  _cleanup_(plan_destroy) Plan *plan = NULL;
+  _cleanup_(buffer_done) Buffer errors = {0};
+  _cleanup_(environment_done) Environment one = {0};
+
+  config_destroy(&config);
+  assert_int_equal(chdir(folder), 0);
+  assert_int_equal(rename("pons.yaml", "real.yaml"), 0);
+  assert_int_equal(symlink("real.yaml", "pons.yaml"), 0);
+  assert_int_equal(config_load("pons.yaml", &config, &errors), 0);
+  assert_int_equal(plan_new(&plan, config, catalog, NULL, &errors), 0);
+  assert_string_equal(plan->children[0].arguments[2], in_folder("pons.yaml"));
+  assert_int_equal(plan_environment(plan, &plan->children[1], "/x/notify", &one, &errors), 0);
+  assert_string_equal(environment_find(&one, "PONS_CONFIG"), in_folder("pons.yaml"));
+  unlink("real.yaml");
+  unlink("pons.yaml");
+}
+
+static void test_no_file(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = load();
+  _cleanup_(plan_destroy) Plan *plan = NULL;
+  _cleanup_(buffer_done) Buffer errors = {0};
+  _cleanup_(environment_done) Environment one = {0};
+
+  unlink(in_folder("pons.yaml"));
+  assert_int_equal(plan_new(&plan, config, catalog, NULL, &errors), 0);
+  assert_null(plan->children[0].arguments[1]);
+  assert_int_equal(plan_environment(plan, &plan->children[1], "/x/notify", &one, &errors), 0);
+  assert_null(environment_find(&one, "PONS_CONFIG"));
 }
 
 static void assert_refused(const Config *config, const char *profile, int error, const char *expected) {
   _cleanup_(buffer_done) Buffer errors = {0};
   Plan *untouched = (Plan *)&errors;
 
-  assert_int_equal(plan_new(&untouched, config, profile, &errors), error);
+  assert_int_equal(plan_new(&untouched, config, catalog, profile, &errors), error);
   assert_ptr_equal(untouched, &errors);
   buffer_append(&errors, "", 1);
   if (!strstr((const char *)errors.data, expected))
@@ -187,6 +231,9 @@ static void test_what_is_missing_is_named(void **state _unused_) {
   assert_refused(config, "nope", PLAN_E_PROFILE, "two");
   assert_refused(config, "broken", PLAN_E_PROGRAM, "lost#1: there is no program 'no-such-program'");
   assert_refused(config, "keyless", PLAN_E_SECRET, "keyless: A_TOKEN: secret from environment PLAN_TEST_NOT_SET");
+  unsetenv("PLAN_TEST_KEY");
+  assert_refused(config, "two", PLAN_E_SECRET,
+                 "one: providers, p: secret from environment PLAN_TEST_KEY: is not set; set it before the start\n");
 }
 
 int main(void) {
@@ -194,6 +241,8 @@ int main(void) {
       cmocka_unit_test(test_children_of_a_profile),
       cmocka_unit_test(test_policies),
       cmocka_unit_test(test_environment_of_an_agent),
+      cmocka_unit_test(test_the_file_in_effect),
+      cmocka_unit_test(test_no_file),
       cmocka_unit_test(test_what_is_missing_is_named),
   };
 

@@ -1,0 +1,151 @@
+/* What the main job says of itself: who may come in, which models there are, who serves them. */
+#include <stdio.h>
+
+#include "bus/config/address-internal.h"
+#include "bus/config/whole-internal.h"
+
+#define REMOTE "RemoteApiAdapter"
+#define AUTO "auto" /* what a request says that names no model */
+
+static bool is_set(const ConfigSecret *secret) {
+  return secret->file || secret->env;
+}
+
+/* Every agent inherits what begins with PONS_, so a secret there would reach them all. */
+static void check_secret(const Whole *whole, const char *path, const ConfigSecret *secret) {
+  char env[KEY_PATH_SIZE];
+
+  snprintf(env, sizeof env, "%.*s.env", KEY_PATH_SIZE - 8, path);
+  if (secret->env && strncmp(secret->env, "PONS_", 5) == 0)
+    whole_wrong(whole, env,
+                "'%s' would reach every agent, as all variables do that begin with PONS_; choose another name",
+                secret->env);
+}
+
+/* --- gateway --- */
+
+static void check_key(const Whole *whole, uint32_t index) {
+  const ConfigKey *key = &whole->config->gateway.keys[index];
+  char path[KEY_PATH_SIZE];
+
+  if (!is_set(&key->secret))
+    whole_wrong(whole, whole_path(path, "gateway.keys", index, ""),
+                "'%s' has no secret; write `secret: {file: PATH}` or `secret: {env: NAME}`", key->name);
+  check_secret(whole, whole_path(path, "gateway.keys", index, "secret"), &key->secret);
+}
+
+static void check_taken(const Whole *whole, const char *path, uint32_t index) {
+  const ConfigGateway *gateway = &whole->config->gateway;
+  const ConfigBroker *broker = &whole->config->broker;
+  const char *endpoint = gateway->listen[index];
+
+  for (uint32_t i = 0; i < broker->listen_count; i++)
+    if (address_collides(endpoint, broker->listen[i])) {
+      whole_wrong(whole, path, "'%s' takes the same address as broker.listen[%u], '%s'; give it another port", endpoint,
+                  i, broker->listen[i]);
+      return;
+    }
+  for (uint32_t i = 0; i < index; i++)
+    if (address_collides(endpoint, gateway->listen[i])) {
+      whole_wrong(whole, path,
+                  "'%s' takes the same address as gateway.listen[%u], '%s'; give it another port or "
+                  "remove it",
+                  endpoint, i, gateway->listen[i]);
+      return;
+    }
+}
+
+static void check_gateway(const Whole *whole) {
+  const ConfigGateway *gateway = &whole->config->gateway;
+  char path[KEY_PATH_SIZE];
+
+  whole_unique(whole, "gateway.keys", "name", gateway->keys, gateway->keys_count, sizeof *gateway->keys);
+  for (uint32_t i = 0; i < gateway->keys_count; i++)
+    check_key(whole, i);
+  if (gateway->listen_count == 0)
+    whole_wrong(whole, "gateway.listen",
+                "is empty; name at least one endpoint, or remove the line to take the default");
+  for (uint32_t i = 0; i < gateway->listen_count; i++) {
+    const char *endpoint = gateway->listen[i];
+
+    whole_path(path, "gateway.listen", i, "");
+    if (!address_is_tcp(endpoint)) {
+      whole_wrong(whole, path, "'%s' is no address for HTTP; write tcp://ADDRESS:PORT", endpoint);
+      continue;
+    }
+    if (!address_is_loopback(address_host(endpoint)) && gateway->keys_count == 0)
+      whole_wrong(whole, path,
+                  "'%s' listens beyond loopback and nobody needs a key: everybody who reaches it could use the models "
+                  "at your cost; use 127.0.0.1, or set gateway.keys",
+                  endpoint);
+    check_taken(whole, path, i);
+  }
+}
+
+/* --- providers --- */
+
+/* Whether requests to url leave the machine in clear. */
+static bool goes_in_clear(const char *url) {
+  return strncmp(url, "http://", 7) == 0 && !address_is_loopback(address_url_host(url));
+}
+
+static void check_provider(const Whole *whole, uint32_t index) {
+  const ConfigProvider *provider = &whole->config->providers[index];
+  char path[KEY_PATH_SIZE];
+
+  if (goes_in_clear(provider->base_url) && !provider->insecure)
+    whole_wrong(whole, whole_path(path, "providers", index, "base_url"),
+                "'%s' would send the key and all requests in clear; use https://, or set insecure: true if the network "
+                "is yours alone",
+                provider->base_url);
+  check_secret(whole, whole_path(path, "providers", index, "key"), &provider->key);
+  whole_path(path, "providers", index, "total_ms");
+  whole_order(whole, path, provider->total_ms, false, "connect_ms", provider->connect_ms);
+  whole_order(whole, path, provider->total_ms, false, "first_ms", provider->first_ms);
+  whole_order(whole, path, provider->total_ms, false, "idle_ms", provider->idle_ms);
+}
+
+static void check_local(const Whole *whole) {
+  const ConfigLocalLlm *local = &whole->config->local_llm;
+
+  if (strcmp(local->backend, "http") == 0 && goes_in_clear(local->base_url))
+    whole_wrong(whole, "local_llm.base_url",
+                "'%s' is on another machine and would get all requests in clear; make it an entry of providers:",
+                local->base_url);
+  check_secret(whole, "local_llm.key", &local->key);
+}
+
+/* --- models --- */
+
+static void check_model(const Whole *whole, uint32_t index) {
+  const ConfigModel *model = &whole->config->models[index];
+  bool is_remote = strcmp(model->executor, REMOTE) == 0;
+  char path[KEY_PATH_SIZE];
+
+  if (strcmp(model->name, AUTO) == 0)
+    whole_wrong(whole, whole_path(path, "models", index, "name"),
+                "'" AUTO "' is what a request says that leaves the choice to pons; choose another name");
+  whole_path(path, "models", index, "provider");
+  if (is_remote && !model->provider)
+    whole_wrong(whole, path, "'%s' is run by " REMOTE " and has no provider; write `provider: NAME`", model->name);
+  else if (!is_remote && model->provider)
+    whole_wrong(whole, path,
+                "'%s' is run by %s, which knows no providers; remove the line, or write `executor: " REMOTE "`",
+                model->name, model->executor);
+  else if (model->provider && !config_find_provider(whole->config, model->provider))
+    whole_wrong(whole, path,
+                "there is no provider '%s'; correct the name, or add it under providers:", model->provider);
+}
+
+void check_models(const Whole *whole) {
+  const Config *config = whole->config;
+
+  check_gateway(whole);
+  whole_unique(whole, "models", "name", config->models, config->models_count, sizeof *config->models);
+  for (uint32_t i = 0; i < config->models_count; i++)
+    check_model(whole, i);
+  whole_unique(whole, "providers", "name", config->providers, config->providers_count, sizeof *config->providers);
+  for (uint32_t i = 0; i < config->providers_count; i++)
+    check_provider(whole, i);
+  check_local(whole);
+}
