@@ -3,12 +3,12 @@
 
 AGENT_HANDLER(on_say, Call *call, const EchoSay *say) {
   _cleanup_(buffer_done) Buffer text = {0};
-  for (uint64_t n = say->has_repeat ? say->repeat : 1; n > 0 && text.size <= 200000; n--)
+  for (uint64_t n = say->has_repeat ? say->repeat : 1; n > 0 && text.size <= LIMIT_REPLY_BYTES; n--)
     buffer_append(&text, say->text.data, say->text.size);
-  if (text.size <= 200000)
+  if (text.size <= LIMIT_REPLY_BYTES)
     call_reply(call, &(EchoSaid){.text = {(char *)text.data, text.size}, .instance = call_instance(call)});
   else
-    call_error_full(call, STATUS_INVALID, "repeat", 0, "all together must have at most 200,000 bytes");
+    call_error_full(call, STATUS_INVALID, "repeat", 0, "all together must have at most 16 MiB");
 }
 
 AGENT_HANDLER(on_stream, Call *call, const EchoStream *stream) {

@@ -78,10 +78,11 @@ struct Call {
   HeapEntry deadline;
   bool is_listed; /* in the runtime's table, list and heap */
 
-  _Atomic uint32_t references; /* the runtime until it is answered; the handler while it runs */
+  _Atomic uint32_t references; /* the runtime until it is answered; the handler while it runs; who keeps it */
   _Atomic bool cancelled;
   _Atomic bool answered;
-  _Atomic bool kept;
+  _Atomic bool kept;   /* for good */
+  _Atomic bool keeper; /* who keeps it has a reference, until it answers */
   void (*on_cancel)(void *userdata, Call *call);
   void *cancel_userdata;
 
@@ -89,6 +90,7 @@ struct Call {
   List in_queue;   /* of the pool */
   List in_outcome; /* of answers that pool threads gave */
   List in_chunky;  /* of calls with pieces to send */
+  List in_expired; /* of those that the runtime answered for who keeps them */
   Buffer chunk;    /* pieces that wait for the end of the turn */
   uint64_t accepted_bytes;
   uint64_t window_bytes;
@@ -96,6 +98,8 @@ struct Call {
   bool forgettable; /* the answer is not to be remembered */
 
   uint64_t chunks; /* sent */
+  bool sending;    /* its reply is on its way in parts; out_body is what is left of it */
+  uint64_t reply_bytes;
   void (*on_writable)(void *userdata, Call *call);
   void *writable_userdata;
 
@@ -112,16 +116,29 @@ struct Call {
 Call *call_new(Runtime *runtime, const Header *header, Bytes body, Block *block, size_t struct_bytes);
 /* Drops one reference. */
 void call_unref(Call *call);
-/* Ends a call on the loop thread: sends and remembers the answer that call->out says. */
+/* Ends a call on the loop thread: sends and remembers the answer that call->out says. A large reply goes in parts, and the
+   call ends with the last of them. */
 void call_send(Call *call);
+/* The end of call_send: what is left of the answer goes out, and the call out of the tables. */
+void call_send_end(Call *call);
+/* Writes an error over whatever the answer was. Loop thread, or a call that is not delivered yet. */
+void call_put_error(Call *call, const CallFault *fault);
+/* Whether the caller takes a reply of so many bytes. */
+bool parts_fit(Call *call, size_t bytes);
+/* Begins to send a reply in parts; it goes on as WINDOWs come. Loop thread. */
+void parts_begin(Call *call);
+void parts_go_on(Call *call);
+/* Gives up on the rest: the call ends with status. */
+void parts_stop(Call *call, Status status);
 /* Refuses a call that was not begun; it is not remembered. Loop thread. */
 void call_refuse(Call *call, Status status);
 /* Sends the pieces that wait. Loop thread. */
 void call_flush_chunks(Call *call);
 /* A WINDOW came. */
 void call_open_window(Call *call, uint64_t window_bytes);
-/* Nobody waits for it any more: a queued one is answered with status, a running one is told. Loop thread. */
-void call_stop(Call *call, Status status);
+/* Nobody waits for it any more: a queued one is answered with status, a running one is told; a kept one is answered by the
+   runtime at its deadline. Returns whether somebody still has it in hand. Loop thread. */
+bool call_stop(Call *call, Status status);
 /* Runs the handler on this thread; takes over one reference. */
 void call_run(Call *call);
 
@@ -181,7 +198,9 @@ struct Runtime {
   Table methods;
   Table calls;
   List running;
-  uint32_t held; /* calls not answered */
+  List expired;         /* under the pool's mutex: calls that were answered DEADLINE for who keeps them */
+  uint32_t held;        /* calls not answered */
+  uint64_t reply_bytes; /* of replies that are sent in parts */
   Heap deadlines;
   LoopTimer *deadline_timer;
   uint64_t deadline_timer_us;

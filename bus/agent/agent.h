@@ -140,10 +140,13 @@ bool call_wait(Call *call, uint64_t wait_us);
    touch it again. A second answer is ignored and logged. */
 
 /* Answers with *reply, the struct of the method's contract, or NULL for a contract without fields. It is held against the
-   contract first: what does not fit is answered INTERNAL, logged, and returned as CONTRACT_E_*. Else 0. */
+   contract first: what does not fit is answered INTERNAL, logged, and returned as CONTRACT_E_*. A reply over
+   LIMIT_BODY_BYTES goes in parts as the caller reads; over LIMIT_REPLY_BYTES, or to a caller that opened no window, it is
+   answered TOO_LARGE and -EMSGSIZE is returned. Else 0. */
 int call_reply(Call *call, const void *reply);
-/* Answers with bytes as they are; content_type empty = msgpack. Over LIMIT_BODY_BYTES: answered TOO_LARGE, returns
-   -EMSGSIZE. With block, body points into it and is not copied; block may be NULL. */
+/* Answers with bytes as they are; content_type empty = msgpack. Too large: as call_reply; a content type of over
+   LIMIT_CONTENT_TYPE_BYTES: answered INTERNAL, returns -EINVAL. With block, body points into it and is not copied; block
+   may be NULL. */
 int call_reply_raw(Call *call, Bytes body, Block *block, Text content_type);
 /* Answers with an error: a status and one sentence for a person that says what to do. */
 void call_error(Call *call, Status status, const char *format, ...) _printf_(3, 4);
@@ -184,7 +187,8 @@ int call_chunk_raw(Call *call, Bytes bytes);
 void call_on_writable(Call *call, void (*on_writable)(void *userdata, Call *call), void *userdata);
 
 /* Keeps the call beyond its handler: it is answered later, from the loop thread or another. Inline handlers that ask others
-   keep the call. */
+   keep the call. At the deadline the runtime answers a kept call DEADLINE by itself; the call stays good for call_* until
+   whoever keeps it has tried to answer too, which is then without effect. */
 void call_keep(Call *call);
 /* Called on the loop thread once when the caller takes the request back or its deadline comes; answer soon then. For kept
    calls and for handlers of the loop thread. */

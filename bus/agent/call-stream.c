@@ -35,6 +35,8 @@ static int take(Call *call, Bytes bytes) {
     return call_cancelled(call) ? -ECANCELED : 0;
   pthread_mutex_lock(&runtime->pool.mutex);
   r = wait_for_room(call, here);
+  if (r == 0 && atomic_load(&call->answered))
+    r = -ECANCELED; /* by the runtime, meanwhile */
   if (r == 0) {
     buffer_append(&call->chunk, bytes.data, bytes.size);
     call->accepted_bytes += bytes.size;
@@ -110,7 +112,9 @@ void call_open_window(Call *call, uint64_t window_bytes) {
   call->starved = false;
   pthread_cond_broadcast(&pool->window);
   pthread_mutex_unlock(&pool->mutex);
-  if (starved && call->on_writable)
+  if (call->sending)
+    parts_go_on(call);
+  else if (starved && call->on_writable)
     call->on_writable(call->writable_userdata, call);
 }
 

@@ -86,10 +86,9 @@ static void remember(Call *call) {
              loop_now_us(runtime->loop));
 }
 
-void call_send(Call *call) {
+void call_send_end(Call *call) {
   Runtime *runtime = call->runtime;
 
-  call_flush_chunks(call);
   call->out.id = call->id;
   call->out.attempt = call->attempt;
   if (call->out.kind == KIND_REPLY)
@@ -100,10 +99,34 @@ void call_send(Call *call) {
   call_unref(call);
 }
 
-/* The first to answer wins. */
+void call_send(Call *call) {
+  call_flush_chunks(call);
+  if (call->out.kind == KIND_REPLY && call->out_body.size > LIMIT_BODY_BYTES && call->runtime->has_session)
+    parts_begin(call);
+  else
+    call_send_end(call);
+}
+
+/* Whoever keeps it comes after the runtime, which answered at the deadline: its reference goes. */
+static bool is_too_late(Call *call) {
+  Pool *pool = &call->runtime->pool;
+  bool expired;
+
+  pthread_mutex_lock(&pool->mutex);
+  expired = list_has(&call->in_expired);
+  list_remove(&call->in_expired);
+  pthread_mutex_unlock(&pool->mutex);
+  if (expired && atomic_exchange(&call->keeper, false))
+    call_unref(call);
+  return expired;
+}
+
+/* The first to answer wins. After false the caller must not touch the call. */
 static bool begin_answer(Call *call) {
   if (!atomic_exchange(&call->answered, true))
     return true;
+  if (is_too_late(call))
+    return false;
   log_warning("PONS-CALL-ANSWERED-TWICE", "a handler of %.*s.%.*s answered a call twice; the second answer is dropped",
               TEXT_ARG(call->service), TEXT_ARG(call->method_name));
   return false;
@@ -112,15 +135,18 @@ static bool begin_answer(Call *call) {
 /* Sends the answer, or hands it to the loop, for which out_body must be the call's own by now. */
 static void deliver(Call *call) {
   Runtime *runtime = call->runtime;
+  bool keeper = atomic_exchange(&call->keeper, false);
 
   if (runtime_is_here(runtime)) {
     call_send(call);
-    return;
+  } else {
+    pthread_mutex_lock(&runtime->pool.mutex);
+    list_push(&runtime->pool.outcomes, &call->in_outcome);
+    pool_post(runtime);
+    pthread_mutex_unlock(&runtime->pool.mutex);
   }
-  pthread_mutex_lock(&runtime->pool.mutex);
-  list_push(&runtime->pool.outcomes, &call->in_outcome);
-  pool_post(runtime);
-  pthread_mutex_unlock(&runtime->pool.mutex);
+  if (keeper)
+    call_unref(call);
 }
 
 /* Where an answer's body is written: on the loop it is sent at once, so all share one buffer. */
@@ -140,7 +166,7 @@ static Text at_most(Text text, size_t size_bytes) {
   return (Text){text.data, size_bytes};
 }
 
-static void put_error(Call *call, const CallFault *fault) {
+void call_put_error(Call *call, const CallFault *fault) {
   Buffer *buffer = body_buffer(call);
   ErrorBody body = {
       .message = at_most(fault->message, 1024),
@@ -170,10 +196,10 @@ static void put_formatted_error(Call *call, Status status, const char *path, uin
   char message[1025];
 
   vsnprintf(message, sizeof message, format, arguments);
-  put_error(call, &(CallFault){.status = status,
-                               .message = text_of(message),
-                               .path = text_of(path),
-                               .retry_after_us = retry_after_us});
+  call_put_error(call, &(CallFault){.status = status,
+                                    .message = text_of(message),
+                                    .path = text_of(path),
+                                    .retry_after_us = retry_after_us});
 }
 
 void call_error(Call *call, Status status, const char *format, ...) {
@@ -201,7 +227,7 @@ void call_error_full(Call *call, Status status, const char *path, uint64_t retry
 void call_fail(Call *call, const CallFault *fault) {
   if (!begin_answer(call))
     return;
-  put_error(call, fault);
+  call_put_error(call, fault);
   deliver(call);
 }
 
@@ -209,7 +235,7 @@ void call_refuse(Call *call, Status status) {
   if (!begin_answer(call))
     return;
   call->forgettable = true;
-  put_error(call, &(CallFault){.status = status, .message = text_of(status_about(status))});
+  call_put_error(call, &(CallFault){.status = status, .message = text_of(status_about(status))});
   call_send(call);
 }
 
@@ -221,6 +247,20 @@ static void blame(Call *call, const ContractFault *fault) {
             TEXT_ARG(call->service), TEXT_ARG(call->method_name), fault->path, fault->message);
   call_error_full(call, STATUS_INTERNAL, fault->path, 0, "the agent's answer does not fit its contract: %s",
                   fault->message);
+}
+
+/* Answers TOO_LARGE, and says so, when the caller does not take that much. */
+static bool refuse_size(Call *call, size_t bytes) {
+  if (parts_fit(call, bytes))
+    return false;
+  if (bytes > LIMIT_REPLY_BYTES)
+    call_error(call, STATUS_TOO_LARGE, "the reply has %zu bytes; over %d it must be streamed", bytes,
+               LIMIT_REPLY_BYTES);
+  else
+    call_error(call, STATUS_TOO_LARGE,
+               "the reply has %zu bytes; over %d it comes in parts, for which the request needs a window", bytes,
+               LIMIT_BODY_BYTES);
+  return true;
 }
 
 int call_reply(Call *call, const void *reply) {
@@ -243,11 +283,8 @@ int call_reply(Call *call, const void *reply) {
     blame(call, &fault);
     return r;
   }
-  if (buffer->size > LIMIT_BODY_BYTES) {
-    call_error(call, STATUS_TOO_LARGE, "the reply has %zu bytes; over %d it must be streamed", buffer->size,
-               LIMIT_BODY_BYTES);
+  if (refuse_size(call, buffer->size))
     return -EMSGSIZE;
-  }
   if (!begin_answer(call))
     return -EALREADY;
   call->out = (Header){.kind = KIND_REPLY};
@@ -257,11 +294,13 @@ int call_reply(Call *call, const void *reply) {
 }
 
 int call_reply_raw(Call *call, Bytes body, Block *block, Text content_type) {
-  if (body.size > LIMIT_BODY_BYTES || content_type.size > LIMIT_CONTENT_TYPE_BYTES) {
-    call_error(call, STATUS_TOO_LARGE, "the reply has %zu bytes; over %d it must be streamed", body.size,
-               LIMIT_BODY_BYTES);
-    return -EMSGSIZE;
+  if (content_type.size > LIMIT_CONTENT_TYPE_BYTES) {
+    call_error(call, STATUS_INTERNAL, "the content type of the agent's reply has %zu bytes, and at most %d fit",
+               content_type.size, LIMIT_CONTENT_TYPE_BYTES);
+    return -EINVAL;
   }
+  if (refuse_size(call, body.size))
+    return -EMSGSIZE;
   if (!begin_answer(call))
     return -EALREADY;
   buffer_append(&call->out_extra, content_type.data, content_type.size);
@@ -303,9 +342,10 @@ int call_forward(Call *call, const CallTarget *targets, size_t count, Bytes anno
     deliver(call);
     return 0;
   }
-  put_error(call, &(CallFault){.status = STATUS_INTERNAL,
-                               .message = TEXT("the agent forwarded to no target, to more than four, to no name, or "
-                                               "after a piece of a stream")});
+  call_put_error(call,
+                 &(CallFault){.status = STATUS_INTERNAL,
+                              .message = TEXT("the agent forwarded to no target, to more than four, to no name, or "
+                                              "after a piece of a stream")});
   deliver(call);
   return -EINVAL;
 }
@@ -334,6 +374,8 @@ void call_run(Call *call) {
 
 void call_keep(Call *call) {
   atomic_store(&call->kept, true);
+  if (!atomic_load(&call->answered) && !atomic_exchange(&call->keeper, true))
+    atomic_fetch_add(&call->references, 1);
 }
 
 static bool take_from_queue(Call *call) {
@@ -351,23 +393,55 @@ static bool take_from_queue(Call *call) {
   return queued;
 }
 
-void call_stop(Call *call, Status status) {
-  void (*on_cancel)(void *userdata, Call *call) = call->on_cancel;
+/* Answers DEADLINE for who keeps the call and does not. It may touch the call until it has tried. */
+static void expire(Call *call) {
+  Runtime *runtime = call->runtime;
+  bool late;
 
-  if (atomic_load(&call->answered))
+  pthread_mutex_lock(&runtime->pool.mutex);
+  late = atomic_load(&call->keeper) && !atomic_exchange(&call->answered, true);
+  if (late)
+    list_push(&runtime->expired, &call->in_expired);
+  pthread_mutex_unlock(&runtime->pool.mutex);
+  if (!late)
     return;
+  call_put_error(call, &(CallFault){.status = STATUS_DEADLINE, .message = text_of(status_about(STATUS_DEADLINE))});
+  call_send(call);
+}
+
+/* Tells who has it in hand. Returns whether it is still unanswered. */
+static bool tell(Call *call, Status status) {
+  void (*on_cancel)(void *userdata, Call *call) = call->on_cancel;
+  bool goes_on;
+
+  atomic_fetch_add(&call->references, 1);
+  call->on_cancel = NULL;
+  if (on_cancel)
+    on_cancel(call->cancel_userdata, call);
+  if (status == STATUS_DEADLINE)
+    expire(call);
+  goes_on = !atomic_load(&call->answered);
+  call_unref(call);
+  return goes_on;
+}
+
+bool call_stop(Call *call, Status status) {
+  if (call->sending) {
+    parts_stop(call, status);
+    return false;
+  }
+  if (atomic_load(&call->answered))
+    return false;
   if (call->assembling) {
     call_refuse(call, status);
-    return;
+    return false;
   }
   if (take_from_queue(call)) {
     call_refuse(call, status);
     call_unref(call); /* the pool's */
-    return;
+    return false;
   }
-  call->on_cancel = NULL;
-  if (on_cancel)
-    on_cancel(call->cancel_userdata, call);
+  return tell(call, status);
 }
 
 void call_on_cancel(Call *call, void (*on_cancel)(void *userdata, Call *call), void *userdata) {

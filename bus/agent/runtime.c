@@ -12,6 +12,7 @@
 enum {
   CONCURRENCY_DEFAULT = 4,
   ECHO_PATIENCE_US = 2000000, /* for the echo of DRAIN */
+  LATE_LOOK_US = 100000,      /* whether a handler that was late has kept its call since */
   EXIT_REFUSED = 3,
 };
 
@@ -96,7 +97,8 @@ static void on_deadline(void *userdata, uint64_t now_us) {
 
   while ((first = heap_first(&runtime->deadlines)) && first->at_us <= now_us) {
     heap_remove(&runtime->deadlines, first);
-    call_stop(CONTAINER_OF(first, Call, deadline), STATUS_DEADLINE);
+    if (call_stop(CONTAINER_OF(first, Call, deadline), STATUS_DEADLINE))
+      heap_set(&runtime->deadlines, first, now_us + LATE_LOOK_US);
   }
   first = heap_first(&runtime->deadlines);
   runtime->deadline_timer_us = first ? first->at_us : TIME_NEVER;
@@ -247,6 +249,7 @@ int runtime_new(const Agent *agent, const AgentOptions *options, Runtime **ret) 
   runtime->thread = pthread_self();
   runtime->deadline_timer_us = TIME_NEVER;
   list_init(&runtime->running);
+  list_init(&runtime->expired);
   snprintf(runtime->name, sizeof runtime->name, "%s", options->name);
   r = methods_init(runtime);
   if (r == 0)
@@ -268,11 +271,21 @@ int runtime_new(const Agent *agent, const AgentOptions *options, Runtime **ret) 
   return 0;
 }
 
+static void drop_keeper(Call *call) {
+  if (atomic_exchange(&call->keeper, false))
+    call_unref(call);
+}
+
 /* What was never answered: kept calls of an agent that was stopped. */
 static void drop_calls(Runtime *runtime) {
   LIST_EACH (&runtime->running, Call, in_runtime, call) {
     list_remove(&call->in_runtime);
+    drop_keeper(call);
     call_unref(call);
+  }
+  LIST_EACH (&runtime->expired, Call, in_expired, call) {
+    list_remove(&call->in_expired);
+    drop_keeper(call);
   }
 }
 

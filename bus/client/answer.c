@@ -20,7 +20,7 @@ static bool try_again(Pending *pending, const Answer *answer) {
   Client *client = pending->client;
   uint64_t at_us;
 
-  if (pending->asked >= pending->attempts || pending->number > 0 || !retry_has_budget(&client->budget) ||
+  if (pending->asked >= pending->attempts || pending->pieces > 0 || !retry_has_budget(&client->budget) ||
       !retry_may(answer->status, (pending->flags & FLAG_IDEMPOTENT) != 0, pending->attempt > 0))
     return false;
   at_us = clock_monotonic_us() + retry_wait_us(pending->asked, answer->retry_after_us, client_random(client));
@@ -41,6 +41,24 @@ static void doubt(const Pending *pending, Answer *answer) {
   answer->message = TEXT("the session was lost after it was asked, and now it can't be asked again");
 }
 
+/* A REPLY: whole, with all chunks that the broker passed on before it. */
+static void end_with_reply(Pending *pending, const Message *message, Answer *answer) {
+  _cleanup_(block_unref) Block *block = NULL;
+  const char *why;
+
+  if (message->header.number > pending->number) {
+    answer->status = parts_missing(pending, &why);
+    answer->message = text_of(why);
+  } else if (pending->reply.size + message->body.size > LIMIT_REPLY_BYTES) {
+    answer->status = STATUS_TOO_LARGE;
+    answer->message = TEXT("the reply is over 16 MiB");
+  } else {
+    answer->body = parts_join(pending, message->body, message->block, &block);
+    answer->block = block;
+  }
+  pending_end(pending, answer);
+}
+
 bool pending_answer(Client *client, const Message *message) {
   Pending *pending = pending_find(client, message->header.id, false);
   Answer answer = {
@@ -55,14 +73,13 @@ bool pending_answer(Client *client, const Message *message) {
     answer.status = STATUS_INTERNAL; /* an error without a status that we know as one */
   retry_count(&client->budget, answer.status);
   if (answer.status == STATUS_OK) {
-    answer.body = message->body;
-    answer.block = message->block;
-  } else {
-    read_error(message, &answer);
-    if (try_again(pending, &answer))
-      return true;
-    doubt(pending, &answer);
+    end_with_reply(pending, message, &answer);
+    return true;
   }
+  read_error(message, &answer);
+  if (try_again(pending, &answer))
+    return true;
+  doubt(pending, &answer);
   pending_end(pending, &answer);
   return true;
 }
@@ -111,7 +128,7 @@ static void tell(Pending *pending, const Message *message) {
   bool collect = (header->flags & FLAG_COLLECT) != 0;
   AskChunk chunk = {
       .id = pending->first_id,
-      .number = pending->number++,
+      .number = pending->pieces++,
       .body = message->body,
       .block = message->block,
       .is_collect = collect,
@@ -120,13 +137,16 @@ static void tell(Pending *pending, const Message *message) {
       .annotations = header->annotations,
   };
 
+  pending->number++;
   if (pending->handler.on_chunk)
     pending->handler.on_chunk(pending->handler.userdata, &chunk);
 }
 
 bool pending_chunk(Client *client, const Message *message) {
   const Header *header = &message->header;
+  bool is_part = (header->flags & FLAG_PART) != 0;
   Pending *pending = pending_find(client, header->id, false);
+  const char *why;
 
   if (!pending || pending->state != PENDING_SENT)
     return false;
@@ -134,17 +154,22 @@ bool pending_chunk(Client *client, const Message *message) {
     tell(pending, message);
     return true;
   }
-  if (!(pending->flags & FLAG_STREAM))
+  if (!(pending->flags & FLAG_STREAM) && !is_part)
     return false;
   if (header->number < pending->number)
     return false;
   if (header->number > pending->number) {
-    pending_cancel(pending, STATUS_STREAM_LOST, "pieces of the stream are missing");
+    Status status = parts_missing(pending, &why);
+
+    pending_cancel(pending, status, why);
     return true;
   }
   pending->received_bytes += message->body.size;
-  tell(pending, message);
-  if (!pending->manual_window)
+  if (is_part)
+    parts_take(pending, message->body);
+  else
+    tell(pending, message);
+  if (!pending->manual_window || is_part)
     pending_consumed(pending, message->body.size);
   return true;
 }

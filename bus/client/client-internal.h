@@ -125,6 +125,8 @@ typedef struct Pending {
   Status end_status;
   const char *end_message;
   uint64_t number; /* of the next chunk; COLLECT counts too */
+  uint64_t pieces; /* of them, those that the caller was given */
+  Buffer reply;    /* as much of it as has come in parts */
   uint64_t received_bytes;
   uint64_t consumed_bytes;
   uint64_t granted_bytes;
@@ -162,6 +164,15 @@ void pending_consumed(Pending *pending, uint64_t bytes);
 bool pending_answer(Client *client, const Message *message);
 /* CHUNK; false when it belongs to no stream of ours. */
 bool pending_chunk(Client *client, const Message *message);
+/* Takes a part of its reply; ends the request when it is over a limit. */
+void parts_take(Pending *pending, Bytes body);
+/* The whole reply, its last part being body. Returns it and *ret the block that holds it, which the caller unrefs; with
+   no parts before it body is all of it and *ret block, with a reference. */
+Bytes parts_join(Pending *pending, Bytes body, Block *block, Block **ret);
+/* Forgets the parts: the request is asked anew, from its first chunk on. */
+void parts_drop(Pending *pending);
+/* How a request ends of whose chunks some are missing, and why. */
+Status parts_missing(const Pending *pending, const char **ret_message);
 /* A session is open: sends what waits, and again what the lost session had. same: the same broker process as before. */
 void pending_on_open(Client *client, bool same);
 /* Ends everything with CANCELLED. */
@@ -242,6 +253,7 @@ struct Client {
   List unanswered; /* in the order of asking */
   uint32_t outstanding;
   uint64_t kept_bytes;
+  uint64_t reply_bytes; /* parts of replies that are not whole */
   RetryBudget budget;
   uint64_t random;
 

@@ -114,11 +114,12 @@ typedef struct Ask {
   const Trace *trace;   /* NULL = none */
   uint64_t deadline_us; /* from now; 0 = the client's default; at most LIMIT_DEADLINE_US */
   AskPriority priority;
-  bool idempotent;       /* doing it twice is as good as once: it may be asked again after a loss */
-  bool stream;           /* on_chunk takes pieces before the end */
-  bool manual_window;    /* the window opens by client_stream_consumed alone, for a reader that passes pieces on */
-  uint32_t window_bytes; /* how far a stream may run ahead; 0 = 256 KiB, at most LIMIT_STREAM_WINDOW_BYTES */
-  uint32_t attempts;     /* 0 = the client's */
+  bool idempotent;    /* doing it twice is as good as once: it may be asked again after a loss */
+  bool stream;        /* on_chunk takes pieces before the end */
+  bool manual_window; /* the window opens by client_stream_consumed alone, for a reader that passes pieces on */
+  uint32_t
+      window_bytes; /* how far a stream, or a large reply, may run ahead; 0 = 256 KiB, at most LIMIT_STREAM_WINDOW_BYTES */
+  uint32_t attempts; /* 0 = the client's */
 } Ask;
 
 /* A piece of a stream, or one instance's answer to "service@*". Borrowed during the callback. */
@@ -137,7 +138,7 @@ typedef struct AskChunk {
 typedef struct Answer {
   Status status;           /* STATUS_OK: body is the reply. Else message says why, for a person */
   RequestId id;            /* of the last attempt: what `pons trace` takes */
-  Bytes body;              /* empty unless STATUS_OK */
+  Bytes body;              /* empty unless STATUS_OK; at most LIMIT_REPLY_BYTES, however it travelled */
   Block *block;            /* whose bytes body points into, to be kept by block_ref; or NULL: then copy */
   Text content_type;       /* empty = msgpack */
   Bytes annotations;       /* as they came */

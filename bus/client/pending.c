@@ -108,6 +108,7 @@ Pending *pending_new(Client *client, const Ask *ask, const AskHandler *handler) 
 
 void pending_free(Pending *pending) {
   block_unref(&pending->block);
+  buffer_done(&pending->reply);
   free(pending);
 }
 
@@ -186,14 +187,13 @@ void pending_send(Pending *pending, uint64_t now_us) {
       .priority = pending->priority,
       .flags = pending->flags,
       .content_type = pending->content_type,
+      .window_bytes = pending->granted_bytes,
       .annotations = pending->annotations,
   };
   Bytes body = pending->body;
 
   if (pending->has_trace)
     header.trace = pending->trace;
-  if (pending->flags & FLAG_STREAM)
-    header.window_bytes = pending->granted_bytes;
   if (body.size > LIMIT_BODY_BYTES) {
     header.flags |= FLAG_MORE;
     body.size = LIMIT_BODY_BYTES;
@@ -208,9 +208,11 @@ void pending_send(Pending *pending, uint64_t now_us) {
 /* What the lost session had: the same broker attaches it by its id, or says UNKNOWN where nobody can know; another broker
    process can be given again what may be done twice. */
 static void send_again(Pending *pending, bool same, uint64_t now_us) {
-  if (pending->number > 0 && !same) {
+  if (pending->pieces > 0 && !same) {
     pending_end_soon(pending, STATUS_STREAM_LOST, NULL);
   } else if (same || (pending->flags & FLAG_IDEMPOTENT)) {
+    if (!same)
+      parts_drop(pending);
     pending->attempt++;
     pending->client->stats.resent++;
     pending_send(pending, now_us);
@@ -239,7 +241,7 @@ void pending_end(Pending *pending, const Answer *answer) {
 
   told.id = pending->id;
   told.attempts = pending->asked;
-  told.chunks = pending->number;
+  told.chunks = pending->pieces;
   now_us = max_u64(loop_now_us(client->loop), pending->asked_us); /* the turn's: exact enough, and free */
   told.took_us = now_us - pending->asked_us;
   timer_stop(client, &pending->timer);
@@ -247,6 +249,7 @@ void pending_end(Pending *pending, const Answer *answer) {
   list_remove(&pending->in_client);
   client->outstanding--;
   client->kept_bytes -= pending->body.size;
+  client->reply_bytes -= pending->reply.size;
   client->stats.answered++;
   if (pending->handler.on_end)
     pending->handler.on_end(pending->handler.userdata, &told);
@@ -268,6 +271,7 @@ static void end_with(Pending *pending, Status status, const char *message) {
 static void ask_again(Pending *pending, uint64_t now_us) {
   Client *client = pending->client;
 
+  parts_drop(pending);
   table_remove(&client->requests, &pending->link);
   pending->id.sequence = atomic_fetch_add_explicit(&client->sequence, 1, memory_order_relaxed) + 1;
   table_add(&client->requests, &pending->link, request_id_hash(pending->id));

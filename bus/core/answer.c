@@ -15,10 +15,17 @@ static Request *find_own(Core *core, Session *session, const Header *header) {
   return request;
 }
 
-/* The instance broke the rules of streams: its stream ends. */
+/* The instance broke the rules of chunks: what it was sending ends. */
 static void break_stream(Core *core, Request *request) {
   core->counters[COUNTER_MALFORMED]++;
-  request_fail(core, request, STATUS_STREAM_LOST, "the instance broke the rules of streams", 0);
+  if (request->flags & FLAG_STREAM)
+    request_fail(core, request, STATUS_STREAM_LOST, "the instance broke the rules of streams", 0);
+  else
+    request_fail(core, request, STATUS_INTERNAL, "the instance broke the rules of a reply in parts", 0);
+}
+
+static void fail_too_large(Core *core, Request *request) {
+  request_fail(core, request, STATUS_TOO_LARGE, "the reply is over 16 MiB; its method must stream it", 0);
 }
 
 /* Moving average with a weight of one eighth, as TCP's round-trip time (RFC 6298, section 2). */
@@ -36,7 +43,10 @@ void answer_reply(Core *core, Session *session, const Header *header, Bytes body
     return;
   measure(core, request);
   request_release(core, request);
-  request_answer(core, request, header, body, block);
+  if (header->kind == KIND_REPLY && request->client && request->part_bytes + body.size > LIMIT_REPLY_BYTES)
+    fail_too_large(core, request);
+  else
+    request_answer(core, request, header, body, block);
   dispatch_pump_instance(core, session);
 }
 
@@ -44,7 +54,7 @@ void answer_reply(Core *core, Session *session, const Header *header, Bytes body
 static void return_request(Core *core, Request *request, Status status) {
   request->sent_us = 0;
   if (request->chunks > 0) {
-    request_fail(core, request, STATUS_STREAM_LOST, NULL, 0);
+    request_fail(core, request, request_status_cut(request), NULL, 0);
     return;
   }
   if (status == STATUS_BUSY && ++request->n_nacks >= LIMIT_NACKS)
@@ -78,7 +88,7 @@ void answer_spoilt(Core *core, Session *session, const Header *header) {
 
   if (!request || request_id_is_none(header->id))
     return;
-  if (header->kind == KIND_CHUNK && request->client && (request->flags & FLAG_STREAM))
+  if (header->kind == KIND_CHUNK && request->client && ((request->flags & FLAG_STREAM) || (header->flags & FLAG_PART)))
     break_stream(core, request);
   if (header->kind != KIND_REPLY && header->kind != KIND_ERROR && header->kind != KIND_NACK &&
       header->kind != KIND_FORWARD)
@@ -153,7 +163,7 @@ void answer_forward(Core *core, Session *session, const Header *header, Bytes bo
   dispatch_pump_instance(core, session);
 }
 
-/* --- streams --- */
+/* --- streams, and replies in parts --- */
 
 static void pass_chunk(Core *core, Request *request, const Header *header, Bytes body, Block *block) {
   Header out = {
@@ -161,6 +171,7 @@ static void pass_chunk(Core *core, Request *request, const Header *header, Bytes
       .id = request->id,
       .attempt = request->attempt,
       .number = header->number,
+      .flags = header->flags & FLAG_PART,
       .content_type = header->content_type,
       .annotations = header->annotations,
   };
@@ -170,6 +181,10 @@ static void pass_chunk(Core *core, Request *request, const Header *header, Bytes
     trace_step(core, request, STEP_FIRST_CHUNK, request->worker, STATUS_OK);
   }
   request->chunk_bytes += body.size;
+  if (header->flags & FLAG_PART) {
+    request->has_parts = true;
+    request->part_bytes += body.size;
+  }
   core->counters[COUNTER_CHUNKS]++;
   if (request->client->session)
     core_send(core, request->client->session, &out, body, block);
@@ -177,17 +192,30 @@ static void pass_chunk(Core *core, Request *request, const Header *header, Bytes
     request->stream_hole = true;
 }
 
+/* Whether a chunk keeps to the rules: in its place, within the window; parts of the reply only for who has a window, and
+   after them no more of the stream. */
+static bool is_in_order(const Request *request, const Header *header, size_t bytes) {
+  bool part = (header->flags & FLAG_PART) != 0;
+
+  return header->number == request->chunks &&
+         request->chunk_bytes + bytes <= request->window_bytes + LIMIT_BODY_BYTES &&
+         (part ? request->window_bytes > 0 : !request->has_parts);
+}
+
 void answer_chunk(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
   Request *request = find_own(core, session, header);
+  bool part = (header->flags & FLAG_PART) != 0;
 
   if (!request)
     return;
-  if (!request->client || request->parent || !(request->flags & FLAG_STREAM)) {
+  if (!request->client || request->parent || (!part && !request->has_parts && !(request->flags & FLAG_STREAM))) {
     core->counters[COUNTER_STRAY]++;
     return;
   }
-  if (header->number != request->chunks || request->chunk_bytes + body.size > request->window_bytes + LIMIT_BODY_BYTES)
+  if (!is_in_order(request, header, body.size))
     break_stream(core, request);
+  else if (part && request->part_bytes + body.size > LIMIT_REPLY_BYTES)
+    fail_too_large(core, request);
   else
     pass_chunk(core, request, header, body, block);
 }

@@ -62,8 +62,10 @@ void client_lost(Core *core, Client *client, bool clean) {
 
 /* Gives a client that is back what happened while it was away. */
 static void settle(Core *core, Request *request) {
-  if (request->stream_hole) {
+  if (request->stream_hole && ((request->flags & FLAG_STREAM) || request->n_children > 0)) {
     request_fail(core, request, STATUS_STREAM_LOST, "a part of the stream came while you were away", 0);
+  } else if (request->stream_hole) {
+    request_fail(core, request, STATUS_GONE, "a part of the reply came while you were away", 0);
   } else if (request->state == REQUEST_ANSWERED) {
     HeldAnswer *held = request->held;
 

@@ -183,7 +183,8 @@ struct Request {
   uint64_t waiting_us; /* since when it is in the queue */
   uint64_t sent_us;
   uint64_t window_bytes;
-  uint64_t chunk_bytes; /* of the stream so far */
+  uint64_t chunk_bytes; /* of the stream so far, and of the reply's parts */
+  uint64_t part_bytes;  /* of the reply's parts */
   uint64_t chunks;
   uint32_t attempt;
   uint32_t flags;
@@ -194,6 +195,7 @@ struct Request {
   bool idempotent;  /* as its instance declares it, or while it has none, as the first that offers the method does */
   bool moved;       /* it came with an attempt: it may have been begun through a broker that is gone */
   bool stream_hole; /* a chunk was lost while the client was away */
+  bool has_parts;   /* the reply has begun, in parts */
   uint8_t method_size;
   uint8_t content_type_size;
   Trace trace;
@@ -391,6 +393,8 @@ Request *request_find(const Core *core, RequestId id);
 Request *request_find_executing(Core *core, const Session *session, RequestId id);
 /* Appends a part of its body, by reference when block is set, else as a copy. */
 void request_keep_part(Core *core, Request *request, Bytes body, Block *block);
+/* How a request ends whose instance is lost, or says that it never began, after a chunk of it has passed. */
+Status request_status_cut(const Request *request);
 /* Drops the kept body. */
 void request_drop_body(Core *core, Request *request);
 /* Hands the request to the instance of offer, which has credit. */

@@ -37,6 +37,10 @@ static Block **parts(Request *request) {
   return request->parts ? request->parts : &request->part;
 }
 
+Status request_status_cut(const Request *request) {
+  return request->flags & FLAG_STREAM ? STATUS_STREAM_LOST : STATUS_WORKER_LOST;
+}
+
 void request_drop_body(Core *core, Request *request) {
   for (uint32_t i = 0; i < request->n_parts; i++)
     block_unref(&parts(request)[i]);

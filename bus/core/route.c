@@ -147,7 +147,7 @@ void request_lost(Core *core, Request *request) {
   }
   trace_step(core, request, STEP_WORKER_LOST, NULL, STATUS_WORKER_LOST);
   if (request->chunks > 0)
-    request_fail(core, request, STATUS_STREAM_LOST, NULL, 0);
+    request_fail(core, request, request_status_cut(request), NULL, 0);
   else if (may_run_again(request) && ++request->n_losses < LIMIT_LOSSES)
     request_returned(core, request, STATUS_WORKER_LOST);
   else

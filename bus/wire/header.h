@@ -50,6 +50,7 @@ typedef enum HeaderFlag {
   FLAG_RETAIN = 8,     /* PUBLISH: keep as the topic's last value; EVENT: this is a kept one */
   FLAG_CLEAN = 16,     /* BYE: nothing of mine is outstanding */
   FLAG_COLLECT = 32,   /* CHUNK: one instance's whole answer to service@* */
+  FLAG_PART = 64,      /* CHUNK: a piece of the reply's body, not of its stream */
 } HeaderFlag;
 
 /* W3C trace context in binary: 16 bytes trace, 8 bytes parent, 1 byte flags. All zero = none. */

@@ -216,8 +216,11 @@ static void answer(World *world, FuzzPeer *peer) {
   uint8_t first = take(world) % (uint8_t)ELEMENTS(targets);
   ForwardBody forward = {.targets = {targets + first, 1 + take(world) % (ELEMENTS(targets) - first)}};
   _cleanup_(buffer_done) Buffer body = {0};
-  Header header = {.kind = PICK(world, kinds), .status = PICK(world, statuses), .number = take(world) % 4};
+  Header header = {.kind = PICK(world, kinds), .status = PICK(world, statuses)};
+  uint8_t more = take(world);
 
+  header.number = more % 4;
+  header.flags = more & FLAG_PART;
   if (peer->n_work == 0)
     return;
   header.id = peer->work[take(world) % (peer->n_work < WORK_MAX ? peer->n_work : WORK_MAX)];

@@ -20,6 +20,7 @@ from pons_wire import Flag, Kind, Status
 from zmq.utils.monitor import recv_monitor_message
 
 VERSION = 1
+WINDOW_BYTES = 1048576  # how far a large reply may run ahead of this reader
 TIMEOUT_S = 20.0  # how long anything is waited for; generous, since it only bounds a failure
 
 
@@ -150,23 +151,28 @@ class Peer:
         while self._read(0):
             pass
 
-    def _pick(self, kinds, fields):
+    def _pick(self, fits):
         for message in self.inbox:
-            if message.kind in kinds and all(getattr(message, name) == value for name, value in fields.items()):
+            if fits(message):
                 self.inbox.remove(message)
                 return message
         return None
 
-    def expect(self, *kinds, timeout_s=TIMEOUT_S, **fields):
-        """The next message of one of these kinds with these fields; others stay in the inbox, in order."""
+    def _wait(self, fits, what, timeout_s):
+        """The next message that fits; others stay in the inbox, in order."""
         due = time.monotonic() + timeout_s
         while True:
-            found = self._pick(kinds, fields)
+            found = self._pick(fits)
             if found:
                 return found
             if not self._read(due - time.monotonic()) and time.monotonic() >= due:
-                wanted = "/".join(kind.name for kind in kinds)
-                raise TimeoutError(f"{self.agent}: no {wanted} {fields} within {timeout_s} s; there is {list(self.inbox)}")
+                raise TimeoutError(f"{self.agent}: no {what} within {timeout_s} s; there is {list(self.inbox)}")
+
+    def expect(self, *kinds, timeout_s=TIMEOUT_S, **fields):
+        """The next message of one of these kinds with these fields; others stay in the inbox, in order."""
+        return self._wait(lambda message: message.kind in kinds and
+                          all(getattr(message, name) == value for name, value in fields.items()),
+                          f"{'/'.join(kind.name for kind in kinds)} {fields}", timeout_s)
 
     def none(self, *kinds, **fields):
         """True when the broker has sent none of these up to now."""
@@ -252,10 +258,20 @@ class Peer:
         return request
 
     def answer(self, request, timeout_s=TIMEOUT_S):
-        """The REPLY to a request; raises RemoteError for its ERROR."""
-        message = self.expect(Kind.REPLY, Kind.ERROR, id=request, timeout_s=timeout_s)
+        """The REPLY to a request, its parts joined (section 9); raises RemoteError for its ERROR. The window opens by what
+        has come."""
+        def fits(message):
+            return message.id == request and (message.kind in (Kind.REPLY, Kind.ERROR) or
+                                              message.kind == Kind.CHUNK and message.flags & Flag.PART)
+
+        parts, size = [], 0
+        while (message := self._wait(fits, "answer", timeout_s)).kind == Kind.CHUNK:
+            parts.append(message.body)
+            size += len(message.body)
+            self.send(Kind.WINDOW, id=request, number=message.number + 1, window=size + WINDOW_BYTES)
         if message.kind == Kind.ERROR:
             raise RemoteError(Status(message.status), message.data)
+        message.body = b"".join(parts) + message.body
         return message
 
     def ask(self, target, name, body=None, **fields):
@@ -283,8 +299,8 @@ class Peer:
     def fail(self, request, status, text="no", **body):
         self.send(Kind.ERROR, msgpack.packb({"message": text, **body}), id=request.id, status=status)
 
-    def chunk(self, request, number, data):
-        self.send(Kind.CHUNK, data, id=request.id, number=number)
+    def chunk(self, request, number, data, flags=0):
+        self.send(Kind.CHUNK, data, id=request.id, number=number, flags=flags)
 
     def nack(self, request, status):
         self.send(Kind.NACK, id=request.id, status=status)

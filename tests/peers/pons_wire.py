@@ -28,7 +28,7 @@ class Status(enum.IntEnum):
 
 
 class Flag(enum.IntFlag):
-    MORE, STREAM, IDEMPOTENT, RETAIN, CLEAN, COLLECT = 1, 2, 4, 8, 16, 32
+    MORE, STREAM, IDEMPOTENT, RETAIN, CLEAN, COLLECT, PART = 1, 2, 4, 8, 16, 32, 64
 
 
 INTERACTIVE, NORMAL, BATCH = range(3)

@@ -9,6 +9,11 @@ static void put_window(World *world, SimPeer *peer, const Ask *ask, uint64_t byt
   peer_send(world, peer, &window, BYTES_NONE);
 }
 
+/* Who wants a stream, and every other one who takes a large reply. */
+static bool has_window(const Ask *ask) {
+  return ask->stream || ask->id.sequence % 2 == 0;
+}
+
 static void send_ask(World *world, SimPeer *peer, Ask *ask) {
   _cleanup_(buffer_done) Buffer body = {0};
   Header header = {
@@ -21,7 +26,7 @@ static void send_ask(World *world, SimPeer *peer, Ask *ask) {
                                       : "idem"),
       .priority = (uint8_t)(ask->id.sequence % PRIORITY_END),
       .flags = ask->stream ? FLAG_STREAM : 0,
-      .window_bytes = ask->stream ? STREAM_WINDOW : 0,
+      .window_bytes = has_window(ask) ? STREAM_WINDOW : 0,
   };
   uint32_t parts = ask->body_bytes > 2000 ? 3 : 1;
   uint32_t part_bytes = ask->body_bytes / parts;
@@ -93,7 +98,7 @@ void client_act(World *world, SimPeer *peer) {
     news_act(world, peer);
   else if (!world->quiet && world_chance(world, 2))
     say_bye(world, peer);
-  else if (ask && ask->stream && world_chance(world, 300)) {
+  else if (ask && has_window(ask) && world_chance(world, 300)) {
     put_window(world, peer, ask, STREAM_WINDOW + ask->chunks * 1000);
   } else if (!world->quiet && ask && world_chance(world, CANCEL)) {
     Header cancel = {.kind = KIND_CANCEL, .id = ask->id, .attempt = ask->attempt};
@@ -113,6 +118,7 @@ void client_resend(World *world, SimPeer *peer) {
       continue;
     ask->attempt++;
     ask->chunks = 0;
+    ask->part_bytes = 0;
     send_ask(world, peer, ask);
   }
 }
@@ -123,8 +129,18 @@ void client_die(World *world, SimPeer *peer) {
       world->asks[i].orphan = true;
 }
 
+/* A piece of a reply continues what came before it. */
+static void take_reply_bytes(World *world, Ask *ask, Bytes body) {
+  _cleanup_(buffer_done) Buffer expected = {0};
+
+  fill_body(ask->id, ask->part_bytes, (uint32_t)body.size, &expected);
+  if (body.size && memcmp(body.data, expected.data, body.size) != 0)
+    world_fail(world, "the reply to %llu arrived changed", (unsigned long long)ask->id.sequence);
+  ask->part_bytes += (uint32_t)body.size;
+}
+
 /* A request that was sent again may be done again if it is idempotent; the client has dropped it by then. */
-static void take_chunk(World *world, Ask *ask, const Header *header) {
+static void take_chunk(World *world, Ask *ask, const Header *header, Bytes body) {
   if ((ask->ended && ask->attempt > 0) || ask->cancelled)
     return; /* whoever took it back looks at nothing more; its CANCEL may have been lost with a connection */
   if (ask->ended)
@@ -133,11 +149,22 @@ static void take_chunk(World *world, Ask *ask, const Header *header) {
     world_fail(world, "chunk %llu came where %llu was next", (unsigned long long)header->number,
                (unsigned long long)ask->chunks);
   ask->chunks = header->number + 1;
+  if (header->flags & FLAG_PART ? !has_window(ask) : !ask->stream && !ask->collect)
+    world_fail(world, "request %llu got a chunk that it does not take", (unsigned long long)ask->id.sequence);
+  if ((header->flags & FLAG_PART) && ask->attempt == 0)
+    take_reply_bytes(world, ask, body);
 }
 
-static void take_end(World *world, Ask *ask, const Header *header) {
+static void take_end(World *world, Ask *ask, const Header *header, Bytes body) {
+  bool is_whole = header->kind == KIND_REPLY && ask->attempt == 0 && !ask->cancelled;
+
   if (ask->ended && ask->attempt == 0)
     world_fail(world, "request %llu ended twice", (unsigned long long)ask->id.sequence);
+  if (is_whole && header->number != ask->chunks)
+    world_fail(world, "request %llu got %llu chunks and not %llu", (unsigned long long)ask->id.sequence,
+               (unsigned long long)ask->chunks, (unsigned long long)header->number);
+  if (is_whole && !ask->collect && strcmp(ask->target, "pons") != 0)
+    take_reply_bytes(world, ask, body);
   ask->ended = true;
   ask->status = header->status;
   if (header->status == STATUS_OK && ask->once && !ask->collect && ask->executions == 0)
@@ -152,7 +179,7 @@ void client_take(World *world, SimPeer *peer, const Header *header, Bytes body) 
   if (!ask || ask->client != peer->index || ask->orphan)
     return;
   if (header->kind == KIND_CHUNK)
-    take_chunk(world, ask, header);
+    take_chunk(world, ask, header, body);
   else if (header->kind == KIND_REPLY || header->kind == KIND_ERROR)
-    take_end(world, ask, header);
+    take_end(world, ask, header, body);
 }

@@ -43,10 +43,11 @@ typedef struct Ask {
   bool stream;
   bool collect;
   bool cancelled;
-  bool orphan;     /* its client process died */
-  bool ended;      /* the client has its answer */
-  int executions;  /* how often a worker began it */
-  uint64_t chunks; /* received in this attempt */
+  bool orphan;         /* its client process died */
+  bool ended;          /* the client has its answer */
+  int executions;      /* how often a worker began it */
+  uint64_t chunks;     /* received in this attempt */
+  uint32_t part_bytes; /* of them, those of the reply */
   Status status;
 } Ask;
 
@@ -64,6 +65,7 @@ typedef struct Work {
   uint64_t bytes;
   uint64_t window_bytes;
   uint32_t body_bytes; /* received so far */
+  uint32_t part_bytes; /* of the reply, sent so far */
   bool stream;
   bool whole;
   bool cancelled;

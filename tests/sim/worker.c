@@ -109,6 +109,7 @@ static void forward(World *world, SimPeer *peer, Work *work) {
 
 static void answer(World *world, SimPeer *peer, Work *work) {
   Header header = {.kind = KIND_REPLY, .id = work->id, .attempt = work->attempt, .number = work->chunks};
+  _cleanup_(buffer_done) Buffer body = {0};
 
   if (work->chunks == 0)
     begin(world, work);
@@ -116,8 +117,26 @@ static void answer(World *world, SimPeer *peer, Work *work) {
     header.kind = KIND_ERROR;
     header.status = work->cancelled ? STATUS_CANCELLED : STATUS_INTERNAL;
   }
-  peer_send(world, peer, &header, BYTES_NONE);
+  if (header.kind == KIND_REPLY)
+    fill_body(work->id, work->part_bytes, world_random(world, 20), &body);
+  peer_send(world, peer, &header, buffer_bytes(&body));
   drop_work(peer, work);
+}
+
+/* A part of a large reply; no piece of the stream comes after it. */
+static void send_part(World *world, SimPeer *peer, Work *work) {
+  Header header = {
+      .kind = KIND_CHUNK, .id = work->id, .attempt = work->attempt, .number = work->chunks, .flags = FLAG_PART};
+  _cleanup_(buffer_done) Buffer body = {0};
+
+  if (work->bytes >= work->window_bytes)
+    return;
+  if (work->chunks++ == 0)
+    begin(world, work);
+  fill_body(work->id, work->part_bytes, 1 + world_random(world, 900), &body);
+  work->part_bytes += (uint32_t)body.size;
+  work->bytes += body.size;
+  peer_send(world, peer, &header, buffer_bytes(&body));
 }
 
 static void stream(World *world, SimPeer *peer, Work *work) {
@@ -173,8 +192,10 @@ void worker_act(World *world, SimPeer *peer) {
     }
     return;
   }
-  if (work->stream && !work->cancelled && world_chance(world, 600))
+  if (work->stream && work->part_bytes == 0 && !work->cancelled && world_chance(world, 600))
     stream(world, peer, work);
+  else if (work->window_bytes > 0 && !work->cancelled && world_chance(world, work->part_bytes ? 700 : 100))
+    send_part(world, peer, work);
   else if (work->chunks == 0 && !work->cancelled && !world->quiet && world_chance(world, 50))
     refuse(world, peer, work);
   else if (work->chunks == 0 && !work->cancelled && world_chance(world, 50))

@@ -306,6 +306,8 @@ static void check_end(World *world) {
     if (!ask->ended && !ask->cancelled && !ask->orphan && ask->attempt == 0 && peer->session && peer->welcomed)
       world_fail(world, "request %llu never ended", (unsigned long long)ask->id.sequence);
   }
+  if (core_counter(world->core, COUNTER_MALFORMED) > 0)
+    world_fail(world, "what keeps to the protocol was taken for malformed");
   if (!core_is_idle(world->core))
     world_fail(world, "requests are left after all deadlines");
   news_check_end(world);

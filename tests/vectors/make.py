@@ -94,6 +94,7 @@ def kinds():
                                  row("REQUEST", id=ID, service="Echo", method="echo", deadline=1, priority=2, flags=5), b"\xc4\x06abc")
     yield "chunk", vector("CHUNK number 0 of a stream: the number may be left out.", row("CHUNK", id=ID), b"\xa5hello")
     yield "chunk_more", vector("CHUNK 3 of a request's body; more follow.", row("CHUNK", id=ID, flags=1, number=3), b"\0" * 8)
+    yield "chunk_part", vector("CHUNK 2, a part of the reply: it is no piece of the stream.", row("CHUNK", id=ID, flags=64, number=2), b"\xa4part")
     yield "chunk_collect", vector("CHUNK with one instance's ERROR to service@*.",
                                   row("CHUNK", id=ID, flags=32, number=1, status=20, annotations={"instance": "echo:5"}), {"message": "no"})
     yield "reply", vector("REPLY after three chunks.", row("REPLY", id=ID, number=3), {"usage": 7})
