@@ -58,6 +58,11 @@ packages_install() {
   fi
 }
 
+# Fetches libllama unless it is there. Without it everything but the local model works, so this never fails.
+fetch_llm() {
+  "$ROOT/deploy/llm" || true
+}
+
 # build PRESET [TARGET...]: configures build/PRESET if that has not been done, and builds it (all, or the targets).
 # What it prints goes to standard error, so that a command's own output stays readable.
 build() {
