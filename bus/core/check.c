@@ -61,6 +61,15 @@ static uint64_t check_client(const Client *client, uint32_t *unanswered) {
   return kept;
 }
 
+/* Whoever is first in a band waits because nobody can take it. */
+static void check_heads(const Core *core, const Service *service) {
+  for (int band = 0; band < PRIORITY_END; band++) {
+    const Request *head = LIST_FIRST(&service->queue.bands[band], Request, in_holder);
+
+    REQUIRE(!head || !dispatch_can_be_taken(core, head), "nobody waits whom somebody can take");
+  }
+}
+
 static void check_service(const Service *service) {
   uint32_t n_free = 0;
 
@@ -89,7 +98,9 @@ void core_check(const Core *core, uint64_t now_us) {
   TABLE_EACH (&core->services, Service, link, service) {
     queued += count_queue(&service->queue);
     check_service(service);
+    check_heads(core, service);
   }
+  REQUIRE(list_is_empty(&core->gaps), "gaps are filled at the end of a step");
   TABLE_EACH (&core->requests, Request, link, request)
     requests += 1 + request->n_children - request->n_answered;
   TABLE_EACH (&core->clients, Client, link, client)

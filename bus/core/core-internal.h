@@ -133,6 +133,7 @@ struct Service {
   uint32_t n_offers;
   uint32_t n_free; /* of them, those with a weight whose instance has room */
   uint32_t room;
+  List in_gaps; /* somebody has left its queue in this step */
   List calls;
   const Route *route;
   uint8_t size;
@@ -274,6 +275,7 @@ struct Core {
   Heap timers;
   List sessions;
   List over; /* sessions that ended in this step */
+  List gaps; /* services whose queues are to be looked at again at the end of it */
   uint32_t n_sessions;
   Table clients;
   Table services;
@@ -376,6 +378,10 @@ void dispatch_draw_version(Core *core, Request *request);
 void dispatch_pump_service(Core *core, Service *service);
 /* The same for all that one instance offers, after it can take more. */
 void dispatch_pump_instance(Core *core, Session *session);
+/* The end of a step: hands on who came to the front of a queue because another left it. */
+void dispatch_fill_gaps(Core *core);
+/* Whether some instance can take the request now, for core_check: without a PING. */
+bool dispatch_can_be_taken(const Core *core, const Request *request);
 /* Whether any instance is there that may take it some day. A version that has gone is drawn anew. */
 bool dispatch_may_wait(Core *core, Request *request);
 /* An instance of the service has gone: who waits for what only it had goes to its next target, or is told. */

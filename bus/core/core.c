@@ -45,6 +45,7 @@ int core_new(Core **ret, const CoreOptions *options, const CoreSink *sink, uint6
   core->last_session = options->incarnation << 16;
   list_init(&core->sessions);
   list_init(&core->over);
+  list_init(&core->gaps);
   list_init(&core->wild);
   core->trace = calloc(LIMIT_TRACE_STEPS, sizeof *core->trace);
   core->names = calloc(TRACE_NAMES, sizeof *core->names);
@@ -372,6 +373,11 @@ static bool hear(Core *core, Session *session) {
   return was_silent;
 }
 
+static void end_step(Core *core) {
+  dispatch_fill_gaps(core);
+  session_sweep(core);
+}
+
 void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes body, Block *block, uint64_t now_us) {
   Header none = {0};
   bool was_silent;
@@ -384,7 +390,7 @@ void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes 
     receive_one(core, session, header, body, block, false);
   if (was_silent && session->state == SESSION_OPEN)
     dispatch_pump_instance(core, session); /* not before: what it said may be DRAIN or BYE */
-  session_sweep(core);
+  end_step(core);
 }
 
 /* --- connections and time --- */
@@ -420,7 +426,7 @@ void core_disconnect(Core *core, Session *session, uint64_t now_us) {
   if (session->state == SESSION_OPEN)
     core_note(core, CORE_NOTE_SESSION_LOST, "%s is lost: its connection is gone", session->instance);
   session_end(core, session, false, false);
-  session_sweep(core);
+  end_step(core);
 }
 
 void core_tick(Core *core, uint64_t now_us) {
@@ -433,7 +439,7 @@ void core_tick(Core *core, uint64_t now_us) {
     heap_remove(&core->timers, entry);
     timer->on_due(core, timer, now_us);
   }
-  session_sweep(core);
+  end_step(core);
 }
 
 uint64_t core_next_us(const Core *core) {

@@ -238,6 +238,32 @@ void dispatch_pump_instance(Core *core, Session *session) {
   } while (hand_on(core, &best));
 }
 
+/* Who was first may have kept back others of its client that another instance can take. */
+void dispatch_fill_gaps(Core *core) {
+  Service *service;
+
+  while ((service = LIST_FIRST(&core->gaps, Service, in_gaps))) {
+    service->references++; /* the last request must not take the service away under us */
+    dispatch_pump_service(core, service);
+    list_remove(&service->in_gaps);
+    registry_unref(core, &service);
+  }
+}
+
+bool dispatch_can_be_taken(const Core *core, const Request *request) {
+  const Service *service = request->service;
+
+  for (uint32_t i = 0; i < service->n_offers; i++) {
+    const Offer *offer = service->offers[i];
+    bool awake = core->now_us - offer->session->heard_us <= TIME_SILENT_ONCE_US || offer_is_idempotent(offer, request);
+
+    if (can_take(offer->session) && offer->weight > 0 && version_fits(offer, request->version) &&
+        offer_find_method(offer, request_method(request)) && awake)
+      return true;
+  }
+  return false;
+}
+
 /* --- when an instance has gone --- */
 
 bool dispatch_may_wait(Core *core, Request *request) {

@@ -23,8 +23,12 @@ void queue_push(Core *core, Queue *queue, Request *request, bool front) {
 }
 
 void queue_remove(Core *core, Request *request) {
+  Service *service = request->service;
+
   list_remove(&request->in_holder);
   request->queue->size--;
+  if (request->queue == &service->queue && !list_has(&service->in_gaps))
+    list_push(&core->gaps, &service->in_gaps);
   request->queue = NULL;
   core->n_queued--;
 }

@@ -60,6 +60,7 @@ void registry_unref(Core *core, Service **service) {
   if (!gone || --gone->references > 0)
     return;
   assert(gone->n_offers == 0 && gone->queue.size == 0 && list_is_empty(&gone->calls));
+  list_remove(&gone->in_gaps);
   table_remove(&core->services, &gone->link);
   free(gone->offers);
   free(gone);
