@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """The rules of the house as a test: rules.py NAME checks the tree, rules.py --self-test NAME shows that the rule can fail,
-rules.py --repair NAME writes what a rule can write (quotes).
+rules.py --repair NAME writes what a rule can write (quotes, tables).
 
 A rule is a module here with WHAT, check(tree), a GOOD tree and BAD ones: {case: (files laid over the good tree, words
 that a finding must contain)}."""
@@ -57,7 +57,7 @@ def repair(rule, root):
 def main(arguments):
     option = arguments.pop(0) if arguments and arguments[0].startswith("--") else ""
     if not arguments or option not in ("", "--self-test", "--repair"):
-        print("usage: rules.py [--self-test|--repair] errors|headers|includes|links|names|quotes|sizes|text ...")
+        print("usage: rules.py [--self-test|--repair] errors|headers|includes|links|names|quotes|sizes|tables|text ...")
         return 2
     root = os.path.dirname(os.path.dirname(HERE))
     rules = [importlib.import_module(name) for name in arguments]
