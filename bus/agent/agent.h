@@ -65,7 +65,7 @@ typedef struct Agent {
   const char *name; /* what PONS_AGENT_NAME and --name may change */
   const char *about;
   const AgentService *services; /* AGENT_SERVICES(…) */
-  uint32_t concurrency;         /* calls executed at a time, and the most threads; 0 = 4 */
+  uint32_t concurrency; /* calls executed at a time, at most 65,535; also the most threads, but at most 1,024; 0 = 4 */
   /* Before the first connection; a state that handlers want is set by runtime_set_state. Returns 0, or negative errno and
      the agent does not start. May be NULL. */
   int (*init)(Runtime *runtime);

@@ -1,12 +1,12 @@
 /* What:      how much work an instance lets come: what it runs at a time, and what may wait inside it so that it never idles.
  * Owns:      nothing.
- * May use:   base.
+ * May use:   base, wire (limits).
  * Threading: one thread; pure.
  * Spec:      docs/protocol.md, "Session" (CREDIT) */
 #ifndef PONS_AGENT_CREDIT_H
 #define PONS_AGENT_CREDIT_H
 
-#include "bus/base/types.h"
+#include "bus/wire/header.h"
 
 enum { CREDIT_PREFETCH_MAX = 128 };
 
@@ -24,7 +24,9 @@ void credit_init(Credit *credit, uint32_t concurrency, bool fast);
 bool credit_measure(Credit *credit, uint64_t took_ns);
 
 static inline uint32_t credit_value(const Credit *credit) {
-  return credit->concurrency + credit->prefetch;
+  uint32_t value = credit->concurrency + credit->prefetch;
+
+  return value < LIMIT_CREDIT ? value : LIMIT_CREDIT;
 }
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "bus/agent/agent-internal.h"
 
-enum { EXIT_USAGE = 2, WEIGHT_MAX = 1000, CONCURRENCY_MAX = 1024 };
+enum { EXIT_USAGE = 2, WEIGHT_MAX = 1000, CONCURRENCY_MAX = LIMIT_CREDIT };
 
 /* One setting: its option, its variable, what it means, and where it goes. */
 typedef struct Setting {
@@ -40,7 +40,8 @@ static const Setting settings[] = {
     {"tier", "PONS_AGENT_TIER", "gpu|cpu|remote", "what it runs on", offsetof(Values, tier)},
     {"role", "PONS_AGENT_ROLE", "primary|standby", "a standby works when no primary can", offsetof(Values, role)},
     {"service-version", "PONS_AGENT_VERSION", "TEXT", "version of its services, for routes", offsetof(Values, version)},
-    {"concurrency", "PONS_AGENT_CONCURRENCY", "1-1024", "calls executed at a time", offsetof(Values, concurrency)},
+    {"concurrency", "PONS_AGENT_CONCURRENCY", "1-65535", "calls executed at a time, by at most 1,024 threads",
+     offsetof(Values, concurrency)},
     {"log-level", "PONS_LOG_LEVEL", "error|warning|info|debug", "what is logged", offsetof(Values, log_level)},
     {"crash-record", "PONS_AGENT_CRASH_RECORD", "FILE", "where a crash is recorded; else standard error",
      offsetof(Values, crash_record)},
@@ -113,7 +114,7 @@ static int check(const Agent *agent, const Values *values, AgentOptions *ret) {
   if (values->version && strlen(values->version) > 32)
     return usage(agent, "the version has at most 32 bytes", values->version);
   if (values->concurrency && !read_number(values->concurrency, 1, CONCURRENCY_MAX, &number))
-    return usage(agent, "the concurrency is a whole number from 1 to 1024", values->concurrency);
+    return usage(agent, "the concurrency is a whole number from 1 to 65535", values->concurrency);
   if (values->log_level && log_level_parse(values->log_level, &ret->log_level) < 0)
     return usage(agent, "the log level is error, warning, info or debug", values->log_level);
   ret->has_weight = values->weight != NULL;

@@ -1,4 +1,4 @@
-/* Threads for handlers that may block: made when there is work and all others are busy, bounded by the agent's concurrency. What
+/* Threads for handlers that may block: made when there is work and all others are busy, bounded by the agent's concurrency and by 1,024. What
    they answer goes to the loop in batches: the first of a batch posts, the rest ride along. */
 #include <errno.h>
 #include <stdlib.h>

@@ -11,6 +11,7 @@
 
 enum {
   CONCURRENCY_DEFAULT = 4,
+  THREADS_MAX = 1024,
   ECHO_PATIENCE_US = 2000000, /* for the echo of DRAIN */
   LATE_LOOK_US = 100000,      /* whether a handler that was late has kept its call since */
   EXIT_REFUSED = 3,
@@ -225,9 +226,9 @@ static int make_client(Runtime *runtime) {
 }
 
 static uint32_t concurrency_of(const Agent *agent, const AgentOptions *options) {
-  if (options->concurrency)
-    return options->concurrency;
-  return agent->concurrency ? agent->concurrency : CONCURRENCY_DEFAULT;
+  uint32_t wanted = options->concurrency ? options->concurrency : agent->concurrency;
+
+  return wanted ? (uint32_t)min_u64(wanted, LIMIT_CREDIT) : CONCURRENCY_DEFAULT;
 }
 
 static bool has_inline(const Runtime *runtime) {
@@ -255,7 +256,7 @@ int runtime_new(const Agent *agent, const AgentOptions *options, Runtime **ret) 
   if (r == 0)
     r = methods_find_calls(runtime);
   if (r == 0)
-    r = pool_init(runtime, concurrency);
+    r = pool_init(runtime, (uint32_t)min_u64(concurrency, THREADS_MAX));
   if (r == 0)
     r = loop_new(&runtime->loop);
   if (r == 0)

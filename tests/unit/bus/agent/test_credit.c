@@ -42,10 +42,19 @@ static void the_average_follows_and_changes_are_told(void **state) {
   assert_true(changes > 1 && changes <= 7);
 }
 
+static void the_credit_is_what_a_header_can_say(void **state) {
+  Credit credit;
+
+  (void)state;
+  credit_init(&credit, LIMIT_CREDIT - 1, true);
+  assert_int_equal(credit_value(&credit), LIMIT_CREDIT);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(fast_handlers_are_given_more_to_hold),
       cmocka_unit_test(slow_handlers_are_given_what_they_run),
+      cmocka_unit_test(the_credit_is_what_a_header_can_say),
       cmocka_unit_test(the_average_follows_and_changes_are_told),
   };
 

@@ -5,6 +5,8 @@
 
 #include "tests/unit/bus/agent/stage.h"
 
+enum { CALLS = 3000 };
+
 static Call *_Atomic kept;
 static int cancels;
 static bool answers_when_cancelled;
@@ -35,6 +37,7 @@ static void on_slow(Call *call, const void *request) {
 #define UNTYPED .untyped = true, .flags = METHOD_STREAMING
 static const Agent agent = {
     .name = "tested",
+    .concurrency = CALLS,
     .services = AGENT_SERVICES({.name = "test",
                                 .methods = AGENT_METHODS({"inline", on_kept, .inline_ = true, UNTYPED},
                                                          {"thread", on_kept, UNTYPED}, {"slow", on_slow, UNTYPED})})};
@@ -144,12 +147,37 @@ static void the_drain_ends(void **state) {
   fake_until(&stage->fake, is_leaving, stage);
 }
 
+static bool has_all(void *userdata) {
+  const Stage *stage = userdata;
+
+  return stage->runtime->held == CALLS;
+}
+
+/* As an adapter has that streams to thousands. */
+static void thousands_are_kept_and_threads_stay_bounded(void **state) {
+  Stage *stage = *state;
+
+  assert_true(stage->credit >= CALLS);
+  assert_int_equal(stage->runtime->pool.threads_max, 1024);
+  for (int i = 0; i < CALLS; i++) {
+    Header header = stage_request(stage, "inline");
+
+    fake_send(&stage->fake, &header, BYTES_NONE);
+    if (i % 100 == 0)
+      fake_run(&stage->fake, 1000);
+  }
+  fake_until(&stage->fake, has_all, stage);
+  assert_int_equal(fake_count(&stage->fake, KIND_NACK), 0);
+  assert_int_equal(stage->runtime->pool.threads, 0);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       CASE(an_inline_call_ends_at_the_deadline),          CASE(a_call_of_a_thread_ends_at_the_deadline),
       CASE(a_call_that_is_kept_after_its_deadline),       CASE(who_answers_when_it_is_told_has_answered),
       CASE(what_nobody_ever_answers_is_freed_at_the_end), CASE(the_drain_ends),
+      CASE(thousands_are_kept_and_threads_stay_bounded),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,7 @@ static void the_environment_is_read(void **state) {
   setenv("PONS_AGENT_WEIGHT", "0", 1);
   setenv("PONS_AGENT_TIER", "gpu", 1);
   setenv("PONS_AGENT_ROLE", "standby", 1);
-  setenv("PONS_AGENT_CONCURRENCY", "9", 1);
+  setenv("PONS_AGENT_CONCURRENCY", "65535", 1);
   setenv("PONS_LOG_LEVEL", "debug", 1);
   assert_int_equal(read_options(&options, NULL, NULL), -1);
   assert_string_equal(options.endpoint, "ipc:///a,ipc:///b");
@@ -46,7 +46,7 @@ static void the_environment_is_read(void **state) {
   assert_string_equal(options.tier, "gpu");
   assert_string_equal(options.role, "standby");
   assert_true(options.has_weight && options.weight == 0);
-  assert_int_equal(options.concurrency, 9);
+  assert_int_equal(options.concurrency, 65535);
   assert_int_equal(options.log_level, LOG_LEVEL_DEBUG);
 }
 
@@ -75,10 +75,11 @@ static void the_default_endpoint_is_the_runtime_folder(void **state) {
 }
 
 static void what_is_wrong_ends_with_usage(void **state) {
-  static const char *const wrong[][2] = {
-      {"PONS_AGENT_NAME", "a b"},   {"PONS_AGENT_SITE", "/"},        {"PONS_AGENT_WEIGHT", "1001"},
-      {"PONS_AGENT_WEIGHT", "-1"},  {"PONS_AGENT_WEIGHT", "x"},      {"PONS_AGENT_TIER", "tpu"},
-      {"PONS_AGENT_ROLE", "spare"}, {"PONS_AGENT_CONCURRENCY", "0"}, {"PONS_LOG_LEVEL", "everything"}};
+  static const char *const wrong[][2] = {{"PONS_AGENT_NAME", "a b"},          {"PONS_AGENT_SITE", "/"},
+                                         {"PONS_AGENT_WEIGHT", "1001"},       {"PONS_AGENT_WEIGHT", "-1"},
+                                         {"PONS_AGENT_WEIGHT", "x"},          {"PONS_AGENT_TIER", "tpu"},
+                                         {"PONS_AGENT_ROLE", "spare"},        {"PONS_AGENT_CONCURRENCY", "0"},
+                                         {"PONS_AGENT_CONCURRENCY", "65536"}, {"PONS_LOG_LEVEL", "everything"}};
   AgentOptions options;
   char option[] = "--nonsense";
   char value[] = "x";
