@@ -83,6 +83,8 @@ static int read_file(const char *path, char **ret, Buffer *errors) {
   else if (status.st_mode & S_IRWXO)
     r = refuse(errors, "file", path,
                "is open to everybody on this machine; run `chmod 600` on it and consider the secret known");
+  else if (status.st_mode & S_IWGRP)
+    r = refuse(errors, "file", path, "may be written by its group; run `chmod g-w` on it");
   else
     r = read_content(file, path, ret, errors);
   close(file);

@@ -61,12 +61,14 @@ static void test_refused(void **state _unused_) {
   memset(large, 'x', 65537);
   large[65537] = '\0';
   files_write("open", "hunter2\n", 0604);
+  files_write("shared", "hunter2\n", 0660);
   files_write("empty", "\n", 0600);
   files_write("large", large, 0600);
   free(large);
   assert_int_equal(mkfifo(path_of("pipe"), 0600), 0);
   expect_file_refused("open",
                       "is open to everybody on this machine; run `chmod 600` on it and consider the secret known");
+  expect_file_refused("shared", "may be written by its group; run `chmod g-w` on it");
   expect_file_refused("empty", "is empty; write the secret into it");
   expect_file_refused("large", "is larger than 64 KiB; name the file that holds the secret and nothing else");
   expect_file_refused("pipe", "is no regular file; name one");
