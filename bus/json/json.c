@@ -29,10 +29,19 @@ static bool is_space(char c) {
   return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
+/* Texts of prompts are long and have few quotes: the C library looks for those, many bytes at a time. One that an odd number
+   of backslashes stands before is part of the string. */
 static const char *skip_string(const char *at) {
-  for (at++; *at != '"'; at++)
-    at += *at == '\\';
-  return at + 1;
+  const char *begin = at;
+
+  for (;;) {
+    const char *before = at = rawmemchr(at + 1, '"');
+
+    while (before[-1] == '\\' && before - 1 > begin)
+      before--;
+    if ((at - before) % 2 == 0)
+      return at + 1;
+  }
 }
 
 static const char *skip_container(const char *at) {

@@ -57,6 +57,8 @@ static void test_once(void **state _unused_) {
   assert_true(settle(&scene, done_by("00000000000000ab-1", 2, "a")));
   assert_int_equal(a->requests, 4);
   assert_int_equal(scene.ledger.sums[1].requests, 1);
+  for (uint64_t hop = 66; hop <= 98; hop += 32) /* in the bucket of hop 2 */
+    assert_true(settle(&scene, done_by("00000000000000aa-1", hop, "a")));
 }
 
 static void test_outcomes(void **state _unused_) {

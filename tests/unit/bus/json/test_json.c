@@ -208,12 +208,43 @@ static void a_member_is_replaced_and_the_rest_stays(void **state) {
   }
 }
 
+/* Every string of up to six letters, backslashes and quotes ends where it ends, and not at a quote that is part of it. */
+static void strings_end_where_they_end(void **state _unused_) {
+  static const char *const pieces[] = {"a", "\\\\", "\\\""};
+
+  for (unsigned code = 0; code < 729; code++) {
+    char text[32] = "[\"";
+    size_t size = 2;
+    Json array;
+    Json element;
+    JsonWalk walk;
+
+    for (unsigned rest = code; rest > 0; rest /= 3) {
+      memcpy(text + size, pieces[rest % 3], strlen(pieces[rest % 3]));
+      size += strlen(pieces[rest % 3]);
+    }
+    memcpy(text + size, "\",[\"]\"]]", 9);
+    assert_int_equal(json_check(text_of(text), &array, NULL), 0);
+    walk = json_walk(array);
+    assert_true(json_next_element(&walk, &element));
+    assert_int_equal(element.text.size, size);
+    assert_true(json_next_element(&walk, &element));
+    assert_true(text_is(element.text, "[\"]\"]"));
+    assert_false(json_next_element(&walk, &element));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_is_json_passes),        cmocka_unit_test(what_is_not_is_named_with_its_place),
-      cmocka_unit_test(depth_is_bounded),           cmocka_unit_test(a_walk_gives_spans),
-      cmocka_unit_test(strings_are_unescaped),      cmocka_unit_test(scalars_are_read),
-      cmocka_unit_test(what_is_written_reads_back), cmocka_unit_test(a_member_is_replaced_and_the_rest_stays),
+      cmocka_unit_test(strings_end_where_they_end),
+      cmocka_unit_test(what_is_json_passes),
+      cmocka_unit_test(what_is_not_is_named_with_its_place),
+      cmocka_unit_test(depth_is_bounded),
+      cmocka_unit_test(a_walk_gives_spans),
+      cmocka_unit_test(strings_are_unescaped),
+      cmocka_unit_test(scalars_are_read),
+      cmocka_unit_test(what_is_written_reads_back),
+      cmocka_unit_test(a_member_is_replaced_and_the_rest_stays),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
