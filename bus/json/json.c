@@ -262,6 +262,7 @@ static const uint8_t *put_special(Buffer *buffer, const uint8_t *at, const uint8
   static const char letters[] = "\"\\bfnrt";
   const char *found = *at ? strchr(names, *at) : NULL;
   Json whole;
+  size_t most = *at >= 0xf0 ? 4 : *at >= 0xe0 ? 3 : 2;
   size_t size = 1;
 
   if (*at < 0x80) {
@@ -271,7 +272,7 @@ static const uint8_t *put_special(Buffer *buffer, const uint8_t *at, const uint8
       buffer_printf(buffer, "\\u%04x", *at);
     return at + 1;
   }
-  while (size < 4 && at + size < end && (at[size] & 0xc0) == 0x80)
+  while (size < most && at + size < end && (at[size] & 0xc0) == 0x80)
     size++;
   {
     char quoted[8] = "\"";

@@ -183,6 +183,10 @@ static void what_is_written_reads_back(void **state) {
                               "a\xc3"));
   assert_text(&json, "\"\xef\xbf\xbd"
                      "a\xef\xbf\xbd\"");
+  /* A whole character stays one when a byte follows that belongs to none. */
+  buffer_clear(&json);
+  json_put_string(&json, TEXT("\xc3\xa9\x80"));
+  assert_text(&json, "\"\xc3\xa9\xef\xbf\xbd\"");
 }
 
 static void a_member_is_replaced_and_the_rest_stays(void **state) {
