@@ -31,15 +31,11 @@ static bool has_images(const Case *one) {
 }
 
 static bool has_tools(const Case *one) {
-  return one->footprint->tools > 0;
+  return one->footprint->tools > 0 || one->footprint->wants_api;
 }
 
 static bool wants_reasoning(const Case *one) {
   return one->footprint->wants_reasoning;
-}
-
-static bool wants_structure(const Case *one) {
-  return one->footprint->wants_structure;
 }
 
 static bool is_long(const Case *one) {
@@ -66,8 +62,8 @@ static const Rule sizes[] = {
     {"heavy", is_long, "more than coordinator.heavy_tokens"},
     {"heavy", has_images, "images or attachments, which no light model is known to take"},
     {"heavy", wants_reasoning, "reasoning_effort, which no light model is known to have"},
-    {"heavy", has_tools, "tools, which no light model is known to call"},
-    {"heavy", wants_structure, "response_format asks for JSON, which no light model is known to hold to"},
+    {"heavy", has_tools,
+     "tools, a schema, several choices, logprobs or logit_bias, which no light model is known to have"},
     {"light", always, "not more than coordinator.heavy_tokens, and text is all that is asked for"},
 };
 
@@ -75,7 +71,7 @@ static const Rule profiles[] = {
     {"embedding", is_embedding, "texts are to be turned into vectors"},
     {"vision", has_images, "it has images or attachments"},
     {"reasoning", wants_reasoning, "it sets reasoning_effort"},
-    {"tools", has_tools, "it brings tools"},
+    {"tools", has_tools, "it brings tools, or asks for a schema, several choices, logprobs or logit_bias"},
     {"text", always, "nothing but text is asked for"},
 };
 

@@ -216,7 +216,11 @@ static void measure_setting(Footprint *footprint, Text name, Json value) {
   else if (text_is(name, "service_tier"))
     footprint->can_wait = json_string_is(value, "flex") || json_string_is(value, "batch");
   else if (text_is(name, "response_format"))
-    footprint->wants_structure = json_type(value) == JSON_OBJECT && !json_string_is(json_find(value, "type"), "text");
+    footprint->wants_api |= json_string_is(json_find(value, "type"), "json_schema");
+  else if (text_is(name, "logprobs"))
+    footprint->wants_api |= is_true(value);
+  else if (text_is(name, "logit_bias"))
+    footprint->wants_api |= json_type(value) == JSON_OBJECT;
   else if (text_is(name, "reasoning_effort"))
     footprint->wants_reasoning =
         json_type(value) == JSON_STRING && !json_string_is(value, "none") && !json_string_is(value, "minimal");
@@ -265,6 +269,7 @@ int footprint_measure(Text request, Footprint *ret, JsonFault *fault) {
       measure_member(&scale, name, value, &input);
       measure_limit(&footprint, name, value, &is_newer);
     }
+  footprint.wants_api |= footprint.choices > 1;
   footprint.is_embedding = footprint.messages == 0 && !json_is_none(input);
   if (footprint.is_embedding)
     measure_inputs(&scale, input);

@@ -69,7 +69,7 @@ static void test_needs(void **state _unused_) {
   expect((Footprint){.attachments = 1}, PRIORITY_NORMAL, "heavy", "vision", "normal");
   expect((Footprint){.wants_reasoning = true}, PRIORITY_NORMAL, "heavy", "reasoning", "normal");
   expect((Footprint){.tools = 1}, PRIORITY_NORMAL, "heavy", "tools", "normal");
-  expect((Footprint){.wants_structure = true}, PRIORITY_NORMAL, "heavy", "text", "normal");
+  expect((Footprint){.wants_api = true}, PRIORITY_NORMAL, "heavy", "tools", "normal");
   expect((Footprint){.images = 1, .wants_reasoning = true, .tools = 1}, PRIORITY_NORMAL, "heavy", "vision", "normal");
   expect((Footprint){.wants_reasoning = true, .tools = 1}, PRIORITY_NORMAL, "heavy", "reasoning", "normal");
   expect((Footprint){.is_embedding = true, .input_tokens = 9999}, PRIORITY_NORMAL, "", "embedding", "normal");
@@ -154,7 +154,7 @@ static void test_reasons_fit(void **state _unused_) {
                           .input_tokens = UINT64_MAX / 4,
                           .images = UINT32_MAX,
                           .choices = 128,
-                          .wants_structure = true};
+                          .wants_api = true};
   _cleanup_(buffer_done) Buffer buffer = {0};
   ClassifyWhy why;
   ChatRoute route = {.has_reasons = true};

@@ -106,12 +106,18 @@ static void test_settings(void **state _unused_) {
       measure("{\"stream\":false,\"n\":0,\"service_tier\":\"auto\",\"response_format\":{\"type\":\"text\"},"
               "\"reasoning_effort\":\"none\",\"max_tokens\":null}");
 
-  assert_true(all.is_stream && all.can_wait && all.wants_structure && all.wants_reasoning && all.has_limit);
+  assert_true(all.is_stream && all.can_wait && all.wants_api && all.wants_reasoning && all.has_limit);
   assert_int_equal(all.choices, 3);
   assert_int_equal(all.limit_tokens, 7);
-  assert_false(none.is_stream || none.can_wait || none.wants_structure || none.wants_reasoning || none.has_limit);
+  assert_false(none.is_stream || none.can_wait || none.wants_api || none.wants_reasoning || none.has_limit);
   assert_int_equal(none.choices, 1);
   assert_true(measure("{\"service_tier\":\"batch\"}").can_wait);
+  assert_true(measure("{\"response_format\":{\"type\":\"json_schema\"}}").wants_api);
+  assert_false(measure("{\"response_format\":{\"type\":\"json_object\"}}").wants_api);
+  assert_true(measure("{\"logprobs\":true}").wants_api);
+  assert_false(measure("{\"logprobs\":false,\"logit_bias\":null,\"n\":1}").wants_api);
+  assert_true(measure("{\"logit_bias\":{}}").wants_api);
+  assert_true(measure("{\"n\":2}").wants_api);
   assert_false(measure("{\"reasoning_effort\":\"minimal\"}").wants_reasoning);
   assert_int_equal(measure("{\"max_tokens\":9,\"max_completion_tokens\":7}").limit_tokens, 7);
   assert_int_equal(measure("{\"max_tokens\":9}").limit_tokens, 9);
