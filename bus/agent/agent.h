@@ -112,6 +112,7 @@ void *call_state(const Call *call);    /* runtime_state */
 Client *call_client(const Call *call); /* runtime_client */
 Text call_instance(const Call *call);  /* runtime_instance */
 RequestId call_id(const Call *call);
+uint8_t call_hop(const Call *call); /* how often it has been forwarded: with the id the key of this visit */
 Text call_service(const Call *call);
 Text call_method(const Call *call);
 Priority call_priority(const Call *call);

@@ -21,6 +21,10 @@ RequestId call_id(const Call *call) {
   return call->id;
 }
 
+uint8_t call_hop(const Call *call) {
+  return call->hop;
+}
+
 Text call_service(const Call *call) {
   return call->service;
 }

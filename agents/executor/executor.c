@@ -1,0 +1,207 @@
+#include "agents/executor/executor.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "bus/base/clock.h"
+
+struct Executor {
+  Runtime *runtime;
+  const Config *config;
+  Text service;
+  SettleQueue *settlements;
+};
+
+int executor_new(Runtime *runtime, const Config *config, Text service, Executor **ret) {
+  Executor *executor = calloc(1, sizeof *executor);
+  int r;
+
+  if (!executor)
+    return -ENOMEM;
+  *executor = (Executor){.runtime = runtime, .config = config, .service = service};
+  r = settle_new(runtime_loop(runtime), runtime_client(runtime), &executor->settlements);
+  if (r < 0) {
+    free(executor);
+    return r;
+  }
+  *ret = executor;
+  return 0;
+}
+
+void executor_destroy(Executor **p) {
+  Executor *executor = TAKE(*p);
+
+  if (!executor)
+    return;
+  settle_destroy(&executor->settlements);
+  free(executor);
+}
+
+const ConfigModel *executor_config(const Executor *executor, const Task *task) {
+  return config_find_model(executor->config, task_model(task));
+}
+
+/* --- the books --- */
+
+/* Unknown where a price or a count is: an unknown cost is not 0. */
+static bool cost_of(const ConfigModel *model, const ChatUsage *usage, uint64_t *ret) {
+  uint64_t input = 0;
+  uint64_t cached = 0;
+  uint64_t output = 0;
+  uint64_t from_cache = usage->has_cached_tokens ? min_u64(usage->cached_tokens, usage->input_tokens) : 0;
+
+  if (!model || !usage->has_input_tokens || config_price(model->input_usd, &input) != 0)
+    return false;
+  if (usage->has_output_tokens && config_price(model->output_usd, &output) != 0)
+    return false;
+  if (config_price(model->cached_usd, &cached) != 0)
+    cached = input;
+  *ret = (usage->input_tokens - from_cache) * input + from_cache * cached + usage->output_tokens * output;
+  return true;
+}
+
+static void settle(Executor *executor, const Call *call, const Task *task, const char *outcome, const char *cause,
+                   const ExecutorEnd *end) {
+  char id[REQUEST_ID_TEXT_SIZE];
+  uint64_t cost = 0;
+  bool known = cost_of(executor_config(executor, task), &end->usage, &cost);
+  uint64_t now_us = clock_monotonic_us();
+
+  settle_push(executor->settlements,
+              &(Settlement){.request = text_of(request_id_format(call_id(call), id)),
+                            .hop = call_hop(call),
+                            .model = text_of(task_model(task)),
+                            .outcome = text_of(outcome),
+                            .has_cause = cause != NULL,
+                            .cause = text_of(cause),
+                            .usage = end->usage,
+                            .has_cost_nano_usd = known,
+                            .cost_nano_usd = cost,
+                            .has_first_us = end->first_us > 0,
+                            .first_us = end->first_us > end->began_us ? end->first_us - end->began_us : 0,
+                            .took_us = end->began_us ? now_us - min_u64(now_us, end->began_us) : 0});
+}
+
+/* --- answers --- */
+
+static void answer_fault(Call *call, const Task *task, Status status, unsigned http_status) {
+  _cleanup_(buffer_done) Buffer sentence = {0};
+  bool ours = task->has_first;
+
+  task_put_sentence(task, &sentence);
+  call_fail(call, &(CallFault){.status = status,
+                               .message = {(const char *)sentence.data, sentence.size},
+                               .path = ours ? text_of(task->first_param) : TEXT_NONE,
+                               .code = ours && *task->first_code ? text_of(task->first_code) : TEXT_NONE,
+                               .http_status = http_status,
+                               .retry_after_us = ours ? task->first_retry_after_us : 0});
+}
+
+/* The first cause decides what the caller is told; after the first piece the stream is lost whatever it was. */
+static void answer_end(Call *call, const Task *task, bool sent) {
+  Cause first = task->n_failures > 0 ? task->failures[0].cause : CAUSE_UNAVAILABLE;
+  unsigned http_status = cause_http_status(first);
+
+  /* What a provider says of the caller's request is passed on as it is; of its own troubles only the class. */
+  if (cause_status(first) == STATUS_REFUSED && task->has_first && task->first_http_status >= 400 &&
+      task->first_http_status < 500)
+    http_status = task->first_http_status;
+  answer_fault(call, task, sent ? STATUS_STREAM_LOST : cause_status(first), http_status);
+}
+
+static void hand_on(Call *call, const Task *task) {
+  _cleanup_(buffer_done) Buffer annotations = {0};
+  CallTarget target = {text_of(task->candidates[task->now].executor), call_method(call)};
+
+  task_put_annotations(task, &annotations);
+  call_forward(call, &target, 1, buffer_bytes(&annotations));
+}
+
+bool executor_begin(Executor *executor, Call *call, Text model, Task *ret) {
+  if (task_begin(ret, executor->service, call_annotations(call), model) == TASK_TRY)
+    return true;
+  answer_end(call, ret, false);
+  return false;
+}
+
+static bool is_larger(void *userdata, const char *a, const char *b) {
+  const Executor *executor = userdata;
+  const ConfigModel *model_a = config_find_model(executor->config, a);
+  const ConfigModel *model_b = config_find_model(executor->config, b);
+
+  return model_a && model_b && model_b->context_tokens > model_a->context_tokens;
+}
+
+bool executor_fail(Executor *executor, Call *call, Task *task, const TaskFault *fault, const ExecutorEnd *end) {
+  if (fault->cause != CAUSE_UNAVAILABLE)
+    settle(executor, call, task, cause_counts(fault->cause) ? "failed" : "refused", cause_name(fault->cause), end);
+  switch (task_fail(task, fault, end->sent, is_larger, executor)) {
+  case TASK_TRY:
+    return true;
+  case TASK_HAND_ON:
+    hand_on(call, task);
+    return false;
+  case TASK_END:
+  default:
+    answer_end(call, task, end->sent);
+    return false;
+  }
+}
+
+void executor_unwanted(Executor *executor, Call *call, const Task *task, const ExecutorEnd *end) {
+  settle(executor, call, task, "cancelled", NULL, end);
+  if (clock_monotonic_us() >= call_deadline_us(call))
+    call_error(call, STATUS_DEADLINE, "%s was not done before the deadline; ask with a longer one", task_model(task));
+  else
+    call_error(call, STATUS_CANCELLED, "nobody waits for it any more");
+}
+
+/* --- the reply --- */
+
+static size_t list_failures(const Task *task, ChatFailure ret[TASK_FAILURES_MAX]) {
+  for (uint32_t i = 0; i < task->n_failures; i++) {
+    const TaskFailure *failure = &task->failures[i];
+
+    ret[i] = (ChatFailure){.model = text_of(failure->model),
+                           .cause = text_of(cause_name(failure->cause)),
+                           .message = text_of(failure->message),
+                           .has_http_status = failure->http_status >= 100 && failure->http_status < 600,
+                           .http_status = failure->http_status};
+  }
+  return task->n_failures;
+}
+
+void executor_reply(Executor *executor, Call *call, const Task *task, const ExecutorEnd *end) {
+  ChatFailure failures[TASK_FAILURES_MAX];
+  size_t n_failures = list_failures(task, failures);
+  uint64_t took_us = clock_monotonic_us() - end->began_us;
+  uint64_t cost = 0;
+  bool known = cost_of(executor_config(executor, task), &end->usage, &cost);
+
+  settle(executor, call, task, "done", NULL, end);
+  if (text_is(call_method(call), "embed"))
+    call_reply(call, &(EmbedReply){.response = end->response,
+                                   .model = text_of(task_model(task)),
+                                   .has_provider = end->provider.size > 0,
+                                   .provider = end->provider,
+                                   .executor = call_instance(call),
+                                   .usage = end->usage,
+                                   .has_cost_nano_usd = known,
+                                   .cost_nano_usd = cost,
+                                   .took_us = took_us,
+                                   .failures = {failures, n_failures}});
+  else
+    call_reply(call, &(ChatReply){.has_response = end->response.size > 0,
+                                  .response = end->response,
+                                  .model = text_of(task_model(task)),
+                                  .has_provider = end->provider.size > 0,
+                                  .provider = end->provider,
+                                  .executor = call_instance(call),
+                                  .usage = end->usage,
+                                  .has_cost_nano_usd = known,
+                                  .cost_nano_usd = cost,
+                                  .has_first_us = end->first_us > 0,
+                                  .first_us = end->first_us > end->began_us ? end->first_us - end->began_us : 0,
+                                  .took_us = took_us,
+                                  .failures = {failures, n_failures}});
+}

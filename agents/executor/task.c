@@ -1,0 +1,177 @@
+#include "agents/executor/task.h"
+
+#include <stdio.h>
+
+/* Copies as much as fits, without cutting a character of UTF-8 in two. */
+static void copy(char *ret, size_t room, Text text) {
+  size_t size = min_u64(text.size, room - 1);
+
+  while (size < text.size && size > 0 && ((uint8_t)text.data[size] & 0xc0) == 0x80)
+    size--;
+  if (size)
+    memcpy(ret, text.data, size);
+  ret[size] = '\0';
+}
+
+#define COPY(member, text) copy(member, sizeof(member), text)
+
+static void add_candidate(Task *task, Text model, Text executor) {
+  if (task->n_candidates == TASK_CANDIDATES_MAX)
+    return;
+  COPY(task->candidates[task->n_candidates].model, model);
+  COPY(task->candidates[task->n_candidates].executor, executor);
+  task->n_candidates++;
+}
+
+/* The list is longer than the candidates, but a route may have come from anybody: the first causes stay. */
+static void add_failure(Task *task, Text model, Cause cause, Text message, unsigned http_status) {
+  TaskFailure *failure = &task->failures[task->n_failures];
+
+  if (task->n_failures == TASK_FAILURES_MAX)
+    return;
+  COPY(failure->model, model);
+  COPY(failure->message, message);
+  failure->cause = cause;
+  failure->http_status = http_status;
+  task->n_failures++;
+}
+
+static void read_route(Task *task, const ChatRoute *route) {
+  COPY(task->size, route->size);
+  COPY(task->profile, route->profile);
+  COPY(task->latency, route->latency);
+  COPY(task->sticky, route->sticky);
+  task->has_tokens = route->has_tokens;
+  task->tokens = route->tokens;
+  for (size_t i = 0; i < route->candidates.count; i++)
+    add_candidate(task, route->candidates.items[i].model, route->candidates.items[i].executor);
+  for (size_t i = 0; i < route->failures.count; i++) {
+    const ChatFailure *failure = &route->failures.items[i];
+
+    add_failure(task, failure->model, cause_of_name(failure->cause), failure->message, (unsigned)failure->http_status);
+  }
+  task->now = (uint32_t)min_u64(route->next, task->n_candidates);
+}
+
+static bool is_ours(const Task *task) {
+  return strcmp(task->candidates[task->now].executor, task->service) == 0;
+}
+
+TaskStep task_begin(Task *task, Text service, Bytes annotations, Text model) {
+  _cleanup_(arena_done) Arena arena = {0};
+  ChatRoute route = {.next = 0};
+
+  memset(task, 0, sizeof *task);
+  COPY(task->service, service);
+  if (annotations.size > 0 && contract_decode(CONTRACT(ChatRoute), annotations, &arena, &route, NULL) == 0)
+    read_route(task, &route);
+  if (task->n_candidates == 0)
+    add_candidate(task, model, service);
+  for (; task->now < task->n_candidates && !is_ours(task); task->now++)
+    add_failure(task, text_of(task->candidates[task->now].model), CAUSE_UNAVAILABLE,
+                TEXT("its executor has no instance that could begin"), 0);
+  return task->now < task->n_candidates ? TASK_TRY : TASK_END;
+}
+
+/* --- the next one --- */
+
+static void note_first(Task *task, const TaskFault *fault) {
+  task->has_first = true;
+  COPY(task->first_message, fault->message);
+  COPY(task->first_code, fault->code);
+  COPY(task->first_param, fault->param);
+  task->first_http_status = fault->http_status;
+  task->first_retry_after_us = fault->retry_after_us;
+}
+
+/* Moves to the candidate after the failed one; false when there is none that may. */
+static bool advance(Task *task, Cause cause, bool (*larger)(void *userdata, const char *a, const char *b),
+                    void *userdata) {
+  const char *failed = task->candidates[task->now].model;
+
+  if (cause_next(cause) == CAUSE_NEXT_NEVER)
+    return false;
+  for (task->now++; task->now < task->n_candidates; task->now++)
+    if (cause_next(cause) == CAUSE_NEXT_ALWAYS ||
+        (larger && larger(userdata, failed, task->candidates[task->now].model)))
+      return true;
+  return false;
+}
+
+TaskStep task_fail(Task *task, const TaskFault *fault, bool sent,
+                   bool (*larger)(void *userdata, const char *a, const char *b), void *userdata) {
+  if (task->n_failures == 0)
+    note_first(task, fault);
+  add_failure(task, text_of(task->candidates[task->now].model), fault->cause, fault->message, fault->http_status);
+  if (sent || !advance(task, fault->cause, larger, userdata))
+    return TASK_END;
+  return is_ours(task) ? TASK_TRY : TASK_HAND_ON;
+}
+
+/* --- what travels on --- */
+
+/* Encodes with messages of at most so many bytes; returns the size. */
+static size_t put(const Task *task, size_t message_bytes, Buffer *ret) {
+  ChatCandidate candidates[TASK_CANDIDATES_MAX];
+  ChatFailure failures[TASK_FAILURES_MAX];
+  char messages[TASK_FAILURES_MAX][TASK_MESSAGE_BYTES + 1];
+  size_t before = ret->size;
+  ChatRoute route = {
+      .has_size = *task->size != '\0',
+      .size = text_of(task->size),
+      .has_profile = *task->profile != '\0',
+      .profile = text_of(task->profile),
+      .has_latency = *task->latency != '\0',
+      .latency = text_of(task->latency),
+      .has_tokens = task->has_tokens,
+      .tokens = task->tokens,
+      .has_candidates = true,
+      .candidates = {candidates, task->n_candidates},
+      .has_next = true,
+      .next = task->now,
+      .has_failures = task->n_failures > 0,
+      .failures = {failures, task->n_failures},
+      .has_sticky = *task->sticky != '\0',
+      .sticky = text_of(task->sticky),
+  };
+
+  for (uint32_t i = 0; i < task->n_candidates; i++)
+    candidates[i] = (ChatCandidate){text_of(task->candidates[i].model), text_of(task->candidates[i].executor)};
+  for (uint32_t i = 0; i < task->n_failures; i++) {
+    const TaskFailure *failure = &task->failures[i];
+
+    copy(messages[i], message_bytes + 1, text_of(failure->message));
+    failures[i] = (ChatFailure){.model = text_of(failure->model),
+                                .cause = text_of(cause_name(failure->cause)),
+                                .message = text_of(messages[i]),
+                                .has_http_status = failure->http_status >= 100 && failure->http_status < 600,
+                                .http_status = failure->http_status};
+  }
+  if (contract_encode(CONTRACT(ChatRoute), &route, ret, NULL) != 0)
+    ret->size =
+        before; /* a message was no UTF-8: then nothing travels, and the executor sees a request without a route */
+  return ret->size - before;
+}
+
+void task_put_annotations(const Task *task, Buffer *ret) {
+  size_t before = ret->size;
+
+  for (size_t message_bytes = TASK_MESSAGE_BYTES; put(task, message_bytes, ret) > LIMIT_ANNOTATIONS_BYTES;
+       message_bytes /= 2)
+    ret->size = before;
+}
+
+void task_put_sentence(const Task *task, Buffer *ret) {
+  for (uint32_t i = 0; i < task->n_failures; i++) {
+    const TaskFailure *failure = &task->failures[i];
+    const char *message = i == 0 && task->has_first ? task->first_message : failure->message;
+
+    buffer_printf(ret, "%s%s: %s",
+                  i == 0   ? ""
+                  : i == 1 ? "; tried after it: "
+                           : "; ",
+                  failure->model, *message ? message : cause_about(failure->cause));
+  }
+  if (task->n_failures == 0)
+    buffer_printf(ret, "no candidate of this request belongs to %s", task->service);
+}

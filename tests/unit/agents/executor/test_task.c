@@ -1,0 +1,180 @@
+/* Which candidate is next, what travels on, and what is said at the end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "agents/executor/task.h"
+
+static const ChatCandidate four[] = {
+    {TEXT("a"), TEXT("Remote")}, {TEXT("b"), TEXT("Remote")}, {TEXT("c"), TEXT("Local")}, {TEXT("d"), TEXT("Remote")}};
+
+static Buffer annotations(size_t count, uint64_t next) {
+  Buffer buffer = {0};
+  ChatRoute route = {.has_size = true,
+                     .size = TEXT("heavy"),
+                     .has_tokens = true,
+                     .tokens = 77,
+                     .has_candidates = true,
+                     .candidates = {four, count},
+                     .has_next = true,
+                     .next = next};
+
+  assert_int_equal(contract_encode(CONTRACT(ChatRoute), &route, &buffer, NULL), 0);
+  return buffer;
+}
+
+static TaskStep begin(Task *task, const char *service, size_t count, uint64_t next) {
+  _cleanup_(buffer_done) Buffer buffer = annotations(count, next);
+
+  return task_begin(task, text_of(service), buffer_bytes(&buffer), TEXT("unused"));
+}
+
+static TaskFault fault(Cause cause, const char *message) {
+  return (TaskFault){.cause = cause, .message = text_of(message), .code = TEXT("its_code"), .http_status = 500};
+}
+
+static void without_a_route_the_request_names_the_model(void **state) {
+  Task task;
+
+  (void)state;
+  assert_int_equal(task_begin(&task, TEXT("Remote"), BYTES_NONE, TEXT("mine")), TASK_TRY);
+  assert_string_equal(task.candidates[task.now].model, "mine");
+  assert_int_equal(task_fail(&task, &(TaskFault){.cause = CAUSE_TRANSPORT}, false, NULL, NULL), TASK_END);
+}
+
+static void candidates_are_tried_in_their_order(void **state) {
+  Task task;
+  TaskFault lost = fault(CAUSE_TRANSPORT, "refused");
+
+  (void)state;
+  assert_int_equal(begin(&task, "Remote", 4, 0), TASK_TRY);
+  assert_string_equal(task.candidates[task.now].model, "a");
+  assert_int_equal(task_fail(&task, &lost, false, NULL, NULL), TASK_TRY);
+  assert_string_equal(task.candidates[task.now].model, "b");
+  assert_int_equal(task_fail(&task, &lost, false, NULL, NULL), TASK_HAND_ON);
+  assert_string_equal(task.candidates[task.now].executor, "Local");
+}
+
+static void after_a_piece_nobody_else_begins(void **state) {
+  Task task;
+  TaskFault cut = fault(CAUSE_CUT, "broke off");
+
+  (void)state;
+  begin(&task, "Remote", 4, 0);
+  assert_int_equal(task_fail(&task, &cut, true, NULL, NULL), TASK_END);
+}
+
+static void each_cause_goes_on_as_its_table_says(void **state) {
+  (void)state;
+  for (Cause cause = 0; cause < CAUSE_END; cause++) {
+    Task task;
+    TaskFault failed = fault(cause, "x");
+    bool goes_on = cause_next(cause) == CAUSE_NEXT_ALWAYS;
+
+    begin(&task, "Remote", 2, 0);
+    assert_int_equal(task_fail(&task, &failed, false, NULL, NULL), goes_on ? TASK_TRY : TASK_END);
+    assert_int_equal(cause_of_name(text_of(cause_name(cause))), cause);
+    assert_true(*cause_about(cause) != '\0' && cause_http_status(cause) >= 400);
+    assert_true(cause_status(cause) != STATUS_OK);
+  }
+  assert_int_equal(cause_of_name(TEXT("nonsense")), CAUSE_UNAVAILABLE);
+  assert_false(cause_counts(CAUSE_CALLER));
+  assert_true(cause_counts(CAUSE_STALL));
+}
+
+static bool is_d(void *userdata, const char *a, const char *b) {
+  assert_string_equal(a, userdata);
+  return strcmp(b, "d") == 0;
+}
+
+static void too_long_goes_to_a_larger_context_alone(void **state) {
+  Task task;
+  TaskFault context = fault(CAUSE_CONTEXT, "too long");
+
+  (void)state;
+  begin(&task, "Remote", 4, 0);
+  assert_int_equal(task_fail(&task, &context, false, is_d, "a"), TASK_TRY);
+  assert_string_equal(task.candidates[task.now].model, "d");
+}
+
+static void who_was_skipped_is_named(void **state) {
+  _cleanup_(buffer_done) Buffer sentence = {0};
+  Task task;
+
+  (void)state;
+  assert_int_equal(begin(&task, "Local", 4, 0), TASK_TRY);
+  assert_string_equal(task.candidates[task.now].model, "c");
+  assert_int_equal(task.n_failures, 2);
+  assert_int_equal(task.failures[1].cause, CAUSE_UNAVAILABLE);
+  assert_int_equal(begin(&task, "Other", 4, 0), TASK_END);
+  assert_int_equal(begin(&task, "Other", 4, 4), TASK_END);
+  task_put_sentence(&task, &sentence);
+  assert_true(sentence.size > 0);
+}
+
+static void what_failed_travels_on_and_the_first_cause_comes_first(void **state) {
+  _cleanup_(buffer_done) Buffer travels = {0};
+  _cleanup_(buffer_done) Buffer sentence = {0};
+  TaskFault first = fault(CAUSE_AUTH, "the key is wrong");
+  TaskFault second = fault(CAUSE_STALL, "it was silent");
+  Task task;
+  Task next;
+
+  (void)state;
+  begin(&task, "Remote", 4, 0);
+  task_fail(&task, &first, false, NULL, NULL);
+  task_fail(&task, &second, false, NULL, NULL);
+  task_put_annotations(&task, &travels);
+  assert_int_equal(task_begin(&next, TEXT("Local"), buffer_bytes(&travels), TEXT_NONE), TASK_TRY);
+  assert_string_equal(next.candidates[next.now].model, "c");
+  assert_string_equal(next.size, "heavy");
+  assert_int_equal(next.tokens, 77);
+  assert_int_equal(next.n_failures, 2);
+  assert_int_equal(next.failures[0].cause, CAUSE_AUTH);
+  assert_int_equal(next.failures[0].http_status, 500);
+  assert_int_equal(task_fail(&next, &(TaskFault){.cause = CAUSE_CALLER, .message = TEXT("no")}, false, NULL, NULL),
+                   TASK_END);
+  task_put_sentence(&next, &sentence);
+  assert_true(text_is((Text){(const char *)sentence.data, sentence.size},
+                      "a: the key is wrong; tried after it: b: it was silent; c: no"));
+}
+
+static void what_travels_has_its_bound(void **state) {
+  _cleanup_(buffer_done) Buffer travels = {0};
+  ChatCandidate candidates[TASK_CANDIDATES_MAX];
+  char model[TASK_MODEL_BYTES];
+  char message[900];
+  ChatRoute route = {.has_candidates = true, .candidates = {candidates, TASK_CANDIDATES_MAX}};
+  _cleanup_(buffer_done) Buffer encoded = {0};
+  Task task;
+
+  (void)state;
+  memset(model, 'm', sizeof model);
+  memset(message, 'x', sizeof message);
+  for (size_t i = 0; i < TASK_CANDIDATES_MAX; i++)
+    candidates[i] = (ChatCandidate){{model, sizeof model}, TEXT("Remote")};
+  assert_int_equal(contract_encode(CONTRACT(ChatRoute), &route, &encoded, NULL), 0);
+  assert_int_equal(task_begin(&task, TEXT("Remote"), buffer_bytes(&encoded), TEXT_NONE), TASK_TRY);
+  for (size_t i = 0; i + 1 < TASK_CANDIDATES_MAX; i++)
+    task_fail(&task, &(TaskFault){.cause = CAUSE_STALL, .message = {message, sizeof message}}, false, NULL, NULL);
+  task_put_annotations(&task, &travels);
+  assert_true(travels.size > 0 && travels.size <= LIMIT_ANNOTATIONS_BYTES);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(without_a_route_the_request_names_the_model),
+      cmocka_unit_test(candidates_are_tried_in_their_order),
+      cmocka_unit_test(after_a_piece_nobody_else_begins),
+      cmocka_unit_test(each_cause_goes_on_as_its_table_says),
+      cmocka_unit_test(too_long_goes_to_a_larger_context_alone),
+      cmocka_unit_test(who_was_skipped_is_named),
+      cmocka_unit_test(what_failed_travels_on_and_the_first_cause_comes_first),
+      cmocka_unit_test(what_travels_has_its_bound),
+  };
+
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
