@@ -99,7 +99,7 @@ void client_act(World *world, SimPeer *peer) {
   else if (!world->quiet && world_chance(world, 2))
     say_bye(world, peer);
   else if (ask && has_window(ask) && world_chance(world, 300)) {
-    put_window(world, peer, ask, STREAM_WINDOW + ask->chunks * 1000);
+    put_window(world, peer, ask, world_chance(world, 100) ? 1 : STREAM_WINDOW + ask->chunks * 1000); /* 1: a late one */
   } else if (!world->quiet && ask && world_chance(world, CANCEL)) {
     Header cancel = {.kind = KIND_CANCEL, .id = ask->id, .attempt = ask->attempt};
 

@@ -1,5 +1,5 @@
-/* pons-sim [--seeds N] [--first SEED] [--steps N]: runs the seeds; stops at the first that fails, and prints the one
-   command that replays it. */
+/* pons-sim [--blind] [--seeds N] [--first SEED] [--steps N]: runs the seeds; stops at the first that fails, and prints the
+   one command that replays it. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,14 +29,15 @@ int main(int argc, char **argv) {
   uint64_t seeds = option(argc, argv, "--seeds", 1);
   uint64_t first = option(argc, argv, "--first", 1);
   uint32_t steps = (uint32_t)option(argc, argv, "--steps", 4000);
+  bool blind = argc > 1 && strcmp(argv[1], "--blind") == 0;
   Tally tally = {0};
 
   signal(SIGABRT, on_abort);
   signal(SIGSEGV, on_abort);
   for (uint64_t seed = first; seed < first + seeds; seed++) {
-    snprintf(replay, sizeof replay, "replay: %s --first %llu --seeds 1 --steps %u\n", argv[0], (unsigned long long)seed,
-             steps);
-    world_run(seed, steps, &tally);
+    snprintf(replay, sizeof replay, "replay: %s%s --first %llu --seeds 1 --steps %u\n", argv[0],
+             blind ? " --blind" : "", (unsigned long long)seed, steps);
+    world_run(seed, steps, blind, &tally);
   }
   printf("%llu seeds, %llu requests:", (unsigned long long)seeds, (unsigned long long)tally.asked);
   for (int i = 0; i < STATUS_END; i++)

@@ -4,7 +4,7 @@
 
 static bool is_given(const SimPeer *peer, RequestId id, uint32_t *ret) {
   for (uint32_t i = 0; i < peer->n_given; i++)
-    if (request_id_equal(peer->given[i], id)) {
+    if (request_id_equal(peer->given[i].id, id)) {
       *ret = i;
       return true;
     }
@@ -22,9 +22,11 @@ static void release(SimPeer *peer, RequestId id) {
 void model_taken(World *world, SimPeer *peer, const Header *header, Bytes body) {
   Ask *ask;
 
+  peer->heard_us = world->now_us;
   switch (header->kind) {
   case KIND_REQUEST:
     ask = world_find_ask(world, header->id);
+    ask->told = false;
     ask->broker_due_us = max_u64(ask->broker_due_us, world->now_us + header->deadline_us);
     break;
   case KIND_CREDIT:
@@ -41,6 +43,9 @@ void model_taken(World *world, SimPeer *peer, const Header *header, Bytes body) 
   case KIND_ERROR:
   case KIND_FORWARD:
     release(peer, header->id);
+    break;
+  case KIND_CANCEL:
+    world_find_ask(world, header->id)->told = true;
     break;
   case KIND_DRAIN:
     peer->told_draining = true;
@@ -59,8 +64,24 @@ static bool is_addressed(const Ask *ask) {
   return strchr(ask->target, '@') != NULL;
 }
 
+/* What one client asks of one service in one band is handed on in its order. (Not what came back or was forwarded: that
+   stands where it is put; and not what names an instance: that has queues of its own.) */
+static void check_order(World *world, Ask *ask, const Header *header) {
+  SimPeer *client = &world->peers[ask->client];
+  uint64_t *last = &client->last_given[header->priority][text_is(header->service, "heavy")];
+
+  if (ask->given || ask->attempt > 0 || header->hop > 0 || is_addressed(ask) ||
+      ask->id.client.value != client->client.value)
+    return;
+  ask->given = true;
+  if (ask->id.sequence < *last)
+    world_fail(world, "request %llu was handed on after %llu", (unsigned long long)ask->id.sequence,
+               (unsigned long long)*last);
+  *last = ask->id.sequence;
+}
+
 static void check_given(World *world, SimPeer *peer, const Header *header) {
-  const Ask *ask = world_find_ask(world, header->id);
+  Ask *ask = world_find_ask(world, header->id);
   uint32_t i;
 
   if (!ask || world->now_us >= ask->broker_due_us || header->deadline_us > ask->broker_due_us - world->now_us)
@@ -73,14 +94,47 @@ static void check_given(World *world, SimPeer *peer, const Header *header) {
     world_fail(world, "worker %d was given request %llu twice", peer->index, (unsigned long long)header->id.sequence);
   if (peer->weight == 0 && text_is(header->service, "work") && !is_addressed(ask))
     world_fail(world, "worker %d of weight 0 was given what names nobody", peer->index);
-  peer->given[peer->n_given++] = header->id;
+  if (!text_is(header->method, "idem") && !text_is(header->method, "stream") &&
+      world->now_us - peer->heard_us > TIME_SILENT_ONCE_US)
+    world_fail(world, "worker %d was silent for over a second and was given `once` work", peer->index);
+  check_order(world, ask, header);
+  peer->given[peer->n_given++] = (Given){.id = header->id};
+}
+
+static void note_cancel(SimPeer *peer, RequestId id) {
+  uint32_t i;
+
+  if (is_given(peer, id, &i))
+    peer->given[i].cancelled = true;
+}
+
+static void note_end(World *world, RequestId id) {
+  Ask *ask = world_find_ask(world, id);
+
+  if (ask)
+    ask->told = true;
 }
 
 void model_sent(World *world, SimPeer *peer, const Header *header, Bytes body) {
   if (header->kind == KIND_REQUEST)
     check_given(world, peer, header);
+  else if (header->kind == KIND_CANCEL)
+    note_cancel(peer, header->id);
+  else if (header->kind == KIND_REPLY || header->kind == KIND_ERROR)
+    note_end(world, header->id);
   else if (header->kind == KIND_EVENT)
     news_sent(world, header, body);
+}
+
+void model_check(World *world) {
+  for (int i = CLIENTS; i < PEERS; i++) {
+    const SimPeer *peer = &world->peers[i];
+
+    for (uint32_t k = 0; k < peer->n_given && peer->session; k++)
+      if (!peer->given[k].cancelled && world_find_ask(world, peer->given[k].id)->told)
+        world_fail(world, "worker %d executes request %llu, which has ended, and was not told", i,
+                   (unsigned long long)peer->given[k].id.sequence);
+  }
 }
 
 void model_forget(SimPeer *peer) {

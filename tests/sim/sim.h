@@ -45,6 +45,8 @@ typedef struct Ask {
   bool cancelled;
   bool orphan;         /* its client process died */
   bool ended;          /* the client has its answer */
+  bool told;           /* the broker has said how it ended, or was told that nobody waits */
+  bool given;          /* the broker has handed it on */
   int executions;      /* how often a worker began it */
   uint64_t chunks;     /* received in this attempt */
   uint32_t part_bytes; /* of them, those of the reply */
@@ -71,6 +73,12 @@ typedef struct Work {
   bool cancelled;
 } Work;
 
+/* What the broker has given to a session, until it is answered. */
+typedef struct Given {
+  RequestId id;
+  bool cancelled;
+} Given;
+
 typedef struct SimPeer {
   int index;
   bool is_worker;
@@ -87,6 +95,7 @@ typedef struct SimPeer {
   uint32_t credit;
   uint64_t weight; /* of a worker, in the service work */
   bool standby;
+  bool narrow; /* offers no `once` in the service work */
   List to_broker;
   List to_peer;
   Work work[WORK_MAX];
@@ -94,8 +103,11 @@ typedef struct SimPeer {
   /* What the broker has been told by this session, and has given it. */
   uint32_t told_credit;
   bool told_draining;
-  RequestId given[WORK_MAX];
+  Given given[WORK_MAX];
   uint32_t n_given;
+  uint64_t heard_us; /* when the broker took its last message */
+  /* Of a client: the sequence of its last request that was handed on, by band, for work and for heavy. */
+  uint64_t last_given[PRIORITY_END][2];
   /* Events: how many of its own reached the broker, and which one of each publisher comes next in this session. */
   uint32_t n_published;
   bool subscribed;
@@ -116,6 +128,7 @@ typedef struct World {
   uint32_t kept_news[CLIENTS]; /* place + 1 of the last value of each topic, as the broker has it */
   uint64_t steps;
   bool quiet; /* the storm is over: nothing new, no more faults */
+  bool blind; /* core_check is not asked: what is wrong must be seen from outside */
 } World;
 
 /* How the requests of all seeds ended. */
@@ -126,8 +139,9 @@ typedef struct Tally {
 
 /* world.c */
 
-/* Runs one seed for so many steps of storm and then until all is quiet; adds to *tally. Aborts when a rule is broken. */
-void world_run(uint64_t seed, uint32_t steps, Tally *tally);
+/* Runs one seed for so many steps of storm and then until all is quiet; adds to *tally. Aborts when a rule is broken. blind:
+   without core_check. */
+void world_run(uint64_t seed, uint32_t steps, bool blind, Tally *tally);
 /* A number below n. */
 uint32_t world_random(World *world, uint32_t n);
 /* True n times in a thousand. */
@@ -154,6 +168,8 @@ void fill_body(RequestId id, uint32_t from, uint32_t size_bytes, Buffer *ret);
 void model_taken(World *world, SimPeer *peer, const Header *header, Bytes body);
 /* The broker sends this; fails the seed when it must not. */
 void model_sent(World *world, SimPeer *peer, const Header *header, Bytes body);
+/* At the end of a step: who executes what has ended has been told. */
+void model_check(World *world);
 /* The session is over. */
 void model_forget(SimPeer *peer);
 

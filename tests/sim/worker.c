@@ -57,6 +57,12 @@ static void take_part(World *world, SimPeer *peer, const Header *header, Bytes b
   work->whole = !(header->flags & FLAG_MORE);
 }
 
+static void take_window(World *world, Work *work, const Header *header) {
+  if (header->window_bytes < work->window_bytes)
+    world_fail(world, "the window of %llu fell", (unsigned long long)work->id.sequence);
+  work->window_bytes = header->window_bytes;
+}
+
 void worker_take(World *world, SimPeer *peer, const Header *header, Bytes body) {
   Work *work = find_work(peer, header->id);
 
@@ -78,7 +84,7 @@ void worker_take(World *world, SimPeer *peer, const Header *header, Bytes body) 
     break;
   case KIND_WINDOW:
     if (work)
-      work->window_bytes = header->window_bytes;
+      take_window(world, work, header);
     break;
   default:
     break;

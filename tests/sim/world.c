@@ -124,6 +124,9 @@ static void say_hello(World *world, SimPeer *peer) {
   snprintf(name, sizeof name, "%s-%d", peer->is_worker ? "worker" : "client",
            peer->index - (peer->is_worker ? CLIENTS : 0));
   hello.agent = text_of(name);
+  if (peer->narrow)
+    services[0].methods.items = work_methods + 1;
+  services[0].methods.count -= peer->narrow;
   services[0].has_weight = true;
   services[0].weight = peer->weight;
   services[0].has_role = true;
@@ -147,6 +150,7 @@ void peer_connect(World *world, SimPeer *peer, bool fresh) {
     peer->client.value =
         ((uint64_t)world_random(world, 1U << 30) << 20 | (uint64_t)peer->index << 8) + ++peer->incarnation;
     peer->sequence = 0;
+    memset(peer->last_given, 0, sizeof peer->last_given);
   }
   peer->session = core_connect(world->core, peer, world->now_us);
   peer->beat_us = world->now_us + TIME_IDLE_INTERVAL_US;
@@ -292,7 +296,9 @@ static void step(World *world) {
     peer->is_worker ? worker_act(world, peer) : client_act(world, peer);
   }
   world->steps++;
-  core_check(world->core, 0);
+  model_check(world);
+  if (!world->blind)
+    core_check(world->core, 0);
 }
 
 /* --- a run --- */
@@ -333,13 +339,13 @@ static void calm_down(World *world) {
       deliver_to_peer(world, &world->peers[i]);
 }
 
-void world_run(uint64_t seed, uint32_t steps, Tally *tally) {
+void world_run(uint64_t seed, uint32_t steps, bool blind, Tally *tally) {
   World *world = calloc(1, sizeof *world);
   CoreOptions options = core_options_default();
   CoreSink sink = {.send = on_send, .close = on_close, .userdata = world};
 
   assert(world);
-  *world = (World){.seed = seed, .random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1, .now_us = 1000000};
+  *world = (World){.blind = blind, .seed = seed, .random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1, .now_us = 1000000};
   options.seed = seed + 1;
   options.limits.client_requests = 64;
   options.limits.service_queue = 32;
@@ -349,7 +355,10 @@ void world_run(uint64_t seed, uint32_t steps, Tally *tally) {
   for (int i = 0; i < PEERS; i++) {
     SimPeer *peer = &world->peers[i];
 
-    *peer = (SimPeer){.index = i, .is_worker = i >= CLIENTS, .credit = 1 + (uint32_t)i * 2};
+    *peer = (SimPeer){.index = i, .is_worker = i >= CLIENTS, .credit = 1};
+    if (world_random(world, 3) > 0)
+      peer->credit += (uint32_t)i * 2;
+    peer->narrow = i == CLIENTS + 1;
     peer->weight = i == PEERS - 1 ? 0 : 100 * (1 + (unsigned)i % 3);
     peer->standby = i == CLIENTS + 2;
     list_init(&peer->to_broker);
