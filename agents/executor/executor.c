@@ -132,7 +132,7 @@ static bool is_larger(void *userdata, const char *a, const char *b) {
   return model_a && model_b && model_b->context_tokens > model_a->context_tokens;
 }
 
-bool executor_fail(Executor *executor, Call *call, Task *task, const TaskFault *fault, const ExecutorEnd *end) {
+bool executor_fail(Executor *executor, Call *call, Task *task, const Fault *fault, const ExecutorEnd *end) {
   if (fault->cause != CAUSE_UNAVAILABLE)
     settle(executor, call, task, cause_counts(fault->cause) ? "failed" : "refused", cause_name(fault->cause), end);
   switch (task_fail(task, fault, end->sent, is_larger, executor)) {

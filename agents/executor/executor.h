@@ -51,7 +51,7 @@ const ConfigModel *executor_config(const Executor *executor, const Task *task);
 
 /* The candidate has failed. Returns true when another one is to be tried here; false: the call was handed on or answered
    with the first cause. */
-bool executor_fail(Executor *executor, Call *call, Task *task, const TaskFault *fault, const ExecutorEnd *end);
+bool executor_fail(Executor *executor, Call *call, Task *task, const Fault *fault, const ExecutorEnd *end);
 /* The work is done: answers with ChatReply (embed: EmbedReply). */
 void executor_reply(Executor *executor, Call *call, const Task *task, const ExecutorEnd *end);
 /* Nobody waits any more: answers CANCELLED, or DEADLINE when that has come. */

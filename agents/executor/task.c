@@ -75,7 +75,7 @@ TaskStep task_begin(Task *task, Text service, Bytes annotations, Text model) {
 
 /* --- the next one --- */
 
-static void note_first(Task *task, const TaskFault *fault) {
+static void note_first(Task *task, const Fault *fault) {
   task->has_first = true;
   COPY(task->first_message, fault->message);
   COPY(task->first_code, fault->code);
@@ -98,7 +98,7 @@ static bool advance(Task *task, Cause cause, bool (*larger)(void *userdata, cons
   return false;
 }
 
-TaskStep task_fail(Task *task, const TaskFault *fault, bool sent,
+TaskStep task_fail(Task *task, const Fault *fault, bool sent,
                    bool (*larger)(void *userdata, const char *a, const char *b), void *userdata) {
   if (task->n_failures == 0)
     note_first(task, fault);

@@ -7,19 +7,9 @@
 #define PONS_EXECUTOR_TASK_H
 
 #include "agents/contracts/contracts.h"
-#include "agents/executor/cause.h"
+#include "agents/contracts/cause.h"
 
 enum { TASK_CANDIDATES_MAX = 6, TASK_FAILURES_MAX = 6, TASK_MODEL_BYTES = 128, TASK_MESSAGE_BYTES = 200 };
-
-/* What a candidate failed with. */
-typedef struct TaskFault {
-  Cause cause;
-  Text message; /* one sentence; cut at TASK_MESSAGE_BYTES when it travels on, whole in the error of the last one */
-  Text code;    /* the provider's own, for a program; may be empty */
-  Text param;   /* the field of the request that is wrong; may be empty */
-  unsigned http_status;    /* the provider's; 0 = none */
-  uint64_t retry_after_us; /* 0 = not said */
-} TaskFault;
 
 typedef struct TaskCandidate {
   char model[TASK_MODEL_BYTES + 1];
@@ -67,7 +57,7 @@ TaskStep task_begin(Task *task, Text service, Bytes annotations, Text model);
 /* The candidate that was being tried has failed. sent: pieces of its answer are out, so nobody else may begin. larger says
    whether the context of candidate b is larger than that of a (userdata is its first argument); NULL = never.
    TASK_TRY, TASK_HAND_ON, TASK_END. */
-TaskStep task_fail(Task *task, const TaskFault *fault, bool sent,
+TaskStep task_fail(Task *task, const Fault *fault, bool sent,
                    bool (*larger)(void *userdata, const char *a, const char *b), void *userdata);
 /* Appends the annotations for the next one, at most LIMIT_ANNOTATIONS_BYTES; the first cause always travels. */
 void task_put_annotations(const Task *task, Buffer *ret);

@@ -32,8 +32,8 @@ static TaskStep begin(Task *task, const char *service, size_t count, uint64_t ne
   return task_begin(task, text_of(service), buffer_bytes(&buffer), TEXT("unused"));
 }
 
-static TaskFault fault(Cause cause, const char *message) {
-  return (TaskFault){.cause = cause, .message = text_of(message), .code = TEXT("its_code"), .http_status = 500};
+static Fault fault(Cause cause, const char *message) {
+  return (Fault){.cause = cause, .message = text_of(message), .code = TEXT("its_code"), .http_status = 500};
 }
 
 static void without_a_route_the_request_names_the_model(void **state) {
@@ -42,12 +42,12 @@ static void without_a_route_the_request_names_the_model(void **state) {
   (void)state;
   assert_int_equal(task_begin(&task, TEXT("Remote"), BYTES_NONE, TEXT("mine")), TASK_TRY);
   assert_string_equal(task.candidates[task.now].model, "mine");
-  assert_int_equal(task_fail(&task, &(TaskFault){.cause = CAUSE_TRANSPORT}, false, NULL, NULL), TASK_END);
+  assert_int_equal(task_fail(&task, &(Fault){.cause = CAUSE_TRANSPORT}, false, NULL, NULL), TASK_END);
 }
 
 static void candidates_are_tried_in_their_order(void **state) {
   Task task;
-  TaskFault lost = fault(CAUSE_TRANSPORT, "refused");
+  Fault lost = fault(CAUSE_TRANSPORT, "refused");
 
   (void)state;
   assert_int_equal(begin(&task, "Remote", 4, 0), TASK_TRY);
@@ -60,7 +60,7 @@ static void candidates_are_tried_in_their_order(void **state) {
 
 static void after_a_piece_nobody_else_begins(void **state) {
   Task task;
-  TaskFault cut = fault(CAUSE_CUT, "broke off");
+  Fault cut = fault(CAUSE_CUT, "broke off");
 
   (void)state;
   begin(&task, "Remote", 4, 0);
@@ -71,7 +71,7 @@ static void each_cause_goes_on_as_its_table_says(void **state) {
   (void)state;
   for (Cause cause = 0; cause < CAUSE_END; cause++) {
     Task task;
-    TaskFault failed = fault(cause, "x");
+    Fault failed = fault(cause, "x");
     bool goes_on = cause_next(cause) == CAUSE_NEXT_ALWAYS;
 
     begin(&task, "Remote", 2, 0);
@@ -92,7 +92,7 @@ static bool is_d(void *userdata, const char *a, const char *b) {
 
 static void too_long_goes_to_a_larger_context_alone(void **state) {
   Task task;
-  TaskFault context = fault(CAUSE_CONTEXT, "too long");
+  Fault context = fault(CAUSE_CONTEXT, "too long");
 
   (void)state;
   begin(&task, "Remote", 4, 0);
@@ -118,8 +118,8 @@ static void who_was_skipped_is_named(void **state) {
 static void what_failed_travels_on_and_the_first_cause_comes_first(void **state) {
   _cleanup_(buffer_done) Buffer travels = {0};
   _cleanup_(buffer_done) Buffer sentence = {0};
-  TaskFault first = fault(CAUSE_AUTH, "the key is wrong");
-  TaskFault second = fault(CAUSE_STALL, "it was silent");
+  Fault first = fault(CAUSE_AUTH, "the key is wrong");
+  Fault second = fault(CAUSE_STALL, "it was silent");
   Task task;
   Task next;
 
@@ -135,7 +135,7 @@ static void what_failed_travels_on_and_the_first_cause_comes_first(void **state)
   assert_int_equal(next.n_failures, 2);
   assert_int_equal(next.failures[0].cause, CAUSE_AUTH);
   assert_int_equal(next.failures[0].http_status, 500);
-  assert_int_equal(task_fail(&next, &(TaskFault){.cause = CAUSE_CALLER, .message = TEXT("no")}, false, NULL, NULL),
+  assert_int_equal(task_fail(&next, &(Fault){.cause = CAUSE_CALLER, .message = TEXT("no")}, false, NULL, NULL),
                    TASK_END);
   task_put_sentence(&next, &sentence);
   assert_true(text_is((Text){(const char *)sentence.data, sentence.size},
@@ -159,7 +159,7 @@ static void what_travels_has_its_bound(void **state) {
   assert_int_equal(contract_encode(CONTRACT(ChatRoute), &route, &encoded, NULL), 0);
   assert_int_equal(task_begin(&task, TEXT("Remote"), buffer_bytes(&encoded), TEXT_NONE), TASK_TRY);
   for (size_t i = 0; i + 1 < TASK_CANDIDATES_MAX; i++)
-    task_fail(&task, &(TaskFault){.cause = CAUSE_STALL, .message = {message, sizeof message}}, false, NULL, NULL);
+    task_fail(&task, &(Fault){.cause = CAUSE_STALL, .message = {message, sizeof message}}, false, NULL, NULL);
   task_put_annotations(&task, &travels);
   assert_true(travels.size > 0 && travels.size <= LIMIT_ANNOTATIONS_BYTES);
 }

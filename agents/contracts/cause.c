@@ -1,4 +1,4 @@
-#include "agents/executor/cause.h"
+#include "agents/contracts/cause.h"
 
 static const struct {
   const char *name;
@@ -10,7 +10,7 @@ static const struct {
 } causes[] = {
 #define CAUSE(name, text, status, http, next, counts, about)                                                           \
   [CAUSE_##name] = {text, STATUS_##status, http, CAUSE_NEXT_##next, counts, about},
-#include "agents/executor/causes.def"
+#include "agents/contracts/causes.def"
 #undef CAUSE
 };
 

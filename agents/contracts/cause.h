@@ -1,22 +1,32 @@
-/* What:      the classes of failure of an executor, and what follows from each.
+/* What:      the classes of failure of an executor and of a provider's dialect, and what follows from each.
  * Owns:      nothing; constants.
  * May use:   base, wire.
  * Threading: any; pure.
- * Spec:      agents/executor/causes.def */
-#ifndef PONS_EXECUTOR_CAUSE_H
-#define PONS_EXECUTOR_CAUSE_H
+ * Spec:      agents/contracts/causes.def */
+#ifndef PONS_CONTRACTS_CAUSE_H
+#define PONS_CONTRACTS_CAUSE_H
 
 #include "bus/wire/header.h"
 
 typedef enum Cause {
 #define CAUSE(name, text, status, http, next, counts, about) CAUSE_##name,
-#include "agents/executor/causes.def"
+#include "agents/contracts/causes.def"
 #undef CAUSE
   CAUSE_END
 } Cause;
 
 /* Whether another candidate is tried after it. */
 typedef enum CauseNext { CAUSE_NEXT_NEVER, CAUSE_NEXT_ALWAYS, CAUSE_NEXT_LARGER } CauseNext;
+
+/* What a candidate failed with. Texts are borrowed. */
+typedef struct Fault {
+  Cause cause;
+  Text message;            /* one sentence for a person */
+  Text code;               /* the provider's own, for a program; may be empty */
+  Text param;              /* the field of the request that is wrong; may be empty */
+  unsigned http_status;    /* the provider's; 0 = none */
+  uint64_t retry_after_us; /* 0 = not said */
+} Fault;
 
 /* As ChatFailure.cause has it: "rate_limit". */
 const char *cause_name(Cause cause);

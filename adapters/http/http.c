@@ -1,0 +1,452 @@
+/* libcurl's multi interface driven by the loop: its sockets are watched, its one timer is ours (libcurl-multi(3), "multi_socket").
+   A transfer must not be taken out from inside a callback of libcurl, so one that is cancelled there is only marked, and
+   leaves when libcurl has returned. */
+#include "adapters/http/http.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include <curl/curl.h>
+
+#include "bus/base/list.h"
+
+enum { SPARE_MAX = 64, BUFFER_BYTES = 16384, VALUE_BYTES = 128 };
+
+typedef struct Watch {
+  LoopFd *fd;
+} Watch;
+
+struct Http {
+  Loop *loop;
+  CURLM *multi;
+  LoopTimer *timer;
+  List transfers;
+  uint32_t running;
+  bool inside;  /* libcurl is on the stack */
+  bool leaving; /* some were cancelled while it was */
+  CURL *spare[SPARE_MAX];
+  uint32_t spares;
+};
+
+struct HttpTransfer {
+  List in_http;
+  Http *http;
+  CURL *easy;
+  struct curl_slist *headers;
+  HttpHandler handler;
+  LoopTimer *silence;
+  uint64_t began_us;
+  uint64_t heard_us;
+  uint64_t first_us; /* the bounds, as times from began_us or heard_us */
+  uint64_t idle_us;
+  HttpError timed_out; /* or HTTP_OK */
+  bool answered;       /* the headers have come */
+  bool paused;
+  bool held; /* libcurl holds bytes back for us */
+  bool cancelled;
+  char content_type[VALUE_BYTES];
+  char retry_after[VALUE_BYTES];
+  char retry_after_ms[VALUE_BYTES];
+  char detail[CURL_ERROR_SIZE];
+};
+
+const char *http_error_about(HttpError error) {
+  static const char *const about[HTTP_END] = {
+      [HTTP_OK] = "it was answered",
+      [HTTP_RESOLVE] = "the host's name can't be resolved",
+      [HTTP_CONNECT] = "it can't be connected to",
+      [HTTP_TLS] = "its certificate is not valid",
+      [HTTP_NO_ANSWER] = "it does not answer",
+      [HTTP_IDLE] = "it fell silent in the middle of its answer",
+      [HTTP_TOTAL] = "its answer took too long",
+      [HTTP_CUT] = "the connection broke before the end of the answer",
+      [HTTP_PROTOCOL] = "what it said is not HTTP",
+  };
+
+  return about[error];
+}
+
+static HttpError error_of(CURLcode code) {
+  switch (code) {
+  case CURLE_OK:
+    return HTTP_OK;
+  case CURLE_COULDNT_RESOLVE_HOST:
+  case CURLE_COULDNT_RESOLVE_PROXY:
+    return HTTP_RESOLVE;
+  case CURLE_COULDNT_CONNECT:
+  case CURLE_OPERATION_TIMEDOUT: /* the one time limit that libcurl keeps for us is that of connecting */
+    return HTTP_CONNECT;
+  case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_ISSUER_ERROR:
+  case CURLE_USE_SSL_FAILED:
+    return HTTP_TLS;
+  case CURLE_PARTIAL_FILE:
+  case CURLE_GOT_NOTHING:
+  case CURLE_RECV_ERROR:
+  case CURLE_SEND_ERROR:
+  case CURLE_HTTP2_STREAM:
+  case CURLE_HTTP2:
+    return HTTP_CUT;
+  default:
+    return HTTP_PROTOCOL;
+  }
+}
+
+/* --- the end of a transfer --- */
+
+static void give_back(Http *http, CURL *easy) {
+  if (http->spares == SPARE_MAX) {
+    curl_easy_cleanup(easy);
+    return;
+  }
+  curl_easy_reset(easy);
+  http->spare[http->spares++] = easy;
+}
+
+/* Headers hold a key: what libcurl copied of them is overwritten before it is freed. */
+static void wipe_headers(struct curl_slist *headers) {
+  for (struct curl_slist *at = headers; at; at = at->next)
+    explicit_bzero(at->data, strlen(at->data));
+  curl_slist_free_all(headers);
+}
+
+static void transfer_free(HttpTransfer *transfer) {
+  Http *http = transfer->http;
+
+  curl_multi_remove_handle(http->multi, transfer->easy);
+  give_back(http, transfer->easy);
+  wipe_headers(transfer->headers);
+  list_remove(&transfer->in_http);
+  loop_timer_destroy(&transfer->silence);
+  http->running--;
+  free(transfer);
+}
+
+static void end(HttpTransfer *transfer, HttpError error, const char *detail) {
+  HttpHandler handler = transfer->handler;
+  char words[CURL_ERROR_SIZE];
+  bool cancelled = transfer->cancelled;
+
+  memcpy(words, detail, strnlen(detail, sizeof words - 1) + 1);
+  words[sizeof words - 1] = '\0';
+  transfer_free(transfer);
+  if (!cancelled)
+    handler.on_end(handler.userdata, error, words);
+}
+
+/* After libcurl has returned: what it has finished, what was cancelled meanwhile. */
+static void sweep(Http *http) {
+  CURLMsg *message;
+  int left;
+
+  while ((message = curl_multi_info_read(http->multi, &left))) {
+    HttpTransfer *transfer = NULL;
+    CURLcode code = message->data.result;
+
+    if (message->msg != CURLMSG_DONE)
+      continue;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+    end(transfer, error_of(code), *transfer->detail ? transfer->detail : curl_easy_strerror(code));
+  }
+  while (http->leaving) {
+    http->leaving = false;
+    LIST_EACH (&http->transfers, HttpTransfer, in_http, transfer) {
+      if (transfer->cancelled)
+        transfer_free(transfer);
+    }
+  }
+}
+
+static void act(Http *http, curl_socket_t socket, int events) {
+  int running;
+
+  http->inside = true;
+  curl_multi_socket_action(http->multi, socket, events, &running);
+  http->inside = false;
+  sweep(http);
+}
+
+/* --- the loop --- */
+
+static void on_ready(void *userdata, int fd, uint32_t revents) {
+  act(userdata, fd,
+      (revents & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (revents & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+          (revents & EPOLLERR ? CURL_CSELECT_ERR : 0));
+}
+
+static void on_timer(void *userdata, uint64_t now_us) {
+  (void)now_us;
+  act(userdata, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_curl_timer(CURLM *multi, long timeout_ms, void *userdata) {
+  Http *http = userdata;
+
+  (void)multi;
+  loop_timer_set(http->timer, timeout_ms < 0 ? TIME_NEVER : clock_monotonic_us() + (uint64_t)timeout_ms * US_PER_MS);
+  return 0;
+}
+
+static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *of_socket) {
+  Http *http = userdata;
+  Watch *watch = of_socket;
+  uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
+
+  (void)easy;
+  if (what == CURL_POLL_REMOVE) {
+    if (watch)
+      loop_fd_destroy(&watch->fd);
+    free(watch);
+    curl_multi_assign(http->multi, fd, NULL);
+    return 0;
+  }
+  if (watch)
+    return loop_fd_set_events(watch->fd, events) < 0 ? -1 : 0;
+  watch = calloc(1, sizeof *watch);
+  if (!watch || loop_watch_fd(http->loop, fd, events, on_ready, http, &watch->fd) < 0) {
+    free(watch);
+    return -1;
+  }
+  curl_multi_assign(http->multi, fd, watch);
+  return 0;
+}
+
+/* --- silence --- */
+
+static void on_silence(void *userdata, uint64_t now_us) {
+  HttpTransfer *transfer = userdata;
+  uint64_t due_us =
+      transfer->answered ? transfer->heard_us + transfer->idle_us : transfer->began_us + transfer->first_us;
+
+  if (transfer->paused)
+    due_us = now_us + transfer->idle_us;
+  if (due_us > now_us) {
+    loop_timer_set(transfer->silence, due_us);
+    return;
+  }
+  end(transfer, transfer->answered ? HTTP_IDLE : HTTP_NO_ANSWER,
+      http_error_about(transfer->answered ? HTTP_IDLE : HTTP_NO_ANSWER));
+}
+
+/* --- what comes --- */
+
+static bool header_is(Text line, const char *name, char ret[VALUE_BYTES]) {
+  size_t size = strlen(name);
+  const char *at = line.data + size + 1;
+  const char *stop = line.data + line.size;
+
+  if (line.size <= size || line.data[size] != ':' || strncasecmp(line.data, name, size) != 0)
+    return false;
+  while (at < stop && (*at == ' ' || *at == '\t'))
+    at++;
+  while (stop > at && (stop[-1] == '\r' || stop[-1] == '\n' || stop[-1] == ' '))
+    stop--;
+  size = min_u64((uint64_t)(stop - at), VALUE_BYTES - 1);
+  memcpy(ret, at, size);
+  ret[size] = '\0';
+  return true;
+}
+
+static void tell_head(HttpTransfer *transfer) {
+  long status = 0;
+
+  curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+  if (status < 200)
+    return; /* 100 Continue and the like come before the answer */
+  transfer->answered = true;
+  transfer->heard_us = clock_monotonic_us();
+  transfer->handler.on_head(transfer->handler.userdata,
+                            &(HttpHead){.status = (unsigned)status,
+                                        .content_type = text_of(transfer->content_type),
+                                        .retry_after = text_of(transfer->retry_after),
+                                        .retry_after_ms = text_of(transfer->retry_after_ms)});
+}
+
+static size_t on_header(char *data, size_t one, size_t size, void *userdata) {
+  HttpTransfer *transfer = userdata;
+  Text line = {data, one * size};
+
+  if (transfer->cancelled)
+    return 0;
+  if (line.size <= 2 && !transfer->answered)
+    tell_head(transfer);
+  else if (!header_is(line, "content-type", transfer->content_type) &&
+           !header_is(line, "retry-after-ms", transfer->retry_after_ms))
+    header_is(line, "retry-after", transfer->retry_after);
+  return transfer->cancelled ? 0 : one * size;
+}
+
+static size_t on_write(char *data, size_t one, size_t size, void *userdata) {
+  HttpTransfer *transfer = userdata;
+
+  if (transfer->cancelled)
+    return 0;
+  if (transfer->paused) {
+    transfer->held = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  transfer->heard_us = clock_monotonic_us();
+  transfer->handler.on_body(transfer->handler.userdata, (Bytes){(const uint8_t *)data, one * size});
+  return transfer->cancelled ? 0 : one * size;
+}
+
+/* --- beginning --- */
+
+static CURL *take_easy(Http *http) {
+  return http->spares > 0 ? http->spare[--http->spares] : curl_easy_init();
+}
+
+static void set_up(HttpTransfer *transfer, const HttpRequest *request) {
+  CURL *easy = transfer->easy;
+
+  curl_easy_setopt(easy, CURLOPT_URL, request->url);
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->detail);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_ms);
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+  if (request->body.size > 0) {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, (const char *)request->body.data);
+  }
+}
+
+static int copy_headers(HttpTransfer *transfer, const HttpRequest *request) {
+  static const char *const always[] = {"Expect:", NULL}; /* no round trip before the body */
+  const char *const *lists[] = {always, request->headers};
+
+  for (size_t i = 0; i < ELEMENTS(lists); i++)
+    for (const char *const *at = lists[i]; at && *at; at++) {
+      struct curl_slist *longer = curl_slist_append(transfer->headers, *at);
+
+      if (!longer)
+        return -ENOMEM;
+      transfer->headers = longer;
+    }
+  return 0;
+}
+
+static void drop(HttpTransfer *transfer) {
+  if (transfer->easy)
+    curl_easy_cleanup(transfer->easy);
+  wipe_headers(transfer->headers);
+  loop_timer_destroy(&transfer->silence);
+  free(transfer);
+}
+
+int http_start(Http *http, const HttpRequest *request, const HttpHandler *handler, HttpTransfer **ret) {
+  HttpTransfer *transfer = calloc(1, sizeof *transfer);
+  uint64_t first_us = min_u64(request->first_ms, request->total_ms) * US_PER_MS;
+
+  if (!transfer)
+    return -ENOMEM;
+  *transfer = (HttpTransfer){.http = http,
+                             .handler = *handler,
+                             .easy = take_easy(http),
+                             .began_us = clock_monotonic_us(),
+                             .first_us = first_us,
+                             .idle_us = request->idle_ms * US_PER_MS};
+  if (!transfer->easy || copy_headers(transfer, request) < 0 ||
+      loop_timer_new(http->loop, on_silence, transfer, &transfer->silence) < 0) {
+    drop(transfer);
+    return -ENOMEM;
+  }
+  set_up(transfer, request);
+  loop_timer_set(transfer->silence, transfer->began_us + first_us);
+  if (curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK) {
+    drop(transfer);
+    return -ENOMEM;
+  }
+  list_push(&http->transfers, &transfer->in_http);
+  http->running++;
+  *ret = transfer;
+  return 0;
+}
+
+void http_cancel(HttpTransfer **p) {
+  HttpTransfer *transfer = TAKE(*p);
+
+  if (!transfer)
+    return;
+  transfer->cancelled = true;
+  if (transfer->http->inside)
+    transfer->http->leaving = true;
+  else
+    transfer_free(transfer);
+}
+
+void http_pause(HttpTransfer *transfer, bool paused) {
+  transfer->paused = paused;
+  if (paused || !transfer->held)
+    return;
+  transfer->held = false;
+  transfer->heard_us = clock_monotonic_us();
+  /* libcurl hands out what it held from inside this call, and goes on reading from its timer. */
+  if (!transfer->http->inside) {
+    Http *http = transfer->http;
+
+    http->inside = true;
+    curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+    http->inside = false;
+    sweep(http);
+  } else {
+    curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+  }
+}
+
+uint32_t http_running(const Http *http) {
+  return http->running;
+}
+
+/* --- making --- */
+
+int http_new(Loop *loop, uint32_t connections, Http **ret) {
+  Http *http = calloc(1, sizeof *http);
+  int r;
+
+  if (!http)
+    return -ENOMEM;
+  http->loop = loop;
+  list_init(&http->transfers);
+  r = loop_timer_new(loop, on_timer, http, &http->timer);
+  http->multi = r == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
+  if (!http->multi) {
+    loop_timer_destroy(&http->timer);
+    free(http);
+    return -ENOMEM;
+  }
+  curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+  curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+  curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+  curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+  curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)connections);
+  curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)connections);
+  curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+  *ret = http;
+  return 0;
+}
+
+void http_destroy(Http **p) {
+  Http *http = TAKE(*p);
+
+  if (!http)
+    return;
+  LIST_EACH (&http->transfers, HttpTransfer, in_http, transfer)
+    transfer_free(transfer);
+  while (http->spares > 0)
+    curl_easy_cleanup(http->spare[--http->spares]);
+  curl_multi_cleanup(http->multi);
+  loop_timer_destroy(&http->timer);
+  free(http);
+}

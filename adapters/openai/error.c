@@ -1,0 +1,82 @@
+/* What an error means. The code decides where there is one, else the status; servers of other makes have neither. */
+#include <stdio.h>
+
+#include "adapters/dialect/retry_after.h"
+#include "adapters/openai/openai.h"
+
+static const struct {
+  const char *code;
+  Cause cause;
+} codes[] = {
+    {"context_length_exceeded", CAUSE_CONTEXT},
+    {"string_above_max_length", CAUSE_CONTEXT},
+    {"exceed_context_size_error", CAUSE_CONTEXT}, /* llama-server's type */
+    {"content_filter", CAUSE_POLICY},
+    {"content_policy_violation", CAUSE_POLICY},
+    {"insufficient_quota", CAUSE_QUOTA},
+    {"billing_hard_limit_reached", CAUSE_QUOTA},
+    {"rate_limit_exceeded", CAUSE_RATE_LIMIT},
+    {"invalid_api_key", CAUSE_AUTH},
+    {"model_not_found", CAUSE_UNAVAILABLE},
+    {"server_error", CAUSE_OVERLOAD},
+    {"overloaded_error", CAUSE_OVERLOAD},
+};
+
+static const struct {
+  unsigned first;
+  unsigned last;
+  Cause cause;
+} statuses[] = {
+    {401, 401, CAUSE_AUTH},   {402, 402, CAUSE_QUOTA},       {403, 403, CAUSE_AUTH},     {404, 404, CAUSE_UNAVAILABLE},
+    {408, 408, CAUSE_STALL},  {409, 409, CAUSE_OVERLOAD},    {425, 425, CAUSE_OVERLOAD}, {429, 429, CAUSE_RATE_LIMIT},
+    {400, 499, CAUSE_CALLER}, {300, 399, CAUSE_UNAVAILABLE}, {500, 599, CAUSE_OVERLOAD},
+};
+
+static Cause cause_of(unsigned status, Text code, Text type) {
+  const Text names[] = {code, type};
+
+  for (size_t n = 0; n < ELEMENTS(names); n++)
+    for (size_t i = 0; i < ELEMENTS(codes); i++)
+      if (text_is(names[n], codes[i].code))
+        return codes[i].cause;
+  for (size_t i = 0; i < ELEMENTS(statuses); i++)
+    if (status >= statuses[i].first && status <= statuses[i].last)
+      return statuses[i].cause;
+  return CAUSE_OVERLOAD; /* an error without a status, inside an answer: their trouble, not the caller's */
+}
+
+/* The string under name, unescaped into buffer; the text is good until buffer grows. */
+static Text read(Json object, const char *name, Buffer *buffer) {
+  json_get_string(json_find(object, name), buffer);
+  return (Text){(const char *)buffer->data, buffer->size};
+}
+
+void openai_decode_error(const DialectHead *head, Text body, DialectFault *ret_fault) {
+  _cleanup_(buffer_done) Buffer message = {0};
+  _cleanup_(buffer_done) Buffer code = {0};
+  _cleanup_(buffer_done) Buffer type = {0};
+  _cleanup_(buffer_done) Buffer param = {0};
+  char standing[64];
+  Json answer = {TEXT_NONE};
+  Json error;
+  Fault fault = {.http_status = head->status};
+
+  json_check(body, &answer, NULL);
+  error = json_find(answer, "error");
+  if (json_type(error) == JSON_STRING)
+    json_get_string(error, &message); /* Ollama */
+  else if (json_type(error) != JSON_OBJECT)
+    error = answer; /* {"message": …} */
+  fault.message = message.size ? (Text){(const char *)message.data, message.size} : read(error, "message", &message);
+  fault.code = read(error, "code", &code);
+  fault.param = read(error, "param", &param);
+  fault.cause = cause_of(head->status, fault.code, read(error, "type", &type));
+  if (fault.code.size == 0)
+    fault.code = (Text){(const char *)type.data, type.size};
+  if (fault.message.size == 0) {
+    snprintf(standing, sizeof standing, "it answered with status %u and no reason", head->status);
+    fault.message = text_of(standing);
+  }
+  fault.retry_after_us = retry_after_us(head->retry_after, head->retry_after_ms, head->now_s);
+  dialect_fault_set(ret_fault, &fault);
+}

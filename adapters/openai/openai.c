@@ -1,0 +1,170 @@
+/* Encoding and whole answers. A request keeps every byte that nobody has to change. */
+#include "adapters/openai/openai.h"
+
+/* --- requests --- */
+
+static bool wants(Json object, const char *name) {
+  bool yes = false;
+
+  return json_get_bool(json_find(object, name), &yes) == 0 && yes;
+}
+
+/* Appends request with the model's name there. */
+static void put_model(Buffer *ret, Json request, Text upstream) {
+  _cleanup_(buffer_done) Buffer name = {0};
+
+  json_put_string(&name, upstream);
+  json_put_with(ret, request, "model", (Text){(const char *)name.data, name.size});
+}
+
+static Text text_of_buffer(const Buffer *buffer) {
+  return (Text){(const char *)buffer->data, buffer->size};
+}
+
+static void encode_chat(Json request, Text upstream, DialectRequest *ret) {
+  _cleanup_(buffer_done) Buffer with_usage = {0};
+  _cleanup_(buffer_done) Buffer options = {0};
+  Json stream_options = json_find(request, "stream_options");
+  Json whole = request;
+
+  ret->path = "/chat/completions";
+  if (wants(request, "stream") && !wants(stream_options, "include_usage")) {
+    /* Without it nobody would ever learn what a stream has cost. */
+    ret->hides_usage = true;
+    if (json_type(stream_options) == JSON_OBJECT)
+      json_put_with(&options, stream_options, "include_usage", TEXT("true"));
+    else
+      buffer_printf(&options, "{\"include_usage\":true}");
+    json_put_with(&with_usage, request, "stream_options", text_of_buffer(&options));
+    whole.text = text_of_buffer(&with_usage);
+  }
+  put_model(&ret->body, whole, upstream);
+}
+
+static void encode_embed(Json request, Text upstream, DialectRequest *ret) {
+  ret->path = "/embeddings";
+  put_model(&ret->body, request, upstream);
+}
+
+/* --- usage --- */
+
+void openai_read_usage(Json usage, ChatUsage *ret) {
+  Json prompt = json_find(usage, "prompt_tokens_details");
+  Json completion = json_find(usage, "completion_tokens_details");
+
+  if (json_type(usage) != JSON_OBJECT)
+    return;
+  ret->has_input_tokens = json_get_uint(json_find(usage, "prompt_tokens"), &ret->input_tokens) == 0;
+  ret->has_output_tokens = json_get_uint(json_find(usage, "completion_tokens"), &ret->output_tokens) == 0;
+  ret->has_cached_tokens = json_get_uint(json_find(prompt, "cached_tokens"), &ret->cached_tokens) == 0;
+  ret->has_reasoning_tokens = json_get_uint(json_find(completion, "reasoning_tokens"), &ret->reasoning_tokens) == 0;
+  ret->input_tokens = min_u64(ret->input_tokens, UINT32_MAX);
+  ret->output_tokens = min_u64(ret->output_tokens, UINT32_MAX);
+  ret->cached_tokens = min_u64(ret->cached_tokens, UINT32_MAX);
+  ret->reasoning_tokens = min_u64(ret->reasoning_tokens, UINT32_MAX);
+}
+
+/* --- whole answers --- */
+
+static int refuse(DialectFault *ret_fault, const char *message) {
+  dialect_fault_set(ret_fault, &(Fault){.cause = CAUSE_MALFORMED, .message = text_of(message), .http_status = 200});
+  return DIALECT_E_FAULT;
+}
+
+/* list: the member that makes it an answer. */
+static int decode(Text body, const char *list, Buffer *ret_response, ChatUsage *ret_usage, DialectFault *ret_fault) {
+  Json answer;
+
+  if (json_check(body, &answer, NULL) != 0)
+    return refuse(ret_fault, "its answer is not JSON");
+  if (json_type(json_find(answer, "error")) == JSON_OBJECT) {
+    openai_decode_error(&(DialectHead){.status = 200}, body, ret_fault);
+    return DIALECT_E_FAULT;
+  }
+  if (json_type(json_find(answer, list)) != JSON_ARRAY)
+    return refuse(ret_fault,
+                  strcmp(list, "data") == 0 ? "its answer has no list data" : "its answer has no list choices");
+  openai_read_usage(json_find(answer, "usage"), ret_usage);
+  buffer_append(ret_response, answer.text.data, answer.text.size);
+  return 0;
+}
+
+static int decode_chat(Text body, Buffer *ret_response, ChatUsage *ret_usage, DialectFault *ret_fault) {
+  return decode(body, "choices", ret_response, ret_usage, ret_fault);
+}
+
+static int decode_embed(Text body, Buffer *ret_response, ChatUsage *ret_usage, DialectFault *ret_fault) {
+  return decode(body, "data", ret_response, ret_usage, ret_fault);
+}
+
+/* --- streams --- */
+
+/* Appends data as one event; a chunk that was spread over several lines becomes one line, which JSON may be. */
+static void put_event(Buffer *events, Text data) {
+  size_t at;
+
+  buffer_append(events, "data: ", 6);
+  at = events->size;
+  buffer_append(events, data.data, data.size);
+  for (; at < events->size; at++)
+    if (events->data[at] == '\n')
+      events->data[at] = ' ';
+  buffer_append(events, "\n\n", 2);
+}
+
+/* Whether any choice says why it ends; *ret_count: how many there are. */
+static bool has_finished(Json choices, size_t *ret_count) {
+  JsonWalk walk = json_walk(choices);
+  bool finished = false;
+  Json choice;
+
+  *ret_count = 0;
+  while (json_next_element(&walk, &choice)) {
+    finished |= json_type(json_find(choice, "finish_reason")) == JSON_STRING;
+    ++*ret_count;
+  }
+  return finished;
+}
+
+static int stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault) {
+  Json chunk;
+  Json usage;
+  size_t choices;
+
+  (void)type;
+  if (stream->done)
+    return 0;
+  if (text_is(data, "[DONE]")) {
+    stream->done = true;
+    return 0;
+  }
+  if (json_check(data, &chunk, NULL) != 0 || json_type(chunk) != JSON_OBJECT)
+    return refuse(ret_fault, "a piece of its answer is not a JSON object");
+  if (json_type(json_find(chunk, "error")) == JSON_OBJECT) {
+    openai_decode_error(&(DialectHead){.status = 200}, data, ret_fault);
+    return DIALECT_E_FAULT;
+  }
+  usage = json_find(chunk, "usage");
+  openai_read_usage(usage, &stream->usage);
+  stream->finished |= has_finished(json_find(chunk, "choices"), &choices);
+  if (!(choices == 0 && stream->hides_usage && json_type(usage) == JSON_OBJECT))
+    put_event(&stream->events, data);
+  return 0;
+}
+
+/* Some servers send no end mark; then a choice that has ended is one. */
+static bool stream_is_whole(const DialectStream *stream) {
+  return stream->done || stream->finished;
+}
+
+const Dialect openai_dialect = {
+    .name = "openai",
+    .key_header = "Authorization: Bearer ",
+    .encode_chat = encode_chat,
+    .encode_embed = encode_embed,
+    .decode_chat = decode_chat,
+    .decode_embed = decode_embed,
+    .stream_event = stream_event,
+    .stream_is_whole = stream_is_whole,
+    .decode_error = openai_decode_error,
+};
