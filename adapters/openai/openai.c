@@ -9,16 +9,21 @@ static bool wants(Json object, const char *name) {
   return json_get_bool(json_find(object, name), &yes) == 0 && yes;
 }
 
-/* Appends request with the model's name there. */
-static void put_model(Buffer *ret, Json request, Text upstream) {
-  _cleanup_(buffer_done) Buffer name = {0};
-
-  json_put_string(&name, upstream);
-  json_put_with(ret, request, "model", (Text){(const char *)name.data, name.size});
-}
-
 static Text text_of_buffer(const Buffer *buffer) {
   return (Text){(const char *)buffer->data, buffer->size};
+}
+
+/* Appends request with the model's name there, and without what is meant for ModelManagerSuite alone. */
+static void put_model(Buffer *ret, Json request, Text upstream) {
+  _cleanup_(buffer_done) Buffer name = {0};
+  _cleanup_(buffer_done) Buffer theirs = {0};
+
+  json_put_string(&name, upstream);
+  if (!json_is_none(json_find(request, "fallbacks"))) {
+    json_put_with(&theirs, request, "fallbacks", TEXT_NONE);
+    request.text = text_of_buffer(&theirs);
+  }
+  json_put_with(ret, request, "model", text_of_buffer(&name));
 }
 
 static void encode_chat(Json request, Text upstream, DialectRequest *ret) {

@@ -35,6 +35,7 @@ static void a_request_keeps_what_nobody_changes(void **state) {
       {"{\"model\":\"x\",\"messages\":[],\"n\":1e400,\"new_thing\":{\"a\": 1}}",
        "{\"model\":\"up\",\"messages\":[],\"n\":1e400,\"new_thing\":{\"a\": 1}}", false},
       {"{\"messages\":[]}", "{\"messages\":[],\"model\":\"up\"}", false},
+      {"{\"fallbacks\":[\"y\"],\"model\":\"x\",\"messages\":[]}", "{\"model\":\"up\",\"messages\":[]}", false},
       {"{\"model\":\"x\",\"stream\":true}",
        "{\"model\":\"up\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}", true},
       {"{\"model\":\"x\",\"stream\":true,\"stream_options\":{\"include_usage\":false,\"z\":1}}",
