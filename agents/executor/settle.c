@@ -36,6 +36,7 @@ struct SettleQueue {
   bool armed;        /* the timer runs: gathering, or backing off */
   uint64_t lost;
   uint64_t random;
+  bool is_gone; /* destroyed while a batch was on its way: its end frees the rest */
 };
 
 static Waiting *at(const SettleQueue *queue, uint32_t i) {
@@ -64,6 +65,10 @@ static void send_batch(SettleQueue *queue);
 static void on_end(void *userdata, const Answer *answer) {
   SettleQueue *queue = userdata;
 
+  if (queue->is_gone) {
+    free(queue);
+    return;
+  }
   if (answer->status == STATUS_OK || answer->status == STATUS_INVALID) {
     if (answer->status != STATUS_OK)
       log_error("PONS-SETTLE-REFUSED", "the model table does not take a settlement: %.*s", TEXT_ARG(answer->message));
@@ -198,9 +203,12 @@ void settle_destroy(SettleQueue **p) {
 
   if (!queue)
     return;
+  loop_timer_destroy(&queue->again);
+  free(TAKE(queue->ring));
+  queue->is_gone = true;
+  /* The end of what was asked still comes, at the latest with the client's. */
   if (queue->in_flight > 0)
     client_cancel(queue->client, queue->asked);
-  loop_timer_destroy(&queue->again);
-  free(queue->ring);
-  free(queue);
+  else
+    free(queue);
 }

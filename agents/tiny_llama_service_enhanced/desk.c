@@ -74,8 +74,9 @@ static void set_state(Desk *desk, DeskState state, const Buffer *why) {
 static void tell(const Desk *desk, const Buffer *why) {
   if (desk->error == 0)
     log_info("PONS-LOCAL-READY", "the model %s is loaded", desk->options.file);
-  else
-    log_warning("PONS-LOCAL-UNAVAILABLE", "%.*s", (int)why->size, (const char *)why->data);
+  if (why->size > 0)
+    log_warning(desk->error == 0 ? "PONS-LOCAL-AMISS" : "PONS-LOCAL-UNAVAILABLE", "%.*s", (int)why->size,
+                (const char *)why->data);
 }
 
 /* Loads the model unless it is there, or nothing has changed since that failed. */

@@ -20,7 +20,7 @@ struct DeskJob {
   void (*work)(DeskJob *job, Engine *engine, int error, Text why);
   /* On the loop thread, after work; the job is its owner's again. */
   void (*done)(DeskJob *job);
-  /* In place of done when the process ends: only to be freed. */
+  /* In place of done when the process ends and nothing was done, or nobody is to be told. */
   void (*drop)(DeskJob *job);
 };
 

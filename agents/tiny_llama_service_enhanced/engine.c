@@ -136,6 +136,10 @@ int engine_open(const EngineOptions *options, Engine **ret, Buffer *why) {
     return r;
   engine->vocab = engine->library->llama_model_get_vocab(engine->model);
   engine->batch = engine->library->llama_batch_init(BATCH_TOKENS, 0, 1);
+  if (options->gpu_layers > 0 && !engine->library->llama_supports_gpu_offload())
+    buffer_printf(why,
+                  "it runs on the CPU, for libllama finds no GPU: does local_llm.library_dir have the build for Vulkan "
+                  "(deploy/llm --vulkan), and is libvulkan1 installed?");
   *ret = TAKE(engine);
   return 0;
 }

@@ -33,7 +33,7 @@ typedef struct EngineOptions {
   void *userdata;
 } EngineOptions;
 
-/* Opens library and model. Returns 0 and the caller owns *ret; ENGINE_E_LIBRARY, _MODEL, _CANCELLED, with sentences in why
+/* Opens library and model. Returns 0 and the caller owns *ret, with what is amiss all the same in why; ENGINE_E_LIBRARY, _MODEL, _CANCELLED, with sentences in why
    that say what to do. Blocks for as long as reading the file takes. */
 int engine_open(const EngineOptions *options, Engine **ret, Buffer *why);
 /* Frees it and nulls the pointer; takes NULL. Usable as _cleanup_. */

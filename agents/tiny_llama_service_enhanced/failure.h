@@ -1,12 +1,17 @@
-/* What:      what a failure of the engine means for a request: the cause by which it is decided who tries next.
+/* What:      what a failure means for a request: the cause by which it is decided who tries next, and what its caller is told.
  * Owns:      nothing.
- * May use:   engine.h's error codes.
+ * May use:   executor, contracts; order, engine's error codes.
  * Threading: any; pure.
- * Spec:      agents/contracts/chat.def, ChatFailure.cause */
+ * Spec:      agents/executor/causes.def */
 #ifndef PONS_LOCAL_FAILURE_H
 #define PONS_LOCAL_FAILURE_H
 
-/* The cause of an ENGINE_E_*; NULL for 0 and ENGINE_E_CANCELLED, which are no failures. */
-const char *failure_cause(int error);
+#include "agents/executor/task.h"
+#include "agents/tiny_llama_service_enhanced/order.h"
+
+/* The fault of an ENGINE_E_* but ENGINE_E_CANCELLED, which is none, with its sentence; borrows it. */
+TaskFault failure_of_engine(int error, Text why);
+/* The fault of a request that was refused; borrows from fault. */
+TaskFault failure_of_order(const OrderFault *fault);
 
 #endif

@@ -68,7 +68,8 @@ static bool find_folder(const char *folder, char *ret, size_t room) {
 }
 
 static void *open_file(const char *folder, Buffer *why) {
-  static const char *const names[] = {"libllama.v" LIBRARY_VERSION ".so", "libllama.so"};
+  static const char *const names[] = {"libllama.v" LIBRARY_VERSION ".so", "libllama.vulkan.v" LIBRARY_VERSION ".so",
+                                      "libllama.so"};
   char path[PATH_MAX + 64];
 
   for (size_t i = 0; i < ELEMENTS(names); i++) {

@@ -21,6 +21,7 @@ enum {
 #define LIBRARY_FUNCTIONS(X)                                                                                           \
   X(llama_version)                                                                                                     \
   X(llama_backend_init)                                                                                                \
+  X(llama_supports_gpu_offload)                                                                                        \
   X(llama_log_set)                                                                                                     \
   X(llama_model_default_params)                                                                                        \
   X(llama_model_load_from_file)                                                                                        \

@@ -126,8 +126,8 @@ static void on_done(DeskJob *job) {
 static void on_drop(DeskJob *job) {
   Work *work = CONTAINER_OF(job, Work, job);
 
-  call_error(work->call, STATUS_CANCELLED, "the agent ends before it has come to this");
-  work_destroy(&work);
+  work->error = ENGINE_E_CANCELLED;
+  work->on_end(work);
 }
 
 /* Who waits behind others and is no longer wanted need not wait to say so. */

@@ -8,11 +8,12 @@ import math
 import os
 import shutil
 import struct
+import time
 import unittest
 
 import harness
 import msgpack
-from harness import Flag, Kind
+from harness import Flag, Kind, method, service
 
 SERVICE = "TinyLlamaServiceEnhanced"
 AGENT = "tiny_llama_service_enhanced"
@@ -66,12 +67,13 @@ class Local(harness.Fleet):
 
     def wait_status(self, state, words=""):
         """Asks for the status until it is so; the agent's answer is what is waited for each time."""
-        for _ in range(10000):
+        due = time.monotonic() + harness.DEADLINE_S
+        while True:
             model = self.status()["models"][0]
             if model["state"] == state and words in model["about"]:
                 return model
+            self.assertLess(time.monotonic(), due, f"{model} is not {state} with {words}")
             self.asker.socket.poll(5)
-        raise AssertionError(f"{model} is not {state} with {words}")
 
     def body(self, messages=None, **members):
         return {"request": json.dumps({"messages": messages or words(), **members})}
@@ -183,10 +185,9 @@ class Random(Local):
         return request
 
     def wait_running(self, count):
-        for _ in range(10000):
-            if self.status()["running"] == count:
-                return
-        raise AssertionError(f"not {count}: {self.status()}")
+        due = time.monotonic() + harness.DEADLINE_S
+        while (running := self.status()["running"]) != count:
+            self.assertLess(time.monotonic(), due, f"{running} are running, and not {count}")
 
     def test_same_seed_same_answer(self):
         answers = [self.text(seed=seed, max_tokens=40) for seed in (5, 5, 6)]
@@ -317,10 +318,111 @@ class NotThere(Local):
         self.agent = self.replace(CHAIN, f"  library_dir: {self.folder}\n")
         self.unavailable("run deploy/llm")
 
+    def test_no_gpu(self):
+        """The library that the tests have is for the CPU alone: it works, and says so."""
+        self.agent = self.replace(CHAIN, "  gpu_layers: 9\n")
+        self.wait_status("up", "it runs on the CPU")
+        self.assertEqual(self.text(), ANSWER)
+
+    def test_a_server_instead(self):
+        self.agent = self.replace(None, "  backend: http\n")
+        self.unavailable("local_llm.backend http")
+
     def replace(self, model, options=""):
         self.agent.terminate()
         self.assertEqual(self.agent.wait(), 0)
         return self.start_local(model, options)
+
+
+class Books(Local):
+    """With a ModelManagerSuite that the test plays, and a RemoteApiAdapter."""
+    MODEL = RANDOM
+
+    def setUp(self):
+        super().setUp()
+        self.books = self.worker(service("ModelManagerSuite", method("settle", "idempotent")), agent="books", credit=9)
+        self.remote = self.worker(service("RemoteApiAdapter", method("generate", "idempotent", "streaming")), agent="remote",
+                                  credit=9)
+
+    def settled(self):
+        """The next settlement; it is acknowledged."""
+        message = self.books.take()
+        rows = message.data["settlements"]
+        self.books.reply(message, {"counted": len(rows)})
+        self.assertEqual(len(rows), 1)
+        return rows[0]
+
+    def route(self, *candidates, **more):
+        """Annotations with these candidates: (model, executor)."""
+        return {"size": "light", "candidates": [{"model": model, "executor": executor} for model, executor in candidates], **more}
+
+    def forwarded(self):
+        """What RemoteApiAdapter is asked, and answers."""
+        message = self.remote.take()
+        self.remote.reply(message, {"model": "far", "executor": "remote:1", "usage": {"estimated": False}, "took_us": 1, "failures": []})
+        return message
+
+
+@unittest.skipUnless(has_library(), NO_LIBRARY)
+class Settled(Books):
+    def test_what_was_done(self):
+        reply, _ = self.ask(max_tokens=5)
+        row = self.settled()
+        self.assertEqual((row["outcome"], row["model"], row["usage"]), ("done", "pons-selftest", reply["usage"]))
+        self.assertEqual(row["hop"], 0)
+        self.assertLessEqual(row["first_us"], row["took_us"])
+
+    def test_a_cancel_ends_the_computing(self):
+        """The model would go on to the end of its context; it is stopped between two tokens."""
+        request = self.asker.request(SERVICE, "generate", self.body(temperature=0, stream=True), flags=Flag.STREAM, window=20000)
+        self.asker.expect(Kind.CHUNK, id=request)
+        self.asker.send(Kind.CANCEL, id=request)
+        row = self.settled()
+        self.assertEqual(row["outcome"], "cancelled")
+        self.assertLess(row["usage"]["output_tokens"], 500)
+
+    def test_the_callers_mistake(self):
+        self.refused("REFUSED", n=2)
+        row = self.settled()
+        self.assertEqual((row["outcome"], row["cause"]), ("refused", "caller"))
+
+    def test_ours_among_the_candidates(self):
+        """One before ours was skipped by the broker: that is told."""
+        route = self.route(("gone", "Elsewhere"), ("pons-selftest", SERVICE), ("far", "RemoteApiAdapter"), next=0)
+        request = self.asker.request(SERVICE, "generate", self.body(model="auto", max_tokens=3), annotations=route)
+        reply = self.asker.answer(request).data
+        self.assertEqual((reply["model"], [row["cause"] for row in reply["failures"]]), ("pons-selftest", ["unavailable"]))
+
+    def test_too_long_goes_to_a_larger_context_only(self):
+        route = self.route(("pons-selftest", SERVICE), ("far", "RemoteApiAdapter"), next=0)
+        request = self.asker.request(SERVICE, "generate", self.body(words("x" * 3000)), annotations=route)
+        with self.assertRaises(harness.RemoteError) as caught:
+            self.asker.answer(request)
+        self.assertEqual(caught.exception.status.name, "REFUSED")
+        self.assertEqual(caught.exception.body["code"], "context_length_exceeded")
+
+    def test_a_model_that_is_not_here(self):
+        error = self.refused("REFUSED", model="gpt-4")
+        self.assertEqual((error["code"], error["http_status"]), ("model_not_found", 404))
+        self.assertTrue(self.text(model="pons-selftest", max_tokens=1, temperature=0))
+        route = self.route(("other", SERVICE), ("far", "RemoteApiAdapter"), next=0)
+        request = self.asker.request(SERVICE, "generate", self.body(), annotations=route)
+        message = self.forwarded()
+        self.assertIn("the local model here is pons-selftest, and not other", message.annotations["failures"][0]["message"])
+        self.assertEqual(self.asker.answer(request).data["model"], "far")
+
+
+class HandedOn(Books):
+    MODEL = None
+
+    def test_to_the_next_candidate(self):
+        route = self.route(("pons-selftest", SERVICE), ("far", "RemoteApiAdapter"), next=0)
+        request = self.asker.request(SERVICE, "generate", self.body(), annotations=route)
+        message = self.forwarded()
+        self.assertEqual((message.annotations["next"], message.annotations["size"]), (1, "light"))
+        failure = message.annotations["failures"][0]
+        self.assertEqual((failure["model"], failure["cause"]), ("pons-selftest", "unavailable"))
+        self.assertEqual(self.asker.answer(request).data["model"], "far")
 
 
 @unittest.skipIf(has_library(), "built with libllama")
