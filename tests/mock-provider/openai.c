@@ -1,0 +1,369 @@
+/* OpenAI's dialect: /v1/chat/completions, /v1/embeddings, /v1/models. */
+#include <stdio.h>
+
+#include "tests/mock-provider/openai-internal.h"
+
+static const char CHAT[] = "/v1/chat/completions";
+static const char EMBEDDINGS[] = "/v1/embeddings";
+static const char MODELS[] = "/v1/models";
+
+typedef struct Fault {
+  unsigned status;
+  const char *type;
+  const char *code; /* NULL: none */
+  const char *message;
+} Fault;
+
+/* What OpenAI says with a status; with several of one status the first is meant unless the code is given. */
+static const Fault FAULTS[] = {
+    {400, "invalid_request_error", NULL, "Your request was malformed."},
+    {400, "invalid_request_error", "context_length_exceeded",
+     "This model's maximum context length is 128000 tokens. However, your messages resulted in more tokens. Please "
+     "reduce "
+     "the length of the messages."},
+    {400, "invalid_request_error", "content_policy_violation",
+     "Your request was rejected as a result of our safety system."},
+    {400, "invalid_request_error", "content_filter",
+     "The response was filtered due to the prompt triggering our policy."},
+    {401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided."},
+    {403, "invalid_request_error", "unsupported_country_region_territory",
+     "Country, region, or territory not supported."},
+    {404, "invalid_request_error", "model_not_found", "The model does not exist or you do not have access to it."},
+    {429, "requests", "rate_limit_exceeded", "Rate limit reached for requests. Please try again later."},
+    {429, "insufficient_quota", "insufficient_quota",
+     "You exceeded your current quota, please check your plan and billing details."},
+    {500, "server_error", NULL, "The server had an error while processing your request. Sorry about that!"},
+    {503, "server_error", NULL, "The engine is currently overloaded, please try again later."},
+};
+
+static bool claims(Text path) {
+  return path.size >= 4 && memcmp(path.data, "/v1/", 4) == 0;
+}
+
+static void put_headers(const Ask *ask, Answer *ret) {
+  buffer_printf(&ret->headers,
+                "x-request-id: req_%016llx\r\nopenai-processing-ms: %u\r\nopenai-version: 2020-10-01\r\n",
+                (unsigned long long)ask->number, ask->knobs.delay_ms);
+}
+
+static const Fault *find_fault(unsigned status, const char *code) {
+  for (size_t i = 0; i < ELEMENTS(FAULTS); i++)
+    if ((!status || FAULTS[i].status == status) && (!code || (FAULTS[i].code && strcmp(FAULTS[i].code, code) == 0)))
+      return &FAULTS[i];
+  return NULL;
+}
+
+static void error(const Ask *ask, unsigned status, const char *code, const char *message, Answer *ret) {
+  static const Fault SERVER = {500, "server_error", NULL, "The server had an error."};
+  static const Fault CALLER = {400, "invalid_request_error", NULL, "The request was refused."};
+  const Fault *fault = find_fault(status, code);
+
+  if (!fault)
+    fault = find_fault(status, NULL);
+  if (!fault || !(status || fault->code))
+    fault = status && status < 500 ? &CALLER : &SERVER;
+  put_headers(ask, ret);
+  openai_fail(ret, status ? status : fault->status, fault->type, code ? code : fault->code, NULL, "%s",
+              message ? message : fault->message);
+}
+
+/* --- chat --- */
+
+static void put_id(const Story *story, Buffer *out) {
+  buffer_printf(out, "\"id\":\"chatcmpl-mock%024llx\",", (unsigned long long)story->number);
+}
+
+static void put_usage(const Story *story, Buffer *out) {
+  buffer_printf(out,
+                "\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%u,"
+                "\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
+                "\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0,"
+                "\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}",
+                story->prompt_tokens, story->answer_tokens, story->prompt_tokens + story->answer_tokens);
+}
+
+static const char *finish_of(const Story *story) {
+  return story->cut_short ? "length" : "stop";
+}
+
+static void put_plain(const Ask *ask, Story *story, Buffer *out) {
+  buffer_printf(out, "{");
+  put_id(story, out);
+  buffer_printf(out, "\"object\":\"chat.completion\",\"created\":%llu,\"model\":\"%s\",\"choices\":[",
+                (unsigned long long)story->created_s, story->model);
+  for (uint32_t i = 0; i < story->choices; i++) {
+    buffer_printf(out, "%s{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":\"", i ? "," : "", i);
+    story->echo_at = 0;
+    story_put_all(story, &ask->knobs, out);
+    buffer_printf(out, "\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"%s\"}",
+                  finish_of(story));
+  }
+  buffer_printf(out, "]");
+  if (!ask->knobs.no_usage) {
+    buffer_printf(out, ",");
+    put_usage(story, out);
+  }
+  buffer_printf(out, ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_mock\"}");
+}
+
+/* The contents of a message, as JSON string text: a string's own, or those of its text parts. */
+static void put_content(Json content, Buffer *out) {
+  JsonWalk walk = json_walk(content);
+  Json part;
+
+  if (json_type(content) == JSON_STRING)
+    buffer_append(out, content.text.data + 1, content.text.size - 2);
+  while (json_type(content) == JSON_ARRAY && json_next_element(&walk, &part)) {
+    Json text = json_find(part, "text");
+
+    if (json_type(text) == JSON_STRING)
+      buffer_append(out, text.text.data + 1, text.text.size - 2);
+  }
+}
+
+/* Counts the words of all messages, and keeps the last user message for an echo. */
+static void read_messages(const Ask *ask, Json messages, Story *story) {
+  JsonWalk walk = json_walk(messages);
+  Buffer words = {0};
+  Json message;
+
+  while (json_next_element(&walk, &message)) {
+    Json content = json_find(message, "content");
+
+    buffer_clear(&words);
+    put_content(content, &words);
+    story->prompt_tokens += story_words((Text){(const char *)words.data, words.size});
+    if (ask->knobs.echo && json_string_is(json_find(message, "role"), "user")) {
+      buffer_clear(&story->echo);
+      buffer_append(&story->echo, words.data, words.size);
+    }
+  }
+  buffer_done(&words);
+}
+
+static void answer_chat(const Ask *ask, Answer *ret) {
+  Story *story = &ret->story;
+  OpenAiAsk chat;
+
+  if (!openai_check_chat(ask, &chat, ret))
+    return;
+  story_begin(story, &ask->knobs, ask->number);
+  snprintf(story->model, sizeof story->model, "%.*s", (int)chat.model.text.size - 2, chat.model.text.data + 1);
+  read_messages(ask, chat.messages, story);
+  story_plan(story, &ask->knobs, chat.limit_tokens);
+  story->choices = (uint32_t)chat.choices;
+  story->answer_tokens *= story->choices;
+  story->usage = chat.include_usage && !ask->knobs.no_usage;
+  ret->status = 200;
+  ret->streams = chat.stream;
+  ret->type = chat.stream ? "text/event-stream; charset=utf-8" : "application/json";
+  if (!chat.stream)
+    put_plain(ask, story, &ret->body);
+}
+
+static void put_event(const Story *story, uint32_t choice, const char *finish, Buffer *out) {
+  buffer_printf(out, "data: {");
+  put_id(story, out);
+  buffer_printf(out,
+                "\"object\":\"chat.completion.chunk\",\"created\":%llu,\"model\":\"%s\",\"service_tier\":\"default\","
+                "\"system_fingerprint\":\"fp_mock\",\"choices\":[",
+                (unsigned long long)story->created_s, story->model);
+  if (finish)
+    buffer_printf(out, "{\"index\":%u,\"delta\":{%s", choice, finish);
+}
+
+static void end_event(const Story *story, const char *finish, Buffer *out) {
+  static const char SHORT[] = "\n\n";
+
+  if (finish)
+    buffer_printf(out, "},\"logprobs\":null,\"finish_reason\":%s}", finish);
+  buffer_printf(out, "]%s", story->usage && finish ? ",\"usage\":null" : "");
+  if (!story->broken)
+    buffer_printf(out, "}");
+  buffer_append(out, SHORT, sizeof SHORT - 1);
+}
+
+static void put_choice(Story *story, Part part, uint32_t index, uint32_t choice, Buffer *out) {
+  if (part == PART_FIRST) {
+    put_event(story, choice, "\"role\":\"assistant\",\"content\":\"\",\"refusal\":null", out);
+    end_event(story, "null", out);
+  } else if (part == PART_CHUNK) {
+    size_t at = story->echo_at;
+
+    put_event(story, choice, "\"content\":\"", out);
+    story_put_chunk(story, index, out);
+    buffer_append(out, "\"", 1);
+    end_event(story, "null", out);
+    if (choice + 1 < story->choices)
+      story->echo_at = at;
+  } else {
+    put_event(story, choice, "", out);
+    end_event(story, story->cut_short ? "\"length\"" : "\"stop\"", out);
+  }
+}
+
+static void put_error_event(const Ask *ask, Buffer *out) {
+  Answer failed = {0};
+
+  error(ask, ask->knobs.status == UNSET ? 500 : ask->knobs.status, ask->knobs.code[0] ? ask->knobs.code : NULL, NULL,
+        &failed);
+  buffer_printf(out, "data: ");
+  for (size_t i = 0; i < failed.body.size; i++)
+    if (failed.body.data[i] != '\n')
+      buffer_append(out, failed.body.data + i, 1);
+  buffer_printf(out, "\n\n");
+  answer_done(&failed);
+}
+
+static void put_part(const Ask *ask, Story *story, Part part, uint32_t index, Buffer *out) {
+  switch (part) {
+  case PART_FIRST:
+  case PART_CHUNK:
+  case PART_LAST:
+    for (uint32_t choice = 0; choice < story->choices; choice++)
+      put_choice(story, part, index, choice, out);
+    break;
+  case PART_USAGE:
+    if (!story->usage)
+      break;
+    put_event(story, 0, NULL, out);
+    buffer_printf(out, "],");
+    put_usage(story, out);
+    buffer_printf(out, "}\n\n");
+    break;
+  case PART_ERROR:
+    put_error_event(ask, out);
+    break;
+  case PART_DONE:
+    buffer_printf(out, "data: [DONE]\n\n");
+    break;
+  }
+}
+
+/* --- embeddings and models --- */
+
+static void put_base64(const uint8_t *data, size_t size, Buffer *out) {
+  static const char LETTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+  for (size_t i = 0; i < size; i += 3) {
+    uint32_t bits =
+        (uint32_t)data[i] << 16 | (i + 1 < size ? (uint32_t)data[i + 1] << 8 : 0) | (i + 2 < size ? data[i + 2] : 0);
+    char four[4] = {LETTERS[bits >> 18], LETTERS[bits >> 12 & 63], i + 1 < size ? LETTERS[bits >> 6 & 63] : '=',
+                    i + 2 < size ? LETTERS[bits & 63] : '='};
+
+    buffer_append(out, four, 4);
+  }
+}
+
+static void put_embedding(const OpenAiAsk *asked, uint32_t index, uint32_t words, Buffer *out) {
+  float values[3072];
+
+  for (uint64_t i = 0; i < asked->dimensions; i++)
+    values[i] = (float)((i * 37 + words * 11 + index) % 128) / 128.0F - 0.5F;
+  buffer_printf(out, "%s{\"object\":\"embedding\",\"index\":%u,\"embedding\":", index ? "," : "", index);
+  if (asked->base64) {
+    buffer_append(out, "\"", 1);
+    put_base64((const uint8_t *)values, (size_t)asked->dimensions * sizeof values[0], out);
+    buffer_append(out, "\"", 1);
+  } else {
+    for (uint64_t i = 0; i < asked->dimensions; i++)
+      buffer_printf(out, "%c%.7g", i ? ',' : '[', (double)values[i]);
+    buffer_append(out, "]", 1);
+  }
+  buffer_append(out, "}", 1);
+}
+
+/* A string or a list of numbers is one input; a list of strings or of lists is one each. */
+static void answer_embeddings(const Ask *ask, Answer *ret) {
+  uint32_t count = 0, words, total = 0;
+  OpenAiAsk asked;
+  JsonWalk walk;
+  Json one;
+
+  if (!openai_check_embeddings(ask, &asked, ret))
+    return;
+  ret->status = 200;
+  ret->type = "application/json";
+  buffer_printf(&ret->body, "{\"object\":\"list\",\"data\":[");
+  walk = json_walk(asked.input);
+  while (json_type(asked.input) == JSON_ARRAY && json_next_element(&walk, &one) && json_type(one) != JSON_NUMBER) {
+    words = story_words(one.text);
+    total += words;
+    put_embedding(&asked, count++, words, &ret->body);
+  }
+  if (!count) {
+    total = words = story_words(asked.input.text);
+    put_embedding(&asked, 0, words, &ret->body);
+  }
+  buffer_printf(&ret->body, "],\"model\":%.*s", TEXT_ARG(asked.model.text));
+  if (!ask->knobs.no_usage)
+    buffer_printf(&ret->body, ",\"usage\":{\"prompt_tokens\":%u,\"total_tokens\":%u}", total, total);
+  buffer_printf(&ret->body, "}");
+}
+
+static void put_model(Text name, Buffer *out) {
+  buffer_printf(out, "{\"id\":");
+  json_put_string(out, name);
+  buffer_printf(out, ",\"object\":\"model\",\"created\":1700000000,\"owned_by\":\"mock\"}");
+}
+
+static void answer_models(const Ask *ask, Answer *ret) {
+  Text name = {ask->path.data + sizeof MODELS, ask->path.size - sizeof MODELS};
+  const char *at = ask->models ? ask->models : "mock-small,mock-large";
+
+  ret->status = 200;
+  ret->type = "application/json";
+  if (ask->path.size > sizeof MODELS - 1) {
+    if (openai_has_model(ask, name))
+      put_model(name, &ret->body);
+    else
+      openai_fail(ret, 404, "invalid_request_error", "model_not_found", "model", "The model '%.*s' does not exist",
+                  name.size > 128 ? 128 : (int)name.size, name.data);
+    return;
+  }
+  buffer_printf(&ret->body, "{\"object\":\"list\",\"data\":[");
+  while (*at) {
+    size_t n = strcspn(at, ",");
+
+    put_model((Text){at, n}, &ret->body);
+    at += n + (at[n] ? 1 : 0);
+    buffer_printf(&ret->body, "%s", *at ? "," : "");
+  }
+  buffer_printf(&ret->body, "]}");
+}
+
+static bool is_models(Text path) {
+  size_t n = sizeof MODELS - 1;
+
+  return path.size >= n && memcmp(path.data, MODELS, n) == 0 &&
+         (path.size == n || (path.data[n] == '/' && path.size > n + 1));
+}
+
+static const struct {
+  const char *path;
+  const char *method;
+  void (*answer)(const Ask *ask, Answer *ret);
+} ROUTES[] = {{CHAT, "POST", answer_chat}, {EMBEDDINGS, "POST", answer_embeddings}, {MODELS, "GET", answer_models}};
+
+static void answer(const Ask *ask, Answer *ret) {
+  Text method = ask->http->method;
+
+  put_headers(ask, ret);
+  for (size_t i = 0; i < ELEMENTS(ROUTES); i++) {
+    if (!text_is(ask->path, ROUTES[i].path) && !(ROUTES[i].path == MODELS && is_models(ask->path)))
+      continue;
+    if (!text_is(method, ROUTES[i].method) && !(text_is(method, "HEAD") && ROUTES[i].path == MODELS))
+      openai_fail(ret, 405, "invalid_request_error", "method_not_supported", NULL, "Not allowed to %.*s on %s.",
+                  TEXT_ARG(method), ROUTES[i].path);
+    else if (openai_check_key(ask, ret))
+      ROUTES[i].answer(ask, ret);
+    return;
+  }
+  openai_fail(ret, 404, "invalid_request_error", "unknown_url", NULL,
+              "Unknown request URL: %.*s %.*s. Please check the URL for typos, or see the docs at "
+              "https://platform.openai.com/docs/api-reference/.",
+              TEXT_ARG(method), ask->path.size > 200 ? 200 : (int)ask->path.size, ask->path.data);
+}
+
+const Dialect DIALECT_OPENAI = {
+    .name = "openai", .claims = claims, .answer = answer, .error = error, .put_part = put_part};
