@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agents/executor/cost.h"
 #include "bus/base/clock.h"
 
 struct Executor {
@@ -19,7 +20,7 @@ int executor_new(Runtime *runtime, const Config *config, Text service, Executor 
   if (!executor)
     return -ENOMEM;
   *executor = (Executor){.runtime = runtime, .config = config, .service = service};
-  r = settle_new(runtime_loop(runtime), runtime_client(runtime), &executor->settlements);
+  r = settle_new(runtime, &executor->settlements);
   if (r < 0) {
     free(executor);
     return r;
@@ -42,23 +43,6 @@ const ConfigModel *executor_config(const Executor *executor, const Task *task) {
 }
 
 /* --- the books --- */
-
-/* Unknown where a price or a count is: an unknown cost is not 0. */
-static bool cost_of(const ConfigModel *model, const ChatUsage *usage, uint64_t *ret) {
-  uint64_t input = 0;
-  uint64_t cached = 0;
-  uint64_t output = 0;
-  uint64_t from_cache = usage->has_cached_tokens ? min_u64(usage->cached_tokens, usage->input_tokens) : 0;
-
-  if (!model || !usage->has_input_tokens || config_price(model->input_usd, &input) != 0)
-    return false;
-  if (usage->has_output_tokens && config_price(model->output_usd, &output) != 0)
-    return false;
-  if (config_price(model->cached_usd, &cached) != 0)
-    cached = input;
-  *ret = (usage->input_tokens - from_cache) * input + from_cache * cached + usage->output_tokens * output;
-  return true;
-}
 
 static void settle(Executor *executor, const Call *call, const Task *task, const char *outcome, const char *cause,
                    const ExecutorEnd *end) {
@@ -86,35 +70,44 @@ static void settle(Executor *executor, const Call *call, const Task *task, const
 
 static void answer_fault(Call *call, const Task *task, Status status, unsigned http_status) {
   _cleanup_(buffer_done) Buffer sentence = {0};
-  bool ours = task->has_first;
+  bool ours = task->has_detail;
 
   task_put_sentence(task, &sentence);
   call_fail(call, &(CallFault){.status = status,
                                .message = {(const char *)sentence.data, sentence.size},
-                               .path = ours ? text_of(task->first_param) : TEXT_NONE,
-                               .code = ours && *task->first_code ? text_of(task->first_code) : TEXT_NONE,
+                               .path = ours ? text_of(task->detail_param) : TEXT_NONE,
+                               .code = ours && *task->detail_code ? text_of(task->detail_code) : TEXT_NONE,
                                .http_status = http_status,
-                               .retry_after_us = ours ? task->first_retry_after_us : 0});
+                               .retry_after_us = ours ? task->detail_retry_after_us : 0});
 }
 
-/* The first cause decides what the caller is told; after the first piece the stream is lost whatever it was. */
+/* One cause decides what the caller is told; after the first piece the stream is lost whatever it was. */
 static void answer_end(Call *call, const Task *task, bool sent) {
-  Cause first = task->n_failures > 0 ? task->failures[0].cause : CAUSE_UNAVAILABLE;
-  unsigned http_status = cause_http_status(first);
+  Cause cause = task->n_failures > 0 ? task->failures[task->deciding].cause : CAUSE_UNAVAILABLE;
+  unsigned http_status = cause_http_status(cause);
 
   /* What a provider says of the caller's request is passed on as it is; of its own troubles only the class. */
-  if (cause_status(first) == STATUS_REFUSED && task->has_first && task->first_http_status >= 400 &&
-      task->first_http_status < 500)
-    http_status = task->first_http_status;
-  answer_fault(call, task, sent ? STATUS_STREAM_LOST : cause_status(first), http_status);
+  if (cause_status(cause) == STATUS_REFUSED && task->has_detail && task->detail_http_status >= 400 &&
+      task->detail_http_status < 500)
+    http_status = task->detail_http_status;
+  answer_fault(call, task, sent ? STATUS_STREAM_LOST : cause_status(cause), http_status);
 }
 
+/* The last visit of all answers, so that the caller hears why and not of a loop. */
 static void hand_on(Call *call, const Task *task) {
   _cleanup_(buffer_done) Buffer annotations = {0};
-  CallTarget target = {text_of(task->candidates[task->now].executor), call_method(call)};
+  CallTarget targets[LIMIT_FORWARD_TARGETS];
+  Text services[LIMIT_FORWARD_TARGETS];
+  size_t count = task_list_services(task, services);
 
+  if (call_hop(call) >= LIMIT_HOPS) {
+    answer_end(call, task, false);
+    return;
+  }
+  for (size_t i = 0; i < count; i++)
+    targets[i] = (CallTarget){services[i], call_method(call)};
   task_put_annotations(task, &annotations);
-  call_forward(call, &target, 1, buffer_bytes(&annotations));
+  call_forward(call, targets, count, buffer_bytes(&annotations));
 }
 
 bool executor_begin(Executor *executor, Call *call, Text model, Task *ret) {

@@ -23,7 +23,7 @@ typedef struct Waiting {
 } Waiting;
 
 struct SettleQueue {
-  Loop *loop;
+  Runtime *runtime;
   Client *client;
   LoopTimer *again;
   Waiting *ring;
@@ -36,6 +36,7 @@ struct SettleQueue {
   bool armed;        /* the timer runs: gathering, or backing off */
   uint64_t lost;
   uint64_t random;
+  bool holds;   /* the process */
   bool is_gone; /* destroyed while a batch was on its way: its end frees the rest */
 };
 
@@ -46,6 +47,15 @@ static Waiting *at(const SettleQueue *queue, uint32_t i) {
 static void drop_first(SettleQueue *queue, uint32_t n) {
   queue->first = (queue->first + n) % queue->room;
   queue->count -= n;
+}
+
+/* The process does not leave before the last one is acknowledged. */
+static void hold(SettleQueue *queue) {
+  if (queue->count > 0 && !queue->holds)
+    runtime_hold(queue->runtime);
+  if (queue->count == 0 && queue->holds)
+    runtime_release(queue->runtime);
+  queue->holds = queue->count > 0;
 }
 
 /* --- sending --- */
@@ -80,6 +90,7 @@ static void on_end(void *userdata, const Answer *answer) {
   queue->in_flight = 0;
   if (queue->count > 0 && !queue->armed && answer->status != STATUS_CANCELLED)
     send_batch(queue);
+  hold(queue);
 }
 
 static void send_batch(SettleQueue *queue) {
@@ -164,6 +175,7 @@ void settle_push(SettleQueue *queue, const Settlement *settlement) {
   waiting->settlement.model = keep(waiting->model, sizeof waiting->model, settlement->model);
   waiting->settlement.outcome = keep(waiting->outcome, sizeof waiting->outcome, settlement->outcome);
   waiting->settlement.cause = keep(waiting->cause, sizeof waiting->cause, settlement->cause);
+  hold(queue);
   if (queue->armed || queue->in_flight > 0)
     return;
   queue->armed = true;
@@ -180,16 +192,16 @@ uint64_t settle_lost(const SettleQueue *queue) {
 
 /* --- making --- */
 
-int settle_new(Loop *loop, Client *client, SettleQueue **ret) {
+int settle_new(Runtime *runtime, SettleQueue **ret) {
   SettleQueue *queue = calloc(1, sizeof *queue);
   int r;
 
   if (!queue)
     return -ENOMEM;
-  queue->loop = loop;
-  queue->client = client;
-  queue->random = client_id(client).value;
-  r = loop_timer_new(loop, on_again, queue, &queue->again);
+  queue->runtime = runtime;
+  queue->client = runtime_client(runtime);
+  queue->random = client_id(queue->client).value;
+  r = loop_timer_new(runtime_loop(runtime), on_again, queue, &queue->again);
   if (r < 0) {
     settle_destroy(&queue);
     return r;

@@ -1,20 +1,21 @@
 /* What:      tells ModelManagerSuite what became of each visit, in batches, again and again until it is acknowledged.
  * Owns:      the settlements that are not acknowledged, at most SETTLE_WAITING_MAX; over it the oldest are lost and counted.
- * May use:   base, loop, client, contracts.
+ * May use:   base, loop, client, agent, contracts.
  * Threading: the loop thread.
  * Spec:      docs/adr/0018-executors.md */
 #ifndef PONS_EXECUTOR_SETTLE_H
 #define PONS_EXECUTOR_SETTLE_H
 
 #include "agents/contracts/contracts.h"
-#include "bus/client/client.h"
+#include "bus/agent/agent.h"
 
 enum { SETTLE_WAITING_MAX = 8192, SETTLE_BATCH = 64 };
 
 typedef struct SettleQueue SettleQueue;
 
-/* Returns 0 and the caller owns *ret, or negative errno. loop and client outlive it. */
-int settle_new(Loop *loop, Client *client, SettleQueue **ret);
+/* Returns 0 and the caller owns *ret, or negative errno. While something is not acknowledged the process stays after its last
+   call for the short time that runtime_hold gives. */
+int settle_new(Runtime *runtime, SettleQueue **ret);
 /* Drops what is not acknowledged. Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void settle_destroy(SettleQueue **queue);
 

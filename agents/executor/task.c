@@ -75,13 +75,15 @@ TaskStep task_begin(Task *task, Text service, Bytes annotations, Text model) {
 
 /* --- the next one --- */
 
-static void note_first(Task *task, const Fault *fault) {
-  task->has_first = true;
-  COPY(task->first_message, fault->message);
-  COPY(task->first_code, fault->code);
-  COPY(task->first_param, fault->param);
-  task->first_http_status = fault->http_status;
-  task->first_retry_after_us = fault->retry_after_us;
+/* The failure that is added next decides what the caller is told. */
+static void note_deciding(Task *task, const Fault *fault) {
+  task->deciding = task->n_failures;
+  task->has_detail = true;
+  COPY(task->detail_message, fault->message);
+  COPY(task->detail_code, fault->code);
+  COPY(task->detail_param, fault->param);
+  task->detail_http_status = fault->http_status;
+  task->detail_retry_after_us = fault->retry_after_us;
 }
 
 /* Moves to the candidate after the failed one; false when there is none that may. */
@@ -100,8 +102,8 @@ static bool advance(Task *task, Cause cause, bool (*larger)(void *userdata, cons
 
 TaskStep task_fail(Task *task, const Fault *fault, bool sent,
                    bool (*larger)(void *userdata, const char *a, const char *b), void *userdata) {
-  if (task->n_failures == 0)
-    note_first(task, fault);
+  if (task->n_failures == 0 || (cause_next(fault->cause) == CAUSE_NEXT_NEVER && task->n_failures < TASK_FAILURES_MAX))
+    note_deciding(task, fault);
   add_failure(task, text_of(task->candidates[task->now].model), fault->cause, fault->message, fault->http_status);
   if (sent || !advance(task, fault->cause, larger, userdata))
     return TASK_END;
@@ -110,8 +112,33 @@ TaskStep task_fail(Task *task, const Fault *fault, bool sent,
 
 /* --- what travels on --- */
 
-/* Encodes with messages of at most so many bytes; returns the size. */
-static size_t put(const Task *task, size_t message_bytes, Buffer *ret) {
+static bool has_service(const Text *list, size_t count, Text service) {
+  for (size_t i = 0; i < count; i++)
+    if (text_equal(list[i], service))
+      return true;
+  return false;
+}
+
+size_t task_list_services(const Task *task, Text *ret) {
+  size_t count = 0;
+
+  for (uint32_t i = task->now; i < task->n_candidates && count < LIMIT_FORWARD_TARGETS - 1; i++)
+    if (!has_service(ret, count, text_of(task->candidates[i].executor)))
+      ret[count++] = text_of(task->candidates[i].executor);
+  if (!has_service(ret, count, text_of(task->service)))
+    ret[count++] = text_of(task->service);
+  return count;
+}
+
+/* How much of a task is to travel. */
+typedef struct Extent {
+  size_t message_bytes;
+  uint32_t n_candidates;
+  uint32_t n_failures;
+} Extent;
+
+/* Encodes so much of it; returns the size. */
+static size_t put(const Task *task, Extent extent, Buffer *ret) {
   ChatCandidate candidates[TASK_CANDIDATES_MAX];
   ChatFailure failures[TASK_FAILURES_MAX];
   char messages[TASK_FAILURES_MAX][TASK_MESSAGE_BYTES + 1];
@@ -126,21 +153,21 @@ static size_t put(const Task *task, size_t message_bytes, Buffer *ret) {
       .has_tokens = task->has_tokens,
       .tokens = task->tokens,
       .has_candidates = true,
-      .candidates = {candidates, task->n_candidates},
+      .candidates = {candidates, extent.n_candidates},
       .has_next = true,
       .next = task->now,
-      .has_failures = task->n_failures > 0,
-      .failures = {failures, task->n_failures},
+      .has_failures = extent.n_failures > 0,
+      .failures = {failures, extent.n_failures},
       .has_sticky = *task->sticky != '\0',
       .sticky = text_of(task->sticky),
   };
 
-  for (uint32_t i = 0; i < task->n_candidates; i++)
+  for (uint32_t i = 0; i < extent.n_candidates; i++)
     candidates[i] = (ChatCandidate){text_of(task->candidates[i].model), text_of(task->candidates[i].executor)};
-  for (uint32_t i = 0; i < task->n_failures; i++) {
+  for (uint32_t i = 0; i < extent.n_failures; i++) {
     const TaskFailure *failure = &task->failures[i];
 
-    copy(messages[i], message_bytes + 1, text_of(failure->message));
+    copy(messages[i], extent.message_bytes + 1, text_of(failure->message));
     failures[i] = (ChatFailure){.model = text_of(failure->model),
                                 .cause = text_of(cause_name(failure->cause)),
                                 .message = text_of(messages[i]),
@@ -154,24 +181,40 @@ static size_t put(const Task *task, size_t message_bytes, Buffer *ret) {
 }
 
 void task_put_annotations(const Task *task, Buffer *ret) {
+  Extent extent = {TASK_MESSAGE_BYTES, task->n_candidates, task->n_failures};
   size_t before = ret->size;
 
-  for (size_t message_bytes = TASK_MESSAGE_BYTES; put(task, message_bytes, ret) > LIMIT_ANNOTATIONS_BYTES;
-       message_bytes /= 2)
+  while (put(task, extent, ret) > LIMIT_ANNOTATIONS_BYTES) {
     ret->size = before;
+    if (extent.message_bytes > 0)
+      extent.message_bytes /= 2;
+    else if (extent.n_candidates > task->now + 1)
+      extent.n_candidates--;
+    else
+      extent.n_failures--; /* the next candidate and the first cause alone are far below the limit */
+  }
+}
+
+/* One failure with what is in front of it. */
+static void put_failure(const Task *task, uint32_t i, const char *before, Buffer *ret) {
+  const TaskFailure *failure = &task->failures[i];
+  const char *message = i == task->deciding && task->has_detail ? task->detail_message : failure->message;
+
+  buffer_printf(ret, "%s%s: %s", before, failure->model, *message ? message : cause_about(failure->cause));
 }
 
 void task_put_sentence(const Task *task, Buffer *ret) {
-  for (uint32_t i = 0; i < task->n_failures; i++) {
-    const TaskFailure *failure = &task->failures[i];
-    const char *message = i == 0 && task->has_first ? task->first_message : failure->message;
+  const char *before = task->deciding > 0 ? "; tried before it: " : "; tried after it: ";
 
-    buffer_printf(ret, "%s%s: %s",
-                  i == 0   ? ""
-                  : i == 1 ? "; tried after it: "
-                           : "; ",
-                  failure->model, *message ? message : cause_about(failure->cause));
-  }
-  if (task->n_failures == 0)
+  if (task->n_failures == 0) {
     buffer_printf(ret, "no candidate of this request belongs to %s", task->service);
+    return;
+  }
+  put_failure(task, task->deciding, "", ret);
+  for (uint32_t i = 0; i < task->n_failures; i++) {
+    if (i == task->deciding)
+      continue;
+    put_failure(task, i, before, ret);
+    before = "; ";
+  }
 }

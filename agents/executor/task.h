@@ -6,8 +6,8 @@
 #ifndef PONS_EXECUTOR_TASK_H
 #define PONS_EXECUTOR_TASK_H
 
-#include "agents/contracts/contracts.h"
 #include "agents/contracts/cause.h"
+#include "agents/contracts/contracts.h"
 
 enum { TASK_CANDIDATES_MAX = 6, TASK_FAILURES_MAX = 6, TASK_MODEL_BYTES = 128, TASK_MESSAGE_BYTES = 200 };
 
@@ -36,12 +36,13 @@ typedef struct Task {
   uint32_t n_candidates;
   uint32_t n_failures;
   uint32_t now;
-  bool has_first; /* the first failure was ours, and first_* hold the rest of it */
-  char first_message[1025];
-  char first_code[65];
-  char first_param[257];
-  unsigned first_http_status;
-  uint64_t first_retry_after_us;
+  uint32_t deciding; /* the failure that the caller is told first: the first, but for a mistake of his own after it */
+  bool has_detail;   /* it was ours, and detail_* hold the rest of it */
+  char detail_message[1025];
+  char detail_code[65];
+  char detail_param[257];
+  unsigned detail_http_status;
+  uint64_t detail_retry_after_us;
   bool has_tokens; /* the rest of the route, which travels on as it came */
   uint64_t tokens;
   char size[16];
@@ -59,9 +60,14 @@ TaskStep task_begin(Task *task, Text service, Bytes annotations, Text model);
    TASK_TRY, TASK_HAND_ON, TASK_END. */
 TaskStep task_fail(Task *task, const Fault *fault, bool sent,
                    bool (*larger)(void *userdata, const char *a, const char *b), void *userdata);
-/* Appends the annotations for the next one, at most LIMIT_ANNOTATIONS_BYTES; the first cause always travels. */
+/* After TASK_HAND_ON: the services of the candidates from task->now on in their order, each once, and at the end the own
+   one: when none of the others can begin, the request comes back and ends with its first cause. ret has room for
+   LIMIT_FORWARD_TARGETS; the texts borrow from task. Returns how many, at least 2. */
+size_t task_list_services(const Task *task, Text *ret);
+/* Appends the annotations for the next one, at most LIMIT_ANNOTATIONS_BYTES: messages are cut, then late candidates and late
+   failures are left out. The first cause always travels. */
 void task_put_annotations(const Task *task, Buffer *ret);
-/* Appends what the caller is to be told at the end: the first cause first, then the others. */
+/* Appends what the caller is to be told at the end: the deciding cause first, then the others. */
 void task_put_sentence(const Task *task, Buffer *ret);
 
 #endif

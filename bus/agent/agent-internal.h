@@ -204,7 +204,8 @@ struct Runtime {
   Heap deadlines;
   LoopTimer *deadline_timer;
   uint64_t deadline_timer_us;
-  LoopTimer *drain_timer;
+  LoopTimer *drain_timer; /* for the echo of DRAIN, then for who holds the process */
+  uint32_t holds;         /* runtime_hold */
   Memory memory;
   Credit credit;
   uint32_t inline_calls;

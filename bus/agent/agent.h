@@ -102,6 +102,10 @@ void runtime_set_state(Runtime *runtime, void *state);
 void *runtime_state(const Runtime *runtime);
 /* Ends the agent as SIGTERM does. From any thread. */
 void runtime_drain(Runtime *runtime);
+/* Between these two the process does not leave the bus when its last call has ended, but no longer than 1 s after that: for
+   what is still to be told to others. They nest. Loop thread. */
+void runtime_hold(Runtime *runtime);
+void runtime_release(Runtime *runtime);
 
 /* --- what a call asks --- */
 

@@ -13,6 +13,7 @@ enum {
   CONCURRENCY_DEFAULT = 4,
   THREADS_MAX = 1024,
   ECHO_PATIENCE_US = 2000000, /* for the echo of DRAIN */
+  HOLD_PATIENCE_US = 1000000, /* for who holds the process */
   LATE_LOOK_US = 100000,      /* whether a handler that was late has kept its call since */
   EXIT_REFUSED = 3,
 };
@@ -49,11 +50,27 @@ static void on_left(void *userdata) {
   loop_stop(runtime->loop, runtime->exit_status);
 }
 
+static void leave(Runtime *runtime) {
+  runtime->phase = PHASE_LEAVING;
+  client_leave(runtime->client, on_left, runtime);
+}
+
 static void check_drained(Runtime *runtime) {
   if (runtime->phase != PHASE_DRAINED || runtime->held > 0)
     return;
-  runtime->phase = PHASE_LEAVING;
-  client_leave(runtime->client, on_left, runtime);
+  if (runtime->holds == 0)
+    leave(runtime);
+  else
+    loop_timer_set(runtime->drain_timer, clock_monotonic_us() + HOLD_PATIENCE_US);
+}
+
+void runtime_hold(Runtime *runtime) {
+  runtime->holds++;
+}
+
+void runtime_release(Runtime *runtime) {
+  if (--runtime->holds == 0)
+    check_drained(runtime);
 }
 
 void runtime_drained(Runtime *runtime) {
@@ -63,9 +80,15 @@ void runtime_drained(Runtime *runtime) {
   check_drained(runtime);
 }
 
-static void on_no_echo(void *userdata, uint64_t now_us) {
+/* No echo has come; or those who hold the process have had their time. */
+static void on_impatient(void *userdata, uint64_t now_us) {
+  Runtime *runtime = userdata;
+
   (void)now_us;
-  runtime_drained(userdata);
+  if (runtime->phase == PHASE_DRAINING)
+    runtime_drained(runtime);
+  else if (runtime->phase == PHASE_DRAINED && runtime->held == 0)
+    leave(runtime);
 }
 
 static void drain(Runtime *runtime) {
@@ -262,7 +285,7 @@ int runtime_new(const Agent *agent, const AgentOptions *options, Runtime **ret) 
   if (r == 0)
     r = loop_timer_new(runtime->loop, on_deadline, runtime, &runtime->deadline_timer);
   if (r == 0)
-    r = loop_timer_new(runtime->loop, on_no_echo, runtime, &runtime->drain_timer);
+    r = loop_timer_new(runtime->loop, on_impatient, runtime, &runtime->drain_timer);
   if (r == 0)
     r = make_client(runtime);
   if (r < 0)

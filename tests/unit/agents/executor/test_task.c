@@ -135,11 +135,15 @@ static void what_failed_travels_on_and_the_first_cause_comes_first(void **state)
   assert_int_equal(next.n_failures, 2);
   assert_int_equal(next.failures[0].cause, CAUSE_AUTH);
   assert_int_equal(next.failures[0].http_status, 500);
+  task_put_sentence(&next, &sentence);
+  assert_true(text_is((Text){(const char *)sentence.data, sentence.size},
+                      "a: the key is wrong; tried after it: b: it was silent"));
+  buffer_clear(&sentence);
   assert_int_equal(task_fail(&next, &(Fault){.cause = CAUSE_CALLER, .message = TEXT("no")}, false, NULL, NULL),
                    TASK_END);
   task_put_sentence(&next, &sentence);
   assert_true(text_is((Text){(const char *)sentence.data, sentence.size},
-                      "a: the key is wrong; tried after it: b: it was silent; c: no"));
+                      "c: no; tried before it: a: the key is wrong; b: it was silent"));
 }
 
 static void what_travels_has_its_bound(void **state) {
@@ -164,6 +168,71 @@ static void what_travels_has_its_bound(void **state) {
   assert_true(travels.size > 0 && travels.size <= LIMIT_ANNOTATIONS_BYTES);
 }
 
+/* The longest names there can be leave no room for all of it: it ends, fits, and the first cause is there. */
+static void the_longest_names_travel(void **state) {
+  _cleanup_(buffer_done) Buffer travels = {0};
+  Task task;
+  Task next;
+
+  (void)state;
+  begin(&task, "Remote", 1, 0);
+  task.n_candidates = TASK_CANDIDATES_MAX;
+  for (size_t i = 0; i < TASK_CANDIDATES_MAX; i++) {
+    memset(task.candidates[i].model, 'a' + (char)i, TASK_MODEL_BYTES);
+    memset(task.candidates[i].executor, 'R', LIMIT_NAME_BYTES);
+    task.candidates[i].model[TASK_MODEL_BYTES] = '\0';
+    task.candidates[i].executor[LIMIT_NAME_BYTES] = '\0';
+  }
+  for (task.now = 0; task.now < TASK_CANDIDATES_MAX - 1;)
+    task_fail(&task, &(Fault){.cause = CAUSE_RATE_LIMIT, .message = TEXT("slow down"), .http_status = 429}, false, NULL,
+              NULL);
+  task_put_annotations(&task, &travels);
+  assert_in_range(travels.size, 1, LIMIT_ANNOTATIONS_BYTES);
+  assert_int_equal(
+      task_begin(&next, text_of(task.candidates[TASK_CANDIDATES_MAX - 1].executor), buffer_bytes(&travels), TEXT_NONE),
+      TASK_TRY);
+  assert_string_equal(next.candidates[next.now].model, task.candidates[TASK_CANDIDATES_MAX - 1].model);
+  assert_string_equal(next.failures[0].model, task.candidates[0].model);
+}
+
+/* Whoever it is handed to may not be there: the own service is behind them, and the request ends with its first cause. */
+static void it_comes_back_when_nobody_else_can(void **state) {
+  _cleanup_(buffer_done) Buffer travels = {0};
+  _cleanup_(buffer_done) Buffer sentence = {0};
+  Fault first = fault(CAUSE_AUTH, "the key is wrong");
+  Text services[LIMIT_FORWARD_TARGETS];
+  Task task;
+  Task back;
+
+  (void)state;
+  begin(&task, "Remote", 3, 1);
+  assert_int_equal(task_fail(&task, &first, false, NULL, NULL), TASK_HAND_ON);
+  assert_int_equal(task_list_services(&task, services), 2);
+  assert_true(text_is(services[0], "Local"));
+  assert_true(text_is(services[1], "Remote"));
+  task_put_annotations(&task, &travels);
+  assert_int_equal(task_begin(&back, TEXT("Remote"), buffer_bytes(&travels), TEXT_NONE), TASK_END);
+  task_put_sentence(&back, &sentence);
+  assert_true(text_is((Text){(const char *)sentence.data, sentence.size},
+                      "b: the key is wrong; tried after it: c: its executor has no instance that could begin"));
+}
+
+/* What the caller can mend decides, with the provider's own code, whatever was before. */
+static void a_mistake_of_the_caller_decides(void **state) {
+  Task task;
+  Fault lost = fault(CAUSE_OVERLOAD, "busy");
+  Fault wrong = {.cause = CAUSE_CALLER, .message = TEXT("temperature"), .code = TEXT("bad"), .http_status = 422};
+
+  (void)state;
+  begin(&task, "Remote", 2, 0);
+  task_fail(&task, &lost, false, NULL, NULL);
+  assert_int_equal(task.deciding, 0);
+  assert_int_equal(task_fail(&task, &wrong, false, NULL, NULL), TASK_END);
+  assert_int_equal(task.deciding, 1);
+  assert_string_equal(task.detail_code, "bad");
+  assert_int_equal(task.detail_http_status, 422);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(without_a_route_the_request_names_the_model),
@@ -174,6 +243,9 @@ int main(void) {
       cmocka_unit_test(who_was_skipped_is_named),
       cmocka_unit_test(what_failed_travels_on_and_the_first_cause_comes_first),
       cmocka_unit_test(what_travels_has_its_bound),
+      cmocka_unit_test(the_longest_names_travel),
+      cmocka_unit_test(it_comes_back_when_nobody_else_can),
+      cmocka_unit_test(a_mistake_of_the_caller_decides),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
