@@ -2,7 +2,7 @@
  * Owns:      nothing.
  * May use:   executor, contracts; order, engine's error codes.
  * Threading: any; pure.
- * Spec:      agents/executor/causes.def */
+ * Spec:      agents/contracts/causes.def */
 #ifndef PONS_LOCAL_FAILURE_H
 #define PONS_LOCAL_FAILURE_H
 
@@ -10,8 +10,8 @@
 #include "agents/tiny_llama_service_enhanced/order.h"
 
 /* The fault of an ENGINE_E_* but ENGINE_E_CANCELLED, which is none, with its sentence; borrows it. */
-TaskFault failure_of_engine(int error, Text why);
+Fault failure_of_engine(int error, Text why);
 /* The fault of a request that was refused; borrows from fault. */
-TaskFault failure_of_order(const OrderFault *fault);
+Fault failure_of_order(const OrderFault *fault);
 
 #endif

@@ -40,7 +40,7 @@ static ExecutorEnd end_of(const Visit *visit, const Work *work) {
 }
 
 /* Our model did not do it: another of ours, somebody else, or nobody. */
-static void fail(Visit *visit, const TaskFault *fault, const ExecutorEnd *end) {
+static void fail(Visit *visit, const Fault *fault, const ExecutorEnd *end) {
   if (executor_fail(visit->local->executor, visit->call, &visit->task, fault, end))
     go_on(visit);
   else
@@ -50,7 +50,7 @@ static void fail(Visit *visit, const TaskFault *fault, const ExecutorEnd *end) {
 static void on_end(Work *work) {
   Visit *visit = work->userdata;
   ExecutorEnd end = end_of(visit, work);
-  TaskFault fault;
+  Fault fault;
 
   switch (work->error) {
   case 0:
@@ -86,11 +86,11 @@ static void fail_foreign(Visit *visit) {
   snprintf(message, sizeof message, "the local model here is %.*s, and not %s (local_llm.model)",
            TEXT_ARG(visit->local->model), task_model(&visit->task));
   fail(visit,
-       &(TaskFault){.cause = has_route ? CAUSE_UNAVAILABLE : CAUSE_CALLER,
-                    .message = text_of(message),
-                    .code = has_route ? TEXT("unavailable") : TEXT("model_not_found"),
-                    .param = TEXT("model"),
-                    .http_status = has_route ? 0 : 404},
+       &(Fault){.cause = has_route ? CAUSE_UNAVAILABLE : CAUSE_CALLER,
+                .message = text_of(message),
+                .code = has_route ? TEXT("unavailable") : TEXT("model_not_found"),
+                .param = TEXT("model"),
+                .http_status = has_route ? 0 : 404},
        &end);
 }
 
@@ -105,7 +105,7 @@ static void go_on(Visit *visit) {
     return;
   }
   if (visit->local->backend_fault.size > 0) {
-    TaskFault fault = failure_of_engine(ENGINE_E_MODEL, visit->local->backend_fault);
+    Fault fault = failure_of_engine(ENGINE_E_MODEL, visit->local->backend_fault);
     ExecutorEnd end = end_of(visit, NULL);
 
     fail(visit, &fault, &end);
@@ -114,7 +114,7 @@ static void go_on(Visit *visit) {
   r = visit->is_embedding ? work_new_embed(visit->call, visit->request, model, &work, &wrong)
                           : work_new_chat(visit->call, visit->request, model, visit->local->style, &work, &wrong);
   if (r != 0) {
-    TaskFault fault = failure_of_order(&wrong);
+    Fault fault = failure_of_order(&wrong);
     ExecutorEnd end = end_of(visit, NULL);
 
     fail(visit, &fault, &end);

@@ -11,12 +11,12 @@
 
 static void test_engine(void **state) {
   static const int unavailable[] = {ENGINE_E_LIBRARY, ENGINE_E_MODEL, ENGINE_E_FAILED};
-  TaskFault context = failure_of_engine(ENGINE_E_CONTEXT, TEXT("too long"));
-  TaskFault grammar = failure_of_engine(ENGINE_E_GRAMMAR, TEXT("no GBNF"));
+  Fault context = failure_of_engine(ENGINE_E_CONTEXT, TEXT("too long"));
+  Fault grammar = failure_of_engine(ENGINE_E_GRAMMAR, TEXT("no GBNF"));
 
   (void)state;
   for (size_t i = 0; i < ELEMENTS(unavailable); i++) {
-    TaskFault fault = failure_of_engine(unavailable[i], TEXT("why"));
+    Fault fault = failure_of_engine(unavailable[i], TEXT("why"));
 
     assert_true(fault.cause == CAUSE_UNAVAILABLE && text_is(fault.message, "why") && fault.http_status == 0);
     assert_int_equal(cause_next(fault.cause), CAUSE_NEXT_ALWAYS);
@@ -28,7 +28,7 @@ static void test_engine(void **state) {
 
 static void test_order(void **state) {
   OrderFault wrong = {.code = "unsupported_value", .field = "n", .message = "n must be 1"};
-  TaskFault fault = failure_of_order(&wrong);
+  Fault fault = failure_of_order(&wrong);
 
   (void)state;
   assert_true(fault.cause == CAUSE_CALLER && text_is(fault.code, "unsupported_value") && text_is(fault.param, "n"));
