@@ -20,17 +20,19 @@ enum {
   LINGER_MS = 1000,
 };
 
-/* Nine tenths of the descriptors that are left once all is bound. The lowest free one tells how many are in use. */
-static uint32_t default_connections_max(void) {
+/* Nine tenths of the descriptors that are left once all is bound. The lowest free one tells how many are in use. Returns 0;
+   or negative errno when there is none, for a broker without room for connections is no broker. */
+static int default_connections_max(uint32_t *ret) {
   struct rlimit limit;
   int fd = eventfd(0, EFD_CLOEXEC);
-  uint64_t used = fd < 0 ? UINT32_MAX : (uint64_t)fd;
 
-  if (fd >= 0)
-    close(fd);
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= used)
-    return 1;
-  return (uint32_t)(1 + min_u64(limit.rlim_cur - used, UINT32_MAX) * 9 / 10);
+  if (fd < 0)
+    return -errno;
+  close(fd);
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+    return -errno;
+  *ret = (uint32_t)(1 + min_u64(limit.rlim_cur - min_u64(limit.rlim_cur, (uint64_t)fd), UINT32_MAX) * 9 / 10);
+  return 0;
 }
 
 /* --- in --- */
@@ -171,9 +173,11 @@ int broker_new(Broker **ret, Loop *loop, const BrokerOptions *options, const cha
     r = loop_on_turn_end(loop, on_turn_end, broker);
   if (r == 0)
     r = bind_all(broker, &options->core, ret_bad);
+  broker->connections_max = options->connections_max;
+  if (r == 0 && broker->connections_max == 0)
+    r = default_connections_max(&broker->connections_max);
   if (r < 0)
     return r;
-  broker->connections_max = options->connections_max ? options->connections_max : default_connections_max();
   *ret = TAKE(broker);
   return 0;
 }

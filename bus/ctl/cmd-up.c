@@ -86,13 +86,22 @@ static CtlExit end_status(const Config *config, int r) {
   return r ? CTL_FAILED : CTL_OK;
 }
 
+static CtlExit write_lock(const Folder *folder, int lock) {
+  int r = pidfile_write(lock);
+
+  if (r < 0)
+    ctl_say("%s can't be written: %s", folder->pid, strerror(-r));
+  return r < 0 ? CTL_FAILED : CTL_OK;
+}
+
 static CtlExit run_here(const Ctl *ctl, const Plan *plan, const Folder *folder, int lock) {
   Output output;
   Foreground foreground = {.ctl = ctl, .output = &output};
   RunReport report = {on_settled_here, &foreground};
 
+  if (write_lock(folder, lock) != CTL_OK)
+    return CTL_FAILED;
   output_to_fd(&output, STDOUT_FILENO);
-  pidfile_write(lock);
   return end_status(ctl->config, run_fleet(plan, folder, &output, &report));
 }
 
@@ -133,8 +142,13 @@ static CtlExit run_detached(const Ctl *ctl, const Plan *plan, const Folder *fold
   Output output;
   int r;
 
+  if (null_fd < 0) {
+    ctl_say("/dev/null can't be opened: %s", strerror(errno));
+    return CTL_FAILED;
+  }
   setsid();
-  pidfile_write(lock);
+  if (write_lock(folder, lock) != CTL_OK)
+    return CTL_FAILED;
   r = output_to_file(&output, folder->log, LOG_LIMIT_BYTES);
   if (r < 0) {
     ctl_say("the log %s can't be written: %s", folder->log, strerror(-r));

@@ -49,10 +49,14 @@ int pidfile_take(const char *path, int *ret_fd, pid_t *ret_holder) {
 int pidfile_write(int fd) {
   char text[32];
   int size = snprintf(text, sizeof text, "%d\n", (int)getpid());
+  ssize_t written;
 
   if (ftruncate(fd, 0) < 0)
     return -errno;
-  return pwrite(fd, text, (size_t)size, 0) == size ? 0 : -EIO;
+  written = pwrite(fd, text, (size_t)size, 0);
+  if (written < 0)
+    return -errno;
+  return written == size ? 0 : -ENOSPC;
 }
 
 void pidfile_drop(const char *path, int *fd) {
