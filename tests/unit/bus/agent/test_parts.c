@@ -7,7 +7,7 @@
 enum { LARGE = 3 * LIMIT_BODY_BYTES + 77 };
 
 static uint8_t pattern[LIMIT_REPLY_BYTES + 1];
-static Call *kept;
+static Call *_Atomic kept;
 
 static void on_large(Call *call, const void *request) {
   (void)request;
