@@ -25,6 +25,7 @@ struct Http {
   uint32_t running;
   bool inside;  /* libcurl is on the stack */
   bool leaving; /* some were cancelled while it was */
+  bool joining; /* some were begun while it was */
   CURL *spare[SPARE_MAX];
   uint32_t spares;
 };
@@ -40,8 +41,9 @@ struct HttpTransfer {
   uint64_t heard_us;
   uint64_t first_us; /* the bounds, as times from began_us or heard_us */
   uint64_t idle_us;
-  HttpError timed_out; /* or HTTP_OK */
-  bool answered;       /* the headers have come */
+  uint64_t total_us;
+  bool joined;   /* libcurl has it */
+  bool answered; /* the headers have come */
   bool paused;
   bool held; /* libcurl holds bytes back for us */
   bool cancelled;
@@ -117,7 +119,8 @@ static void wipe_headers(struct curl_slist *headers) {
 static void transfer_free(HttpTransfer *transfer) {
   Http *http = transfer->http;
 
-  curl_multi_remove_handle(http->multi, transfer->easy);
+  if (transfer->joined)
+    curl_multi_remove_handle(http->multi, transfer->easy);
   give_back(http, transfer->easy);
   wipe_headers(transfer->headers);
   list_remove(&transfer->in_http);
@@ -138,7 +141,18 @@ static void end(HttpTransfer *transfer, HttpError error, const char *detail) {
     handler.on_end(handler.userdata, error, words);
 }
 
-/* After libcurl has returned: what it has finished, what was cancelled meanwhile. */
+/* Hands libcurl what was begun while it was on the stack. */
+static void join(Http *http) {
+  if (!http->joining)
+    return;
+  http->joining = false;
+  LIST_EACH (&http->transfers, HttpTransfer, in_http, transfer) {
+    if (!transfer->joined && !transfer->cancelled)
+      transfer->joined = curl_multi_add_handle(http->multi, transfer->easy) == CURLM_OK;
+  }
+}
+
+/* After libcurl has returned: what it has finished, what was begun and what was cancelled meanwhile. */
 static void sweep(Http *http) {
   CURLMsg *message;
   int left;
@@ -152,6 +166,7 @@ static void sweep(Http *http) {
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
     end(transfer, error_of(code), *transfer->detail ? transfer->detail : curl_easy_strerror(code));
   }
+  join(http);
   while (http->leaving) {
     http->leaving = false;
     LIST_EACH (&http->transfers, HttpTransfer, in_http, transfer) {
@@ -217,19 +232,25 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *userdata
 
 /* --- silence --- */
 
+static uint64_t silence_due_us(const HttpTransfer *transfer, uint64_t now_us) {
+  if (!transfer->answered)
+    return transfer->began_us + transfer->first_us;
+  return (transfer->paused ? now_us : transfer->heard_us) + transfer->idle_us;
+}
+
 static void on_silence(void *userdata, uint64_t now_us) {
   HttpTransfer *transfer = userdata;
-  uint64_t due_us =
-      transfer->answered ? transfer->heard_us + transfer->idle_us : transfer->began_us + transfer->first_us;
+  uint64_t silent_us = silence_due_us(transfer, now_us);
+  uint64_t total_us = transfer->began_us + transfer->total_us;
+  HttpError error = transfer->answered ? HTTP_IDLE : HTTP_NO_ANSWER;
 
-  if (transfer->paused)
-    due_us = now_us + transfer->idle_us;
-  if (due_us > now_us) {
-    loop_timer_set(transfer->silence, due_us);
+  if (silent_us > now_us && total_us > now_us) {
+    loop_timer_set(transfer->silence, min_u64(silent_us, total_us));
     return;
   }
-  end(transfer, transfer->answered ? HTTP_IDLE : HTTP_NO_ANSWER,
-      http_error_about(transfer->answered ? HTTP_IDLE : HTTP_NO_ANSWER));
+  if (silent_us > now_us)
+    error = HTTP_TOTAL;
+  end(transfer, error, http_error_about(error));
 }
 
 /* --- what comes --- */
@@ -259,6 +280,8 @@ static void tell_head(HttpTransfer *transfer) {
     return; /* 100 Continue and the like come before the answer */
   transfer->answered = true;
   transfer->heard_us = clock_monotonic_us();
+  loop_timer_set(transfer->silence,
+                 min_u64(transfer->heard_us + transfer->idle_us, transfer->began_us + transfer->total_us));
   transfer->handler.on_head(transfer->handler.userdata,
                             &(HttpHead){.status = (unsigned)status,
                                         .content_type = text_of(transfer->content_type),
@@ -356,7 +379,8 @@ int http_start(Http *http, const HttpRequest *request, const HttpHandler *handle
                              .easy = take_easy(http),
                              .began_us = clock_monotonic_us(),
                              .first_us = first_us,
-                             .idle_us = request->idle_ms * US_PER_MS};
+                             .idle_us = request->idle_ms * US_PER_MS,
+                             .total_us = request->total_ms * US_PER_MS};
   if (!transfer->easy || copy_headers(transfer, request) < 0 ||
       loop_timer_new(http->loop, on_silence, transfer, &transfer->silence) < 0) {
     drop(transfer);
@@ -364,10 +388,12 @@ int http_start(Http *http, const HttpRequest *request, const HttpHandler *handle
   }
   set_up(transfer, request);
   loop_timer_set(transfer->silence, transfer->began_us + first_us);
-  if (curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK) {
+  if (!http->inside && curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK) {
     drop(transfer);
     return -ENOMEM;
   }
+  transfer->joined = !http->inside;
+  http->joining |= http->inside;
   list_push(&http->transfers, &transfer->in_http);
   http->running++;
   *ret = transfer;

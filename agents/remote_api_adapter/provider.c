@@ -1,0 +1,85 @@
+#include "agents/remote_api_adapter/provider.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bus/base/log.h"
+
+static int read_key(Provider *provider) {
+  const ConfigProvider *config = provider->config;
+  _cleanup_(config_secret_destroy) char *key = NULL;
+  size_t size;
+  int r;
+
+  if (!config->key.file && !config->key.env)
+    return 0; /* local servers want none */
+  r = config_secret_read(&config->key, &key, &provider->trouble);
+  if (r != 0) {
+    log_error("PONS-PROVIDER-KEY", "provider %s has no key: %.*s", config->name, (int)provider->trouble.size,
+              (const char *)provider->trouble.data);
+    return r < 0 ? r : 0;
+  }
+  size = strlen(provider->dialect->key_header) + strlen(key) + 1;
+  provider->key_header = malloc(size);
+  if (!provider->key_header)
+    return -ENOMEM;
+  snprintf(provider->key_header, size, "%s%s", provider->dialect->key_header, key);
+  return 0;
+}
+
+static int init_provider(Loop *loop, const ConfigProvider *config, Provider *ret) {
+  int r;
+
+  ret->config = config;
+  ret->dialect = table_find_dialect(config->dialect);
+  if (!ret->dialect)
+    return -EINVAL;
+  r = http_new(loop, config->connections, &ret->http);
+  return r < 0 ? r : read_key(ret);
+}
+
+static void init_models(const Config *config, Providers *ret) {
+  for (uint32_t i = 0; i < config->models_count; i++) {
+    const ConfigModel *model = &config->models[i];
+
+    for (uint32_t k = 0; model->provider && k < ret->count; k++)
+      if (strcmp(model->executor, "RemoteApiAdapter") == 0 && strcmp(ret->list[k].config->name, model->provider) == 0)
+        ret->models[ret->models_count++] = (ModelSeen){.config = model, .provider = &ret->list[k]};
+  }
+}
+
+int providers_init(Loop *loop, const Config *config, Providers *ret) {
+  int r = 0;
+
+  *ret = (Providers){.count = config->providers_count};
+  ret->list = calloc(config->providers_count + 1, sizeof *ret->list);
+  ret->models = calloc(config->models_count + 1, sizeof *ret->models);
+  if (!ret->list || !ret->models)
+    return -ENOMEM;
+  for (uint32_t i = 0; i < ret->count && r == 0; i++)
+    r = init_provider(loop, &config->providers[i], &ret->list[i]);
+  init_models(config, ret);
+  return r;
+}
+
+void providers_done(Providers *providers) {
+  for (uint32_t i = 0; providers->list && i < providers->count; i++) {
+    Provider *provider = &providers->list[i];
+
+    http_destroy(&provider->http);
+    buffer_done(&provider->trouble);
+    if (provider->key_header)
+      explicit_bzero(provider->key_header, strlen(provider->key_header));
+    free(provider->key_header);
+  }
+  free(TAKE(providers->list));
+  free(TAKE(providers->models));
+}
+
+ModelSeen *providers_find_model(const Providers *providers, const char *name) {
+  for (uint32_t i = 0; i < providers->models_count; i++)
+    if (strcmp(providers->models[i].config->name, name) == 0)
+      return &providers->models[i];
+  return NULL;
+}

@@ -1,0 +1,23 @@
+/* What:      one request at a provider, from its first candidate to its answer.
+ * Owns:      a Visit owns its transfer and buffers; it ends itself.
+ * May use:   base, json, agent, executor, http, adapters; provider.
+ * Threading: the loop thread.
+ * Spec:      docs/providers.md */
+#ifndef PONS_REMOTE_VISIT_H
+#define PONS_REMOTE_VISIT_H
+
+#include "agents/executor/executor.h"
+#include "agents/remote_api_adapter/provider.h"
+
+/* What all visits share. */
+typedef struct Remote {
+  Config *config;
+  Providers providers;
+  Executor *executor;
+  uint32_t running;
+} Remote;
+
+/* Takes over an inline call whose request is JSON as text: keeps it, and answers it sooner or later. */
+void visit_begin(Remote *remote, Call *call, Text request);
+
+#endif
