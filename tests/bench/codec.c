@@ -54,6 +54,7 @@ int main(void) {
                     .service = TEXT("RequestCoordinator"),
                     .method = TEXT("chat"),
                     .deadline_us = 30000000,
+                    .window_bytes = 262144,
                     .priority = PRIORITY_NORMAL};
   Header full = request;
 
