@@ -291,7 +291,7 @@ static void tell_head(HttpTransfer *transfer) {
 
 static size_t on_header(char *data, size_t one, size_t size, void *userdata) {
   HttpTransfer *transfer = userdata;
-  Text line = {data, one * size};
+  Text line = {(const char *)data, one * size};
 
   if (transfer->cancelled)
     return 0;
