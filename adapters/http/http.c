@@ -289,9 +289,9 @@ static void tell_head(HttpTransfer *transfer) {
                                         .retry_after_ms = text_of(transfer->retry_after_ms)});
 }
 
-static size_t on_header(char *data, size_t one, size_t size, void *userdata) {
+static size_t on_header(const char *data, size_t one, size_t size, void *userdata) {
   HttpTransfer *transfer = userdata;
-  Text line = {(const char *)data, one * size};
+  Text line = {data, one * size};
 
   if (transfer->cancelled)
     return 0;

@@ -131,10 +131,13 @@ static size_t piece_of(const Buffer *events) {
   return size;
 }
 
-/* Gives the caller what is ready. Returns false when it is behind: then on_writable goes on. */
+/* Gives the caller what is ready. Returns false when it is behind: then on_writable goes on. Of a stream that has failed before
+   its first piece nothing is shown, so that another may begin. */
 static bool pass_on(Visit *visit) {
   Buffer *events = &visit->stream.events;
 
+  if (visit->has_fault && !visit->end.sent)
+    buffer_clear(events);
   while (events->size > 0) {
     size_t size = piece_of(events);
 
@@ -264,8 +267,8 @@ static void on_end(void *userdata, HttpError error, const char *detail) {
   char message[400];
 
   visit->transfer = NULL;
-  /* A server that sends no end mark may just hang up behind the last piece. */
-  if (error != HTTP_OK && !(visit->streams && error == HTTP_CUT && visit->stream.done)) {
+  /* Behind the end mark nothing is missing, however the connection ends. */
+  if (error != HTTP_OK && !(visit->streams && visit->stream.done)) {
     snprintf(message, sizeof message, "%s: %s (%s)", visit->model->provider->config->name, http_error_about(error),
              detail);
     set_fault(visit, cause_of_error(error), message);
@@ -284,11 +287,12 @@ static void on_end(void *userdata, HttpError error, const char *detail) {
 /* --- trying --- */
 
 static bool start(Visit *visit) {
+  static const char user_agent[] = "User-Agent: pons/" PONS_VERSION;
   static const HttpHandler handler = {.on_head = on_head, .on_body = on_body, .on_end = on_end};
   const Provider *provider = visit->model->provider;
   const ConfigProvider *config = provider->config;
-  const char *headers[] = {"Content-Type: application/json", "Accept: application/json, text/event-stream",
-                           "User-Agent: pons/" PONS_VERSION, provider->key_header, NULL};
+  const char *headers[] = {"Content-Type: application/json", "Accept: application/json, text/event-stream", user_agent,
+                           provider->key_header, NULL};
   HttpHandler mine = handler;
   char url[1200];
 
