@@ -68,6 +68,25 @@ static void on_end(Work *work) {
   work_destroy(&work);
 }
 
+static void on_server_end(void *userdata, const ServerEnd *server) {
+  Visit *visit = userdata;
+  ExecutorEnd end = {.response = server->response,
+                     .usage = server->usage,
+                     .began_us = server->began_us,
+                     .first_us = server->first_us,
+                     .sent = server->sent};
+
+  if (server->outcome == SERVER_FAILED) {
+    fail(visit, server->fault, &end);
+    return;
+  }
+  if (server->outcome == SERVER_DONE)
+    executor_reply(visit->local->executor, visit->call, &visit->task, &end);
+  else
+    executor_unwanted(visit->local->executor, visit->call, &visit->task, &end);
+  destroy(visit);
+}
+
 /* --- the beginning --- */
 
 /* Whether the candidate is the model that we run, by its name or by its upstream name. */
@@ -104,11 +123,9 @@ static void go_on(Visit *visit) {
     fail_foreign(visit);
     return;
   }
-  if (visit->local->backend_fault.size > 0) {
-    Fault fault = failure_of_engine(ENGINE_E_MODEL, visit->local->backend_fault);
-    ExecutorEnd end = end_of(visit, NULL);
-
-    fail(visit, &fault, &end);
+  if (visit->local->server) {
+    server_ask(visit->local->server, visit->call, visit->request, visit->local->model, visit->is_embedding,
+               on_server_end, visit);
     return;
   }
   r = visit->is_embedding ? work_new_embed(visit->call, visit->request, model, &work, &wrong)

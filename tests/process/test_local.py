@@ -324,10 +324,6 @@ class NotThere(Local):
         self.wait_status("up", "it runs on the CPU")
         self.assertEqual(self.text(), ANSWER)
 
-    def test_a_server_instead(self):
-        self.agent = self.replace(None, "  backend: http\n")
-        self.unavailable("local_llm.backend http")
-
     def replace(self, model, options=""):
         self.agent.terminate()
         self.assertEqual(self.agent.wait(), 0)
