@@ -12,7 +12,8 @@ from procs import BenchError
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 BENCHES = {"bus": "pons and its peers under the same load: rate, latency, broker CPU and memory",
            "fleet": "60 idle agents: time to all registered, memory, idle CPU",
-           "growth": "throughput with many idle agents and many services"}
+           "growth": "throughput with many idle agents and many services",
+           "gateway": "what a gateway adds to a chat request and to a stream: time, CPU, memory"}
 
 
 def say(text):
@@ -45,7 +46,7 @@ def parse(argv):
 def build_release():
     """The shipped kind of build, with the packages it wants, made when something changed."""
     done = subprocess.run(["bash", "-c", "set -euo pipefail; source deploy/lib.sh; packages_install core test bench; "
-                           "build release programs bench-programs"], cwd=ROOT, stdout=subprocess.DEVNULL,
+                           "build release programs bench-programs mock-provider"], cwd=ROOT, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise BenchError(f"could not build:\n{done.stderr[-3000:]}")

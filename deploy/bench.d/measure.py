@@ -44,6 +44,19 @@ def memory_kib(pid):
     return sizes["Rss:"], sizes["Pss:"]
 
 
+def family(pid):
+    """The process and those that it has started, down to the last."""
+    found = [pid]
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        try:
+            with open(path) as file:
+                for child in file.read().split():
+                    found += family(int(child))
+        except OSError:
+            pass
+    return found
+
+
 class Foreign:
     """Cores that were busy and not with us, between two calls."""
 
@@ -91,6 +104,7 @@ def machine():
     """The lines that belong above every table."""
     with open("/proc/meminfo") as file:
         gib = int(file.readline().split()[1]) / (1 << 20)
-    names = ["libzmq5", "nats-server", "libnats3.4", "redis-server", "libhiredis0.14", "python3-zmq"]
+    names = ["libzmq5", "nats-server", "libnats3.4", "redis-server", "libhiredis0.14", "python3-zmq", "libcurl4",
+             "libmicrohttpd12", "nginx-light", "haproxy", "nodejs"]
     versions = [f"{name} {version}" for name in names if (version := package(name))]
     return [f"{os.cpu_count()} CPU {processor()}, {gib:.0f} GiB, Linux {platform.release()}", ", ".join(versions)]

@@ -48,17 +48,17 @@ class Notify:
 
 
 class Proc:
-    """One program, with its lines on stdout and its stderr in a file."""
+    """One program, with its lines on stdout and its stderr in a file; of a quiet one stdout is there too."""
 
-    def __init__(self, argv, folder, env=None, name=None, notifies=False):
+    def __init__(self, argv, folder, env=None, name=None, notifies=False, quiet=False):
         self.name = name or os.path.basename(argv[0])
         self.notify = Notify(folder) if notifies else None
         self.errors = tempfile.NamedTemporaryFile(dir=folder, prefix=self.name + "-", suffix=".log", delete=False)
         full = dict(os.environ)
         full.update(env or {}, **({"NOTIFY_SOCKET": self.notify.path} if notifies else {}))
         try:
-            self.popen = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                          cwd=folder, env=full, preexec_fn=die_with_parent)
+            self.popen = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=self.errors if quiet else subprocess.PIPE,
+                                          stderr=self.errors, cwd=folder, env=full, preexec_fn=die_with_parent)
         except OSError as error:
             raise BenchError(f"{argv[0]}: {error.strerror}") from None
         self.pid = self.popen.pid
@@ -116,7 +116,7 @@ class Proc:
             except subprocess.TimeoutExpired:
                 self.popen.kill()
                 self.popen.wait()
-        for stream in (self.popen.stdin, self.popen.stdout):
+        for stream in filter(None, (self.popen.stdin, self.popen.stdout)):
             try:
                 stream.close()
             except OSError:
@@ -145,8 +145,8 @@ class Stage:
             proc.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self, argv, env=None, name=None, notifies=False):
-        proc = Proc(argv, self.folder, env, name, notifies)
+    def start(self, argv, env=None, name=None, notifies=False, quiet=False):
+        proc = Proc(argv, self.folder, env, name, notifies, quiet)
         self.procs.append(proc)
         return proc
 

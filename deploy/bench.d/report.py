@@ -36,6 +36,17 @@ class Report:
                 for a, b in zip(above, below):
                     self.add(case, peer, name, a / b if a is not None and b else None, "ratio")
 
+    def subtract(self, base, metric, name):
+        """Adds `name`: what each peer's metric is above that of `base` in the same round and case."""
+        for case in self.cases():
+            below = self.values.get((case, base, metric))
+            if not below:
+                continue
+            for peer in self.peers(case):
+                above = self.values.get((case, peer, metric), [])
+                for a, b in zip(above, below):
+                    self.add(case, peer, name, a - b if a is not None and b is not None else None, self.units[metric])
+
     def rows(self):
         return [{"bench": self.bench, "case": case, "peer": peer, "metric": metric,
                  "value": self.median(case, peer, metric), "unit": self.units[metric]}

@@ -4,6 +4,7 @@
 
 static const char *const WORDS[] = {"the",  "bridge", "carries", "what",  "is",  "said", "from", "one",
                                     "half", "to",     "the",     "other", "and", "back", "in",   "order"};
+static const char ALL_WORDS[] = " the bridge carries what is said from one half to the other and back in order";
 static const char FILL[] = "A bridge carries what is said from one half to the other, and the answer back. ";
 
 void story_begin(Story *story, const Knobs *knobs, uint64_t number) {
@@ -79,8 +80,15 @@ void story_put_all(Story *story, const Knobs *knobs, Buffer *out) {
     put_fill(knobs->bytes, out);
     return;
   }
-  for (uint32_t i = 0; i < story->chunks; i++)
+  for (uint32_t i = 0; i < story->chunks; i++) {
+    /* A long answer is mostly whole rounds of the words. */
+    while (!story->echo.size && i && (story->number + i) % ELEMENTS(WORDS) == 0 &&
+           i + ELEMENTS(WORDS) < story->chunks) {
+      buffer_append(out, ALL_WORDS, sizeof ALL_WORDS - 1);
+      i += ELEMENTS(WORDS);
+    }
     story_put_chunk(story, i, out);
+  }
 }
 
 void story_done(Story *story) {
