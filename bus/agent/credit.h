@@ -8,7 +8,7 @@
 
 #include "bus/wire/header.h"
 
-enum { CREDIT_PREFETCH_MAX = 128 };
+enum { CREDIT_PREFETCH_MAX = 256 };
 
 /* Moving average of how long a call keeps its thread, and what follows from it. */
 typedef struct Credit {
@@ -19,8 +19,8 @@ typedef struct Credit {
 
 /* fast: handlers are expected to take microseconds, until measured otherwise. */
 void credit_init(Credit *credit, uint32_t concurrency, bool fast);
-/* Counts one call of took_ns. Returns true when the credit is another one now. The prefetch is 32 up to 100 us, 0 from
-   1 ms on, and halves in steps between, so that it changes seldom. */
+/* Counts one call of took_ns. Returns true when the credit is another one now. The prefetch is 256 up to 2 us, 128 up to
+   10 us, 32 up to 100 us, 0 from 1 ms on, and halves in steps between, so that it changes seldom. */
 bool credit_measure(Credit *credit, uint64_t took_ns);
 
 static inline uint32_t credit_value(const Credit *credit) {

@@ -131,7 +131,11 @@ struct Service {
   Queue queue;
   Offer **offers;
   uint32_t n_offers;
-  uint32_t n_free; /* of them, those with a weight whose instance has room */
+  uint32_t n_free;      /* of them, those with a weight whose instance has room */
+  Offer *run;           /* who was chosen last and may get more in the same turn, see dispatch_pick; or NULL */
+  uint64_t run_us;      /* the turn */
+  uint64_t run_message; /* the one that brought the last request of the run */
+  uint32_t run_size;
   uint32_t room;
   List in_gaps; /* somebody has left its queue in this step */
   List calls;
@@ -270,6 +274,7 @@ struct Core {
   CoreSink sink;
   uint64_t now_us;
   uint64_t started_us;
+  uint64_t message; /* counts what came, a PACK as one */
   uint64_t random;
   uint64_t last_session;
   Heap timers;

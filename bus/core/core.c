@@ -383,6 +383,7 @@ void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes 
   bool was_silent;
 
   core->now_us = now_us;
+  core->message++;
   was_silent = hear(core, session);
   if (frames > 2)
     refuse_malformed(core, session, &none, "a message has one or two frames");

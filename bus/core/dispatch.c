@@ -1,5 +1,5 @@
 /* Who gets a request. Up to 16 instances are all compared; of more, two that can take it, found from a random place
-   (the power of two choices, Mitzenmacher 2001). */
+   (the power of two choices, Mitzenmacher 2001). What comes in one turn of the loop may go to one of them in a run. */
 #include "bus/core/core-internal.h"
 
 enum {
@@ -7,6 +7,7 @@ enum {
   STEP_FROM = 4,
   LOOK_AHEAD = 16, /* clients that are looked past for a request that can be taken */
   LOOK_MOST = 256, /* and waiting requests, of those clients among them */
+  RUN_LATENCY_US = 10000,
 };
 
 static bool version_fits(const Offer *offer, const RouteVersion *version) {
@@ -70,7 +71,7 @@ static bool is_better(const Offer *a, const Offer *b) {
   return a->latency_us < b->latency_us;
 }
 
-Offer *dispatch_pick(Core *core, Service *service, Request *request) {
+static Offer *pick_best(Core *core, Service *service, Request *request) {
   uint32_t n = service->n_offers;
   uint32_t start = n > COMPARE_ALL ? core_random(core, n) : 0;
   uint32_t wanted = n > COMPARE_ALL ? 2 : n;
@@ -89,6 +90,45 @@ Offer *dispatch_pick(Core *core, Service *service, Request *request) {
       wanted--;
   }
   return best;
+}
+
+/* How many requests of one turn an instance gets once it is chosen. A message to another instance, and back, costs as much
+   as dozens of requests inside a PACK, so a burst is not cut into a piece for each of them. Credit grows as handlers are
+   quicker (bus/agent/credit.c), so a run is never more than some 100 us of work. Much credit with slow answers is many
+   threads: those are given work one by one, and so is who was chosen for want of a better. */
+static uint32_t run_of(const Offer *offer) {
+  static const struct {
+    uint32_t credit;
+    uint32_t run;
+  } rows[] = {{256, 64}, {128, 16}};
+
+  if (offer->standby || !offer->same_site || offer->latency_us == 0 || offer->latency_us > RUN_LATENCY_US)
+    return 1;
+  for (size_t i = 0; i < ELEMENTS(rows); i++)
+    if (offer->session->credit >= rows[i].credit)
+      return rows[i].run;
+  return 1;
+}
+
+/* Whether the service's run may have one request more. What came in one PACK is not cut as long as that costs no more than
+   doubling the run: its pieces would go round by themselves for ever. */
+static bool run_goes_on(const Core *core, const Service *service) {
+  uint32_t most = service->run ? run_of(service->run) : 0;
+
+  if (most > 1 && service->run_message == core->message)
+    most *= 2;
+  return service->run_size < most && service->run_us == core->now_us;
+}
+
+Offer *dispatch_pick(Core *core, Service *service, Request *request) {
+  if (!run_goes_on(core, service) || !fits(core, service->run, request)) {
+    service->run = pick_best(core, service, request);
+    service->run_us = core->now_us;
+    service->run_size = 0;
+  }
+  service->run_message = core->message;
+  service->run_size++;
+  return service->run;
 }
 
 /* The text of the annotation `sticky`, or none. The map was checked to be well-formed when the header was decoded. */

@@ -156,6 +156,8 @@ static void remove_offer(Core *core, Offer *offer) {
   while (service->offers[i] != offer)
     i++;
   service->offers[i] = service->offers[--service->n_offers];
+  if (service->run == offer)
+    service->run = NULL;
   free(TAKE(offer->methods));
   dispatch_settle_queue(core, service);
   registry_unref(core, &offer->service);

@@ -1,4 +1,5 @@
 /* Who gets a request: the rules of docs/protocol.md, "Dispatch", one by one. */
+#include "bus/wire/pack.h"
 #include "tests/unit/bus/core/harness.h"
 
 enum { PEERS = 24 };
@@ -130,6 +131,138 @@ static void test_the_average_forgets_by_eighths(void **state) {
   harness_reply(&fleet->h, &fleet->peers[1], id);
   assert_int_equal(ask(fleet, "echo", "say"), 0);
   stop(fleet);
+}
+
+/* Two instances with so much credit, of which i0 has answered within took_us and i1 somewhat later; i0 is the better choice. */
+static Fleet *start_measured(uint32_t credit, uint64_t took_us) {
+  Fleet *fleet = start(NULL);
+  RequestId first;
+  RequestId second;
+
+  add(fleet, 0, (TestInstance){.credit = credit});
+  add(fleet, 1, (TestInstance){.credit = credit});
+  first = harness_ask(&fleet->h, &fleet->h.client, "echo@i0", "say", BYTES_NONE);
+  second = harness_ask(&fleet->h, &fleet->h.client, "echo@i1", "say", BYTES_NONE);
+  harness_wait(&fleet->h, took_us);
+  harness_reply(&fleet->h, &fleet->peers[0], first);
+  harness_wait(&fleet->h, 1);
+  harness_reply(&fleet->h, &fleet->peers[1], second);
+  return fleet;
+}
+
+/* How many of the next 128 requests of one turn go to i0 before one goes to another. */
+static int length_of_run(Fleet *fleet) {
+  int length = 0;
+
+  while (length < 128 && ask(fleet, "echo", "say") == 0)
+    length++;
+  return length;
+}
+
+static void test_quick_instances_are_given_a_turn_in_runs(void **state) {
+  static const struct {
+    uint32_t credit;
+    uint64_t took_us;
+    int run;
+  } rows[] = {{256, 300, 64}, {128, 300, 16}, {127, 300, 1}, {256, 10000, 64}, {256, 10001, 1}};
+
+  (void)state;
+  for (size_t i = 0; i < ELEMENTS(rows); i++) {
+    Fleet *fleet = start_measured(rows[i].credit, rows[i].took_us);
+
+    assert_int_equal(length_of_run(fleet), rows[i].run);
+    stop(fleet);
+  }
+}
+
+static void ask_in_a_pack(Fleet *fleet, int count) {
+  TestPeer *client = &fleet->h.client;
+  Header header = {.kind = KIND_REQUEST,
+                   .service = TEXT("echo"),
+                   .method = TEXT("say"),
+                   .deadline_us = US_PER_S,
+                   .priority = PRIORITY_NORMAL};
+  _cleanup_(pack_done) Pack pack = {0};
+  Bytes frame;
+  Bytes body;
+
+  for (int i = 0; i < count; i++) {
+    header.id = (RequestId){client->client, ++client->sequence};
+    pack_add(&pack, &header, BYTES_NONE);
+  }
+  pack_frames(&pack, &frame, &body);
+  core_receive(fleet->h.core, client->session, 2, frame, body, NULL, fleet->h.now_us);
+}
+
+static void test_a_pack_is_not_cut_until_the_run_is_doubled(void **state) {
+  Fleet *fleet = start_measured(256, 300);
+  int before[2] = {harness_count(&fleet->peers[0], KIND_REQUEST), harness_count(&fleet->peers[1], KIND_REQUEST)};
+
+  (void)state;
+  ask_in_a_pack(fleet, 60);
+  ask_in_a_pack(fleet, 50);
+  assert_int_equal(harness_count(&fleet->peers[0], KIND_REQUEST) - before[0], 110);
+  ask_in_a_pack(fleet, 2); /* the run is over, and both stay together */
+  assert_int_equal(harness_count(&fleet->peers[1], KIND_REQUEST) - before[1], 2);
+  ask_in_a_pack(fleet, 130);
+  assert_int_equal(harness_count(&fleet->peers[1], KIND_REQUEST) - before[1], 128);
+  assert_int_equal(harness_count(&fleet->peers[0], KIND_REQUEST) - before[0], 114);
+  stop(fleet);
+}
+
+static void test_a_run_ends_with_its_turn(void **state) {
+  Fleet *fleet = start_measured(256, 300);
+
+  (void)state;
+  assert_int_equal(ask(fleet, "echo", "say"), 0);
+  assert_int_equal(ask(fleet, "echo", "say"), 0);
+  harness_wait(&fleet->h, 1);
+  assert_int_equal(ask(fleet, "echo", "say"), 1);
+  stop(fleet);
+}
+
+static void test_no_run_before_an_answer_has_come(void **state) {
+  Fleet *fleet = start(NULL);
+
+  (void)state;
+  add(fleet, 0, (TestInstance){.credit = 256});
+  add(fleet, 1, (TestInstance){.credit = 256});
+  assert_int_equal(ask(fleet, "echo", "say"), 0);
+  assert_int_equal(ask(fleet, "echo", "say"), 1);
+  stop(fleet);
+}
+
+static void test_a_run_ends_with_its_instance(void **state) {
+  Fleet *fleet = start_measured(256, 300);
+  Header bye = {.kind = KIND_BYE};
+
+  (void)state;
+  assert_int_equal(ask(fleet, "echo", "say"), 0);
+  harness_give(&fleet->h, &fleet->peers[0], &bye, BYTES_NONE);
+  assert_int_equal(ask(fleet, "echo", "say"), 1);
+  stop(fleet);
+}
+
+static void test_no_run_for_a_standby_or_another_site(void **state) {
+  static const TestInstance rows[] = {{.credit = 256, .site = "elsewhere"}, {.credit = 256, .role = "standby"}};
+
+  (void)state;
+  for (size_t i = 0; i < ELEMENTS(rows); i++) {
+    Fleet *fleet = start(NULL);
+    RequestId held;
+
+    add(fleet, 0, rows[i]);
+    add(fleet, 1, (TestInstance){.credit = 1, .site = "local"});
+    held = harness_ask(&fleet->h, &fleet->h.client, "echo@i0", "say", BYTES_NONE);
+    harness_wait(&fleet->h, 300);
+    harness_reply(&fleet->h, &fleet->peers[0], held);
+    held = harness_ask(&fleet->h, &fleet->h.client, "echo", "say", BYTES_NONE);
+    assert_int_equal(place_of(fleet, held), 1);
+    assert_int_equal(ask(fleet, "echo", "say"), 0);
+    harness_reply(&fleet->h, &fleet->peers[1], held);
+    assert_int_equal(ask(fleet, "echo", "say"), 1);
+    stop(fleet);
+  }
 }
 
 static void test_the_own_site_goes_first_until_it_has_no_credit(void **state) {
@@ -505,6 +638,12 @@ int main(void) {
       cmocka_unit_test(test_weight_0_takes_nothing_but_its_own_name),
       cmocka_unit_test(test_of_equal_load_the_faster_is_asked),
       cmocka_unit_test(test_the_average_forgets_by_eighths),
+      cmocka_unit_test(test_quick_instances_are_given_a_turn_in_runs),
+      cmocka_unit_test(test_a_pack_is_not_cut_until_the_run_is_doubled),
+      cmocka_unit_test(test_a_run_ends_with_its_turn),
+      cmocka_unit_test(test_no_run_before_an_answer_has_come),
+      cmocka_unit_test(test_a_run_ends_with_its_instance),
+      cmocka_unit_test(test_no_run_for_a_standby_or_another_site),
       cmocka_unit_test(test_the_own_site_goes_first_until_it_has_no_credit),
       cmocka_unit_test(test_a_standby_works_only_when_no_primary_has_credit),
       cmocka_unit_test(test_no_credit_is_ever_exceeded_and_a_reply_makes_room),
