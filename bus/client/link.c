@@ -54,8 +54,7 @@ static void on_ready(void *userdata) {
   Client *client = userdata;
 
   take_events(client);
-  receive(client);
-  take_events(client); /* what was still in the socket when the connection went down counts */
+  receive(client); /* to ask for events again would cost two system calls; what there is calls us again */
 }
 
 int link_start(Client *client) {

@@ -26,8 +26,8 @@ SHAPES = [("1x1x1", 1, 1, 1), ("1x4x100", 1, 4, 100), ("1x4x1000", 1, 4, 1000), 
 COLUMNS = [("msgs/s", "rate", ",.0f"), ("x bare", "rate_ratio", ".2f"), ("p50 us", "p50", ",.1f"),
            ("x bare", "p50_ratio", ".2f"), ("p99 us", "p99", ",.0f"), ("p999 us", "p999", ",.0f"),
            ("broker CPU s/M", "broker_cpu", ".2f"), ("x bare", "cpu_ratio", ".2f"), ("worker CPU s/M", "worker_cpu", ".2f"),
-           ("switches/req", "switches", ".2f"), ("RSS idle MiB", "rss_idle", ".1f"), ("RSS after", "rss_after", ".1f"),
-           ("lost", "lost", ",.0f")]
+           ("client CPU s/M", "client_cpu", ".2f"), ("switches/req", "switches", ".2f"), ("RSS idle MiB", "rss_idle", ".1f"),
+           ("RSS after", "rss_after", ".1f"), ("lost", "lost", ",.0f")]
 
 
 def cases(quick):
@@ -50,9 +50,10 @@ def sleep_until(at):
     time.sleep(max(0.0, at - time.monotonic()))
 
 
-def sample(broker, workers):
+def sample(broker, workers, clients):
     return {"at": time.monotonic(), "cpu": measure.cpu_s(broker.pid), "switches": measure.switches(broker.pid),
-            "workers": sum(measure.cpu_s(worker.pid) for worker in workers)}
+            "workers": sum(measure.cpu_s(worker.pid) for worker in workers),
+            "clients": sum(measure.cpu_s(client.pid) for client in clients)}
 
 
 def drive(broker, workers, clients, span):
@@ -61,9 +62,9 @@ def drive(broker, workers, clients, span):
         client.go()
     start = time.monotonic()
     sleep_until(start + span.warm_ms / 1000)
-    before = sample(broker, workers)
+    before = sample(broker, workers, clients)
     sleep_until(start + (span.warm_ms + span.measure_ms) / 1000)
-    after = sample(broker, workers)
+    after = sample(broker, workers, clients)
     return before, after, [client.result(20) for client in clients]
 
 
@@ -83,6 +84,7 @@ def figures(case, before, after, results):
     if per_million:
         out["broker_cpu"] = ((after["cpu"] - before["cpu"]) * per_million, "s/M requests")
         out["worker_cpu"] = ((after["workers"] - before["workers"]) * per_million, "s/M requests")
+        out["client_cpu"] = ((after["clients"] - before["clients"]) * per_million, "s/M requests")
         out["switches"] = ((after["switches"] - before["switches"]) * per_million / 1e6, "1/request")
     return out
 
