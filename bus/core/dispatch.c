@@ -94,7 +94,7 @@ static Offer *pick_best(Core *core, Service *service, Request *request) {
 
 /* How many requests of one turn an instance gets once it is chosen. A message to another instance, and back, costs as much
    as dozens of requests inside a PACK, so a burst is not cut into a piece for each of them. Credit grows as handlers are
-   quicker (bus/agent/credit.c), so a run is never more than some 100 us of work. Much credit with slow answers is many
+   quicker (bus/agent/credit.c), so a run is 160 us of work at the most. Much credit with slow answers is many
    threads: those are given work one by one, and so is who was chosen for want of a better. */
 static uint32_t run_of(const Offer *offer) {
   static const struct {
