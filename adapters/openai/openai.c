@@ -76,13 +76,18 @@ static int refuse(DialectFault *ret_fault, const char *message) {
   return DIALECT_E_FAULT;
 }
 
+/* Whether a member `error` is one: OpenAI's is an object, Ollama's a string, and some send null where there is none. */
+static bool is_error(Json error) {
+  return json_type(error) == JSON_OBJECT || json_type(error) == JSON_STRING;
+}
+
 /* list: the member that makes it an answer. */
 static int decode(Text body, const char *list, Buffer *ret_response, ChatUsage *ret_usage, DialectFault *ret_fault) {
   Json answer;
 
   if (json_check(body, &answer, NULL) != 0)
     return refuse(ret_fault, "its answer is not JSON");
-  if (json_type(json_find(answer, "error")) == JSON_OBJECT) {
+  if (is_error(json_find(answer, "error"))) {
     openai_decode_error(&(DialectHead){.status = 200}, body, ret_fault);
     return DIALECT_E_FAULT;
   }
@@ -106,14 +111,13 @@ static int decode_embed(Text body, Buffer *ret_response, ChatUsage *ret_usage, D
 
 /* Appends data as one event; a chunk that was spread over several lines becomes one line, which JSON may be. */
 static void put_event(Buffer *events, Text data) {
-  size_t at;
+  uint8_t *at;
 
   buffer_append(events, "data: ", 6);
-  at = events->size;
+  at = buffer_reserve(events, data.size);
   buffer_append(events, data.data, data.size);
-  for (; at < events->size; at++)
-    if (events->data[at] == '\n')
-      events->data[at] = ' ';
+  for (const uint8_t *end = at + data.size; (at = memchr(at, '\n', (size_t)(end - at)));)
+    *at = ' ';
   buffer_append(events, "\n\n", 2);
 }
 
@@ -131,9 +135,33 @@ static bool has_finished(Json choices, size_t *ret_count) {
   return finished;
 }
 
-static int stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault) {
-  Json chunk;
+/* The members of a chunk that say something to us, found in one walk: a chunk is read for each word of each answer. */
+typedef struct Chunk {
+  Json choices;
   Json usage;
+  Json error;
+} Chunk;
+
+static Chunk read_chunk(Json chunk) {
+  Chunk ret = {.choices = {TEXT_NONE}};
+  JsonWalk walk = json_walk(chunk);
+  Json key;
+  Json value;
+
+  while (json_next_member(&walk, &key, &value)) {
+    if (json_string_is(key, "choices"))
+      ret.choices = value;
+    else if (json_string_is(key, "usage"))
+      ret.usage = value;
+    else if (json_string_is(key, "error"))
+      ret.error = value;
+  }
+  return ret;
+}
+
+static int stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault) {
+  Json object;
+  Chunk chunk;
   size_t choices;
 
   (void)type;
@@ -143,16 +171,16 @@ static int stream_event(DialectStream *stream, Text type, Text data, DialectFaul
     stream->done = true;
     return 0;
   }
-  if (json_check(data, &chunk, NULL) != 0 || json_type(chunk) != JSON_OBJECT)
+  if (json_check(data, &object, NULL) != 0 || json_type(object) != JSON_OBJECT)
     return refuse(ret_fault, "a piece of its answer is not a JSON object");
-  if (json_type(json_find(chunk, "error")) == JSON_OBJECT) {
+  chunk = read_chunk(object);
+  if (is_error(chunk.error)) {
     openai_decode_error(&(DialectHead){.status = 200}, data, ret_fault);
     return DIALECT_E_FAULT;
   }
-  usage = json_find(chunk, "usage");
-  openai_read_usage(usage, &stream->usage);
-  stream->finished |= has_finished(json_find(chunk, "choices"), &choices);
-  if (!(choices == 0 && stream->hides_usage && json_type(usage) == JSON_OBJECT))
+  openai_read_usage(chunk.usage, &stream->usage);
+  stream->finished |= has_finished(chunk.choices, &choices);
+  if (!(choices == 0 && stream->hides_usage && json_type(chunk.usage) == JSON_OBJECT))
     put_event(&stream->events, data);
   return 0;
 }

@@ -81,6 +81,7 @@ static void what_is_no_answer_is_a_fault(void **state) {
       {"", CAUSE_MALFORMED},
       {"<html>", CAUSE_MALFORMED},
       {"{\"choices\":{}}", CAUSE_MALFORMED},
+      {"{\"error\":\"no\",\"choices\":[]}", CAUSE_OVERLOAD},
       {"{\"error\":{\"message\":\"later\",\"code\":\"rate_limit_exceeded\"}}", CAUSE_RATE_LIMIT},
   };
 
@@ -138,6 +139,10 @@ static void a_stream_can_go_wrong(void **state) {
                    DIALECT_E_FAULT);
   assert_int_equal(fault.fault.cause, CAUSE_OVERLOAD);
   assert_text(fault.fault.message, "too much");
+  assert_int_equal(feed(&stream, "{\"error\":\"out of memory\"}", &fault), DIALECT_E_FAULT); /* Ollama */
+  assert_int_equal(fault.fault.cause, CAUSE_OVERLOAD);
+  assert_text(fault.fault.message, "out of memory");
+  assert_int_equal(feed(&stream, "{\"error\":null,\"choices\":[]}", &fault), 0);
 }
 
 static void errors_are_classified(void **state) {
