@@ -149,7 +149,7 @@ probe:
       tomb[1-b]=true; tomb[b]=false; w2b[b*2+w]!PASS,n,winc[w]
 #endif
     fi; n=0; inc=0; b=0; goto top }
-top: 
+top:
   do
   :: atomic { b2w[w]?DISP,n,inc -> b=0; goto disp }
   :: atomic { b2w[2+w]?DISP,n,inc -> b=1; goto disp }
@@ -162,7 +162,7 @@ top:
 #endif
   od
 }
-init { atomic { winc[0]=1; winc[1]=1; 
+init { atomic { winc[0]=1; winc[1]=1;
 #ifdef LATEREG
   sess[0]=1; sess[1]=1; sess[2]=1; sess[3]=0; w2b[3]!HELLO,0,1;   /* worker 1 not yet registered at broker B */
 #else
