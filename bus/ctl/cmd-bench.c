@@ -179,15 +179,15 @@ static int make_question(Bench *bench, Buffer *errors) {
   _cleanup_(buffer_done) Buffer ignored = {0};
 
   if (options->arguments[1])
-    return question_init(&bench->question, target, options->arguments[1], errors);
-  if (!options->size && question_init(&bench->question, target, NULL, &ignored) == 0)
+    return question_init(&bench->question, target, options->arguments[1], errors, NULL);
+  if (!options->size && question_init(&bench->question, target, NULL, &ignored, NULL) == 0)
     return 0;
   buffer_printf(&json, "{\"text\":\"");
   memset(buffer_reserve(&json, size), 'x', size);
   json.size += size;
   buffer_printf(&json, "\"}");
   buffer_append(&json, "", 1);
-  return question_init(&bench->question, target, (const char *)json.data, errors);
+  return question_init(&bench->question, target, (const char *)json.data, errors, NULL);
 }
 
 CtlExit cmd_bench(Ctl *ctl) {

@@ -52,25 +52,31 @@ void ctl_write_json(const Ctl *ctl, json_t *value) {
   free(text);
 }
 
-CtlExit ctl_load_config(Ctl *ctl) {
-  _cleanup_(buffer_done) Buffer errors = {0};
+CtlExit ctl_try_config(Ctl *ctl, Buffer *errors) {
   LogLevel level;
   int r;
 
   if (ctl->config)
     return CTL_OK;
-  r = config_load_agents(ctl->options.config, catalog_rows(), &ctl->config, &errors);
-  fflush(stdout);
-  if (errors.size)
-    fwrite(errors.data, 1, errors.size, stderr);
+  r = config_load_agents(ctl->options.config, catalog_rows(), &ctl->config, errors);
   if (r < 0)
-    ctl_say("the configuration %s can't be read: %s", ctl->options.config ? ctl->options.config : "($PONS_CONFIG)",
-            strerror(-r));
+    buffer_printf(errors, "pons: the configuration %s can't be read: %s\n",
+                  ctl->options.config ? ctl->options.config : "($PONS_CONFIG)", strerror(-r));
   if (r)
     return CTL_USAGE;
   if (log_level_parse(ctl->config->log.level, &level) == 0)
     log_setup(level, NULL);
   return CTL_OK;
+}
+
+CtlExit ctl_load_config(Ctl *ctl) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+  CtlExit status = ctl_try_config(ctl, &errors);
+
+  fflush(stdout);
+  if (errors.size)
+    fwrite(errors.data, 1, errors.size, stderr);
+  return status;
 }
 
 CtlExit cmd_version(Ctl *ctl) {

@@ -34,6 +34,8 @@ CtlExit ctl_main(int argc, const char *const *argv);
 
 /* Loads the configuration of --config, once. Returns CTL_OK; CTL_USAGE after it has said on standard error what is wrong. */
 CtlExit ctl_load_config(Ctl *ctl);
+/* The same, with what is wrong, and warnings, appended to errors instead. */
+CtlExit ctl_try_config(Ctl *ctl, Buffer *errors);
 /* Says on standard error, after "pons: ", what went wrong and what to do. */
 void ctl_say(const char *format, ...) _printf_(1, 2);
 /* The same for each line of a text. */

@@ -192,17 +192,31 @@ static CtlExit ask(Reach *reach, Question *question, Exchange *exchange) {
   return r < 0 ? CTL_FAILED : exchange->status;
 }
 
+/* A message that was not sent since it does not fit the contract. */
+static CtlExit refuse(const Ctl *ctl, const Buffer *errors, const ContractFault *fault) {
+  const Answer answer = {.status = STATUS_INVALID, .message = text_of(fault->message), .path = text_of(fault->path)};
+
+  if (ctl->options.json)
+    reach_print_failure(ctl, &answer);
+  else
+    ctl_say_lines(errors); /* they also say where the contract is */
+  return CTL_FAILED;
+}
+
 CtlExit exchange_run(Ctl *ctl, bool as_stream) {
   _cleanup_(buffer_done) Buffer errors = {0};
   _cleanup_(question_done) Question question = {0};
   _cleanup_(reach_close) Reach reach = {0};
+  ContractFault fault;
   Exchange exchange = {.ctl = ctl, .as_stream = as_stream, .prints_json = ctl->options.json};
   CtlExit status;
-  int r = question_init(&question, ctl->options.arguments[0], ctl->options.arguments[1], &errors);
+  int r = question_init(&question, ctl->options.arguments[0], ctl->options.arguments[1], &errors, &fault);
 
+  if (r == QUESTION_E_CONTRACT)
+    return refuse(ctl, &errors, &fault);
   if (r) {
     ctl_say_lines(&errors);
-    return r == QUESTION_E_CONTRACT ? CTL_FAILED : CTL_USAGE;
+    return CTL_USAGE;
   }
   status = reach_open(ctl, reach_wait_ms(ctl), false, &reach);
   if (status == CTL_OK)

@@ -222,8 +222,9 @@ static int take_argument(Parse *parse, const char *argument) {
     return options->command == COMMAND_END ? unknown_command(parse, argument) : 0;
   }
   if (options->argument_count == command_rows[options->command].most) {
-    buffer_printf(parse->errors, "'%s' is one argument too many; usage: pons %s %s\n", argument,
-                  command_name(options->command), command_rows[options->command].arguments);
+    buffer_printf(parse->errors, "'%s' is one argument too many; usage: pons %s%s%s\n", argument,
+                  command_name(options->command), *command_rows[options->command].arguments ? " " : "",
+                  command_rows[options->command].arguments);
     return OPTIONS_E_USAGE;
   }
   options->arguments[options->argument_count++] = argument;

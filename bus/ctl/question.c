@@ -40,7 +40,7 @@ static int read_input(Buffer *ret, Buffer *errors) {
   return QUESTION_E_JSON;
 }
 
-static int make_body(Question *question, Text json, Buffer *errors) {
+static int make_body(Question *question, Text json, Buffer *errors, ContractFault *ret_fault) {
   const Contract *contract = question->contract ? question->contract->request : NULL;
   ContractFault fault = {0};
   int r = contract_json_to_body(contract, json, &question->body, &fault);
@@ -53,10 +53,12 @@ static int make_body(Question *question, Text json, Buffer *errors) {
   }
   buffer_printf(errors, "INVALID: %s%s%s; `pons contract show %s` has the contract\n", fault.path,
                 *fault.path ? ": " : "", fault.message, question->target);
+  if (ret_fault)
+    *ret_fault = fault;
   return QUESTION_E_CONTRACT;
 }
 
-static int fill(Question *question, const char *json, Buffer *errors) {
+static int fill(Question *question, const char *json, Buffer *errors, ContractFault *ret_fault) {
   _cleanup_(buffer_done) Buffer input = {0};
   Text text = text_of(json ? json : "{}");
   int r = split(question, errors);
@@ -67,19 +69,19 @@ static int fill(Question *question, const char *json, Buffer *errors) {
   }
   /* An untyped method that is asked without a message gets an empty body. */
   if (r == 0 && (json || question->contract))
-    r = make_body(question, text, errors);
+    r = make_body(question, text, errors, ret_fault);
   question->ask.body = buffer_bytes(&question->body);
   question->ask.idempotent = question->contract && question->contract->flags & METHOD_IDEMPOTENT;
   return r;
 }
 
-int question_init(Question *ret, const char *target, const char *json, Buffer *errors) {
+int question_init(Question *ret, const char *target, const char *json, Buffer *errors, ContractFault *ret_fault) {
   Question question = {.target = strdup(target)};
   int r;
 
   if (!question.target)
     abort(); /* memory is out */
-  r = fill(&question, json, errors);
+  r = fill(&question, json, errors, ret_fault);
   if (r)
     question_done(&question);
   else

@@ -23,8 +23,9 @@ typedef struct Question {
 
 /* Splits target at its last dot ("echo.say", "echo@echo:17.say", "echo@*.say") and makes the body of json: NULL = a message
    without fields; "-" = what is on standard input. Returns 0 and fills *ret, which the caller ends with question_done;
-   QUESTION_E_: errors says what is wrong, one line, and *ret is left alone. Blocks while it reads. */
-int question_init(Question *ret, const char *target, const char *json, Buffer *errors);
+   QUESTION_E_: errors says what is wrong, one line, and *ret is left alone; QUESTION_E_CONTRACT fills *ret_fault too (may
+   be NULL). Blocks while it reads. */
+int question_init(Question *ret, const char *target, const char *json, Buffer *errors, ContractFault *ret_fault);
 /* Frees what *question owns. Usable as _cleanup_. */
 void question_done(Question *question);
 

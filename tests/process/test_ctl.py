@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -164,6 +165,9 @@ class Fleet(Command):
             if "all 2 ready" in line:
                 break
         self.assertTrue(any("all 2 ready" in line for line in lines), lines)
+        for name, words in (("broker", "PONS-BROKER-READY"), ("echo", "PONS-AGENT-OPEN")):
+            said = [line for line in lines if words in line]
+            self.assertTrue(said and all(re.match(rf"{name} *\| ", line) for line in said), lines)
         pids = [row["pid"] for row in self.processes().values()]
         up.send_signal(signal.SIGTERM)
         rest, _ = up.communicate(timeout=60)
@@ -205,6 +209,51 @@ class Fleet(Command):
         self.wait_for("degraded", lambda rows: rows["echo"]["state"] == "degraded")
         ran = self.pons("status", expect=1)
         self.assertIn("degraded", ran.out + ran.err)
+
+    def test_a_group_that_keeps_dying_is_degraded(self):
+        """Each agent is within its own budget; together they spend their group's."""
+        restart = "restart: {burst: 100, within_ms: 60000, delay_ms: 1, delay_max_ms: 2}"
+        self.configure(agents="".join(f"  - {{name: {name}, program: /bin/false, group: weak, {restart}}}\n" for name in ("a", "b")) +
+                              "groups:\n  - {name: weak, burst: 4, within_ms: 60000}\n",
+                       profiles="  - {name: bad, agents: [echo, a, b]}")
+        self.pons("up", "-d", "--profile", "bad", expect=1)
+        rows = self.processes()
+        self.assertEqual([rows[name]["state"] for name in ("a", "b", "echo")], ["degraded", "degraded", "ready"])
+        self.assertLessEqual(rows["a"]["restarts"] + rows["b"]["restarts"], 4)
+
+    def test_json(self):
+        """What up, status, agents and down print with --json."""
+        up = self.pons("up", "-d", "--profile", "three", "--json").json
+        self.assertEqual((up["state"], up["profile"], len(up["processes"])), ("ready", "three", 4))
+        self.assertEqual(self.pons("status", "--json").json["supervisor"]["pid"], up["pid"])
+        second = next(row for row in self.pons("agents", "--json").json if row["name"] == "second")
+        self.assertEqual((second["instances"], second["program"]), (2, "pons-agent-echo"))
+        self.assertIn("three", second["profiles"])
+        self.assertEqual(self.pons("down", "--json").json, {"state": "stopped", "pid": up["pid"]})
+        self.assertEqual(self.pons("status", "--json", expect=2).json, {"supervisor": None, "registry": None})
+
+    def test_a_secret_is_nowhere(self):
+        """An agent gets its secret; no output, log, status or command line has it."""
+        with open(os.path.join(self.folder, "key"), "w", encoding="utf-8") as file:
+            file.write("hunter2-very-secret\n")
+        os.chmod(os.path.join(self.folder, "key"), 0o600)
+        self.configure(agents="  - {name: paid, program: pons-agent-echo, environment: [{name: API_KEY, secret: {file: key}}]}",
+                       profiles="  - {name: paid, agents: [paid]}")
+        seen = repr(self.pons("up", "-d", "--profile", "paid", "--verbose"))
+        pids = {name: row["pid"] for name, row in self.processes().items()}
+        with open(f"/proc/{pids['paid']}/environ", encoding="utf-8") as file:
+            self.assertIn("API_KEY=hunter2-very-secret", file.read().split("\0"))
+        for pid in (*pids.values(), self.supervisor_pid()):
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+                seen += file.read()
+        with open(f"/proc/{pids['broker']}/environ", encoding="utf-8") as file:
+            seen += file.read()
+        seen += repr(self.pons("status")) + repr(self.pons("status", "--json")) + repr(self.pons("config", "check", "--show", "--json"))
+        self.pons("down")
+        with open(os.path.join(self.folder, "pons.log"), encoding="utf-8") as file:
+            seen += file.read()
+        self.assertIn("paid", seen)
+        self.assertNotIn("hunter2", seen)
 
     def test_agent_that_can_not_start(self):
         self.configure(agents="  - {name: broken, program: /bin/false, restart: {burst: 2, within_ms: 60000, delay_ms: 1, delay_max_ms: 2}}",
@@ -258,6 +307,8 @@ class Asking(Command):
             with self.subTest(body):
                 ran = self.pons("call", "echo.say", body, expect=1)
                 self.assertIn(f"INVALID: {path}", ran.err)
+                error = self.pons("call", "echo.say", body, "--json", expect=1).json["error"]
+                self.assertEqual((error["status"], error["path"]), ("INVALID", path))
 
     def test_deadline(self):
         error = self.pons("call", "echo.work", '{"wait_ms": 60000}', "--timeout", "200", "--json", expect=1).json["error"]
@@ -366,6 +417,28 @@ class Foreign(Command):
         self.assertEqual([(row["caller"].split(":")[0], row["service"], row["method"]) for row in rows], [("python", "echo", "say")])
 
 
+class Manual(Command):
+    """docs/pons.1.md has the commands and options of the program, and no others."""
+
+    def setUp(self):
+        super().setUp()
+        with open(os.path.join(os.path.dirname(__file__), "../../docs/pons.1.md"), encoding="utf-8") as file:
+            self.manual = file.read()
+
+    def test_commands(self):
+        commands = re.findall(r"^  ([a-z]+) ", self.pons("--help").out, re.M)
+        sections = re.findall(r"^### (.*)$", self.manual, re.M)
+        self.assertEqual(sorted(commands), sorted(name for section in sections for name in section.split(", ")))
+        self.assertGreater(len(commands), 10)
+
+    def test_options(self):
+        options = set()
+        for command in re.findall(r"^  ([a-z]+) ", self.pons("--help").out, re.M):
+            options |= set(re.findall(r"--[a-z]+", self.pons("help", command).out))
+        named = set(re.findall(r"--[a-z]+", self.manual)) - {"--name"}
+        self.assertEqual(options, named)
+
+
 class Configuration(Command):
     def test_good(self):
         self.assertTrue(self.pons("config", "check", "--json").json["ok"])
@@ -378,6 +451,8 @@ class Configuration(Command):
         self.assertIn("pons.yaml:4:", ran.err + ran.out)
         self.assertIn("pons.yaml:5:", ran.err + ran.out)
         self.assertIn("sessions", ran.err + ran.out)
+        found = self.pons("config", "check", "--json", expect=2).json
+        self.assertEqual((found["ok"], re.findall(r"pons.yaml:(\d+):", " ".join(found["findings"]))), (False, ["4", "5"]))
         self.pons("up", "-d", expect=2)
 
     def test_secrets_are_not_printed(self):

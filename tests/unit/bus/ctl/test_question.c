@@ -16,7 +16,7 @@ static void assert_asks(const char *target, const char *json, const char *servic
   json_t *value;
   char *text;
 
-  assert_int_equal(question_init(&question, target, json, &errors), 0);
+  assert_int_equal(question_init(&question, target, json, &errors, NULL), 0);
   assert_int_equal(errors.size, 0);
   assert_true(text_is(question.ask.service, service));
   assert_true(text_is(question.ask.method, method));
@@ -40,7 +40,7 @@ static void test_contract_is_found_behind_an_instance(void **state _unused_) {
   _cleanup_(buffer_done) Buffer errors = {0};
   _cleanup_(question_done) Question question = {0};
 
-  assert_int_equal(question_init(&question, "echo@*.say", "{\"text\":\"x\"}", &errors), 0);
+  assert_int_equal(question_init(&question, "echo@*.say", "{\"text\":\"x\"}", &errors, NULL), 0);
   assert_non_null(question.contract);
   assert_true(question.ask.idempotent);
 }
@@ -48,9 +48,11 @@ static void test_contract_is_found_behind_an_instance(void **state _unused_) {
 static void assert_refused(const char *target, const char *json, int error, const char *expected) {
   _cleanup_(buffer_done) Buffer errors = {0};
   Question untouched = {.target = (char *)&errors};
+  ContractFault fault = {0};
 
-  assert_int_equal(question_init(&untouched, target, json, &errors), error);
+  assert_int_equal(question_init(&untouched, target, json, &errors, &fault), error);
   assert_ptr_equal(untouched.target, &errors);
+  assert_int_equal(fault.message[0] != '\0', error == QUESTION_E_CONTRACT);
   buffer_append(&errors, "", 1);
   if (!strstr((const char *)errors.data, expected))
     fail_msg("%s", (const char *)errors.data);
