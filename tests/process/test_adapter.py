@@ -5,7 +5,11 @@ import hashlib
 import json
 import os
 import random
+import socket
+import ssl
+import subprocess
 import sys
+import threading
 import time
 
 import harness
@@ -41,6 +45,40 @@ GOOD = {"good": "", "slow": "tokens=1000,gap_ms=20", "flood": "tokens=100000,byt
         "late": "error_in_stream=3,gap_ms=30"}
 
 
+class Tls(threading.Thread):
+    """A server on 127.0.0.1 whose certificate is its own; heard is what came after a handshake that was whole."""
+
+    def __init__(self, folder):
+        super().__init__(daemon=True)
+        certificate, key = (os.path.join(folder, name) for name in ("certificate.pem", "certificate-key.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=127.0.0.1",
+                        "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate, key)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.heard = b""
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                with self.context.wrap_socket(connection, server_side=True) as secure:
+                    self.heard += secure.recv(65536)
+            except OSError:
+                connection.close()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.join(harness.DEADLINE_S)
+
+
 class Adapter(harness.Fleet):
     LIMITS = "first_ms: 5000, idle_ms: 5000, connect_ms: 2000, total_ms: 60000"
     CONNECTIONS = 256
@@ -49,6 +87,8 @@ class Adapter(harness.Fleet):
         super().setUp()
         self.mock = Mock(os.path.join(harness.BUILD, "tests", "mock-provider"), "--key", KEY)
         self.addCleanup(self.mock.__exit__)
+        self.tls = Tls(self.folder)
+        self.addCleanup(self.tls.close)
         self.config = os.path.join(self.folder, "pons.yaml")
         for name, key in (("key", KEY), ("wrong", KEY[::-1])):
             with open(os.open(os.path.join(self.folder, name), os.O_WRONLY | os.O_CREAT, 0o600), "w",
@@ -75,6 +115,7 @@ class Adapter(harness.Fleet):
             add(name, url(knobs), more=", input_usd: '1', output_usd: '2'")
         for name, (knobs, *_) in FAULTS.items():
             add(name, url(knobs), self.LIMITS.replace("first_ms: 5000, idle_ms: 5000", "first_ms: 150, idle_ms: 150"))
+        add("selfsigned", f"https://127.0.0.1:{self.tls.port}/v1")
         add("refused", f"http://127.0.0.1:{harness.free_port()}/v1")
         add("nowhere", "https://nobody.invalid/v1")
         add("badkey", url(""), key="wrong")
@@ -463,6 +504,14 @@ class Secrets(Adapter):
             self.assertNotIn(KEY, text)
             self.assertNotIn(KEY[::-1], text)
         self.assertIn("PONS-PROVIDER-KEY", self.agent.log())
+
+    def test_a_certificate_that_nobody_vouches_for(self):
+        """The connection ends before the key is sent."""
+        reply = self.refused("selfsigned")
+        self.assertIn("selfsigned: ", reply.body["message"])
+        self.assertEqual(reply.body["http_status"], 502)
+        self.assertRegex(reply.body["message"], "certificate")
+        self.assertEqual(self.tls.heard, b"")
 
     def test_process_list(self):
         self.chat("good")

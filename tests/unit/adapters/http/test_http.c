@@ -261,6 +261,25 @@ static void there_is_no_tls(void **state) {
   assert_int_equal(seen.error, HTTP_TLS);
 }
 
+/* Where the environment names a proxy, it is asked for what is elsewhere. */
+static void a_proxy_of_the_environment_is_used(void **state) {
+  Scene *scene = *state;
+  _cleanup_(seen_done) Seen seen = {.status = 0};
+  HttpRequest request = request_to("http://elsewhere.invalid/v1");
+  char proxy[64];
+
+  snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", scene->server.port);
+  setenv("http_proxy", proxy, 1);
+  unsetenv("no_proxy");
+  scene->server.answer = GOOD;
+  start_with(scene, &seen, &request);
+  until(scene, is_ended, &seen);
+  unsetenv("http_proxy");
+  setenv("no_proxy", "*", 1);
+  assert_int_equal(seen.error, HTTP_OK);
+  assert_memory_equal(scene->server.connections[0].heard.data, "POST http://elsewhere.invalid/v1 HTTP/1.1\r\n", 43);
+}
+
 /* A redirect is an answer: the key does not go elsewhere. */
 static void it_follows_nobody(void **state) {
   Scene *scene = *state;
@@ -467,6 +486,7 @@ int main(void) {
       CASE(nobody_listens),
       CASE(what_is_not_http),
       CASE(there_is_no_tls),
+      CASE(a_proxy_of_the_environment_is_used),
       CASE(it_follows_nobody),
       CASE(answers_that_break),
       CASE(silence_has_its_limits),
