@@ -360,8 +360,8 @@ static void a_trickle_is_no_silence(void **state) {
   HttpRequest request = request_to(url_of(scene));
 
   scene->server.answer = OPEN_END;
-  request.idle_ms = 200;
-  request.total_ms = 600;
+  request.idle_ms = 500;
+  request.total_ms = 1500;
   start_with(scene, &seen, &request);
   until(scene, has_requests, scene);
   while (!seen.is_ended) {
