@@ -15,10 +15,10 @@
 
 #include "agents/model_manager_suite/model_table.h"
 
-static char tables_chat[] = "chat";
-static char tables_local[] = "Local";
-static char tables_remote[] = "RemoteApiAdapter";
-static char tables_none[] = "none";
+static _unused_ char tables_chat[] = "chat";
+static _unused_ char tables_local[] = "Local";
+static _unused_ char tables_remote[] = "RemoteApiAdapter";
+static _unused_ char tables_none[] = "none";
 
 #define TABLES_LIGHT(model, context)                                                                                   \
   {                                                                                                                    \

@@ -21,7 +21,7 @@ static void part(Harness *h, RequestId id, uint64_t number, size_t size) {
 static void test_parts_reach_who_wants_no_stream(void **state) {
   Harness *h = calloc(1, sizeof *h);
   RequestId id;
-  Heard *end;
+  Heard *end = NULL;
 
   (void)state;
   harness_start(h, NULL);
