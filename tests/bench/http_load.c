@@ -167,8 +167,9 @@ static bool is_good(const HttpReply *reply) {
 
 static void complain(const HttpReply *reply) {
   if (load.failed == 1)
-    fprintf(stderr, "http-load: a bad answer: status %u, %llu bytes, %u events%s\n", reply->status,
-            (unsigned long long)reply->body_bytes, reply->events, reply->last_event ? " and the last one" : "");
+    fprintf(stderr, "http-load: a bad answer: status %u, %llu bytes, %u events%s: %s\n", reply->status,
+            (unsigned long long)reply->body_bytes, reply->events, reply->last_event ? " and the last one" : "",
+            reply->start);
 }
 
 static void finish(Connection *connection, bool whole, uint64_t now) {

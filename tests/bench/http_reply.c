@@ -1,5 +1,6 @@
 #include "tests/bench/http_reply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,8 @@ static void count_events(HttpReply *reply, const char *data, size_t size) {
 static size_t take_body(HttpReply *reply, const char *data, size_t size, int after) {
   size_t n = size < reply->left ? size : (size_t)reply->left;
 
+  if (reply->body_bytes < HTTP_REPLY_START)
+    snprintf(reply->start + reply->body_bytes, sizeof reply->start - (size_t)reply->body_bytes, "%.*s", (int)n, data);
   count_events(reply, data, n);
   reply->body_bytes += n;
   reply->left -= n;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define HTTP_REPLY_HEAD_MAX 8192u
+#define HTTP_REPLY_START 400u
 
 /* All zero before the first byte. */
 typedef struct HttpReply {
@@ -20,9 +21,10 @@ typedef struct HttpReply {
   bool last_event; /* "data: [DONE]" was there */
   uint32_t events; /* lines that begin with "data: ", the last event not counted */
   uint64_t body_bytes;
-  uint64_t left;      /* of a body or chunk */
-  unsigned matched;   /* of a line, against "data: [DONE]" */
-  uint32_t head_size; /* also counts a size line or trailer */
+  char start[HTTP_REPLY_START + 1]; /* of the body, to show what went wrong */
+  uint64_t left;                    /* of a body or chunk */
+  unsigned matched;                 /* of a line, against "data: [DONE]" */
+  uint32_t head_size;               /* also counts a size line or trailer */
   char head[HTTP_REPLY_HEAD_MAX];
 } HttpReply;
 

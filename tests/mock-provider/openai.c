@@ -69,17 +69,51 @@ static void error(const Ask *ask, unsigned status, const char *code, const char 
 
 /* --- chat --- */
 
+/* What is put for each answer and event goes without printf, which was a fifth of the server's own time. */
+#define PUT(out, literal) buffer_append(out, literal, sizeof(literal) - 1)
+
+static void put_text(const char *text, Buffer *out) {
+  buffer_append(out, text, strlen(text));
+}
+
+static void put_number(uint64_t number, unsigned digits, unsigned base, Buffer *out) {
+  char text[64];
+  size_t at = sizeof text;
+
+  while (number || sizeof text - at < digits) {
+    text[--at] = "0123456789abcdef"[number % base];
+    number /= base;
+  }
+  buffer_append(out, text + at, sizeof text - at);
+}
+
 static void put_id(const Story *story, Buffer *out) {
-  buffer_printf(out, "\"id\":\"chatcmpl-mock%024llx\",", (unsigned long long)story->number);
+  PUT(out, "\"id\":\"chatcmpl-mock");
+  put_number(story->number, 24, 16, out);
+  PUT(out, "\",");
+}
+
+/* created and model, with what stands before and between. */
+static void put_origin(const Story *story, const char *object, Buffer *out) {
+  PUT(out, "\"object\":\"");
+  put_text(object, out);
+  PUT(out, "\",\"created\":");
+  put_number(story->created_s, 1, 10, out);
+  PUT(out, ",\"model\":\"");
+  put_text(story->model, out);
+  PUT(out, "\",");
 }
 
 static void put_usage(const Story *story, Buffer *out) {
-  buffer_printf(out,
-                "\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%u,"
-                "\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
-                "\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0,"
-                "\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}",
-                story->prompt_tokens, story->answer_tokens, story->prompt_tokens + story->answer_tokens);
+  PUT(out, "\"usage\":{\"prompt_tokens\":");
+  put_number(story->prompt_tokens, 1, 10, out);
+  PUT(out, ",\"completion_tokens\":");
+  put_number(story->answer_tokens, 1, 10, out);
+  PUT(out, ",\"total_tokens\":");
+  put_number((uint64_t)story->prompt_tokens + story->answer_tokens, 1, 10, out);
+  PUT(out, ",\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
+           "\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0,"
+           "\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}");
 }
 
 static const char *finish_of(const Story *story) {
@@ -87,23 +121,26 @@ static const char *finish_of(const Story *story) {
 }
 
 static void put_plain(const Ask *ask, Story *story, Buffer *out) {
-  buffer_printf(out, "{");
+  PUT(out, "{");
   put_id(story, out);
-  buffer_printf(out, "\"object\":\"chat.completion\",\"created\":%llu,\"model\":\"%s\",\"choices\":[",
-                (unsigned long long)story->created_s, story->model);
+  put_origin(story, "chat.completion", out);
+  PUT(out, "\"choices\":[");
   for (uint32_t i = 0; i < story->choices; i++) {
-    buffer_printf(out, "%s{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":\"", i ? "," : "", i);
+    put_text(i ? ",{\"index\":" : "{\"index\":", out);
+    put_number(i, 1, 10, out);
+    PUT(out, ",\"message\":{\"role\":\"assistant\",\"content\":\"");
     story->echo_at = 0;
     story_put_all(story, &ask->knobs, out);
-    buffer_printf(out, "\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"%s\"}",
-                  finish_of(story));
+    PUT(out, "\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"");
+    put_text(finish_of(story), out);
+    PUT(out, "\"}");
   }
-  buffer_printf(out, "]");
+  PUT(out, "]");
   if (!ask->knobs.no_usage) {
-    buffer_printf(out, ",");
+    PUT(out, ",");
     put_usage(story, out);
   }
-  buffer_printf(out, ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_mock\"}");
+  PUT(out, ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_mock\"}");
 }
 
 /* The contents of a message, as JSON string text: a string's own, or those of its text parts. */
@@ -161,26 +198,24 @@ static void answer_chat(const Ask *ask, Answer *ret) {
     put_plain(ask, story, &ret->body);
 }
 
-static void put_event(const Story *story, uint32_t choice, const char *finish, Buffer *out) {
-  buffer_printf(out, "data: {");
+static void put_event(const Story *story, uint32_t choice, const char *delta, Buffer *out) {
+  PUT(out, "data: {");
   put_id(story, out);
-  buffer_printf(out,
-                "\"object\":\"chat.completion.chunk\",\"created\":%llu,\"model\":\"%s\",\"service_tier\":\"default\","
-                "\"system_fingerprint\":\"fp_mock\",\"choices\":[",
-                (unsigned long long)story->created_s, story->model);
-  if (finish)
-    buffer_printf(out, "{\"index\":%u,\"delta\":{%s", choice, finish);
+  put_origin(story, "chat.completion.chunk", out);
+  PUT(out, "\"service_tier\":\"default\",\"system_fingerprint\":\"fp_mock\",\"choices\":[");
+  if (!delta)
+    return;
+  PUT(out, "{\"index\":");
+  put_number(choice, 1, 10, out);
+  PUT(out, ",\"delta\":{");
+  put_text(delta, out);
 }
 
 static void end_event(const Story *story, const char *finish, Buffer *out) {
-  static const char SHORT[] = "\n\n";
-
-  if (finish)
-    buffer_printf(out, "},\"logprobs\":null,\"finish_reason\":%s}", finish);
-  buffer_printf(out, "]%s", story->usage && finish ? ",\"usage\":null" : "");
-  if (!story->broken)
-    buffer_printf(out, "}");
-  buffer_append(out, SHORT, sizeof SHORT - 1);
+  PUT(out, "},\"logprobs\":null,\"finish_reason\":");
+  put_text(finish, out);
+  put_text(story->usage ? "}],\"usage\":null" : "}]", out);
+  put_text(story->broken ? "\n\n" : "}\n\n", out);
 }
 
 static void put_choice(Story *story, Part part, uint32_t index, uint32_t choice, Buffer *out) {
