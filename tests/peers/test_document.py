@@ -57,6 +57,26 @@ class Document(unittest.TestCase):
         self.assertEqual((wire.HEADER_BYTES, wire.BODY_BYTES), (limits["HEADER_BYTES"], limits["BODY_BYTES"]))
         self.assertEqual((wire.PACK_BYTES, wire.PACK_MESSAGES), (limits["PACK_BYTES"], limits["PACK_MESSAGES"]))
 
+    def test_each_kind(self):
+        """Section 5.2 has each kind in its order, with what it must have, and only fields, limits and statuses that there are."""
+        with open(DOCUMENT, encoding="utf-8") as file:
+            block = re.search(r"<!-- kinds -->\n(.*?)<!-- end -->", file.read(), re.S).group(1)
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()[2:]]
+        kinds = list(dict.fromkeys(row[0].split(" ")[0] for row in rows))
+        self.assertEqual(kinds, [kind.name for kind in sorted(wire.Kind)])
+        limits = {row[0] for row in table("limits") + table("times")}
+        fields = {name.replace("_", " ") for name, _, _ in wire.FIELDS}
+        needs = {row[1]: row for row in table("msgs")}
+        for kind, has, _, states, bounds, statuses in rows:
+            with self.subTest(kind):
+                named = set(re.split(r", |; to an instance also ", re.sub(r"[\[\]]", "", has))) - {""}
+                self.assertLessEqual(named, fields)
+                must = needs[kind.split(" ")[0]]
+                self.assertLessEqual(set(must[3].split(", ")) - {""}, named)
+                self.assertEqual(states == "reserved", must[2] == "reserved")
+                self.assertLessEqual(set(bounds.split(", ")) - {""}, limits)
+                self.assertLessEqual(set(re.findall(r"[A-Z_]{3,}", statuses)), {status.name for status in wire.Status})
+
     def test_quoted_vectors(self):
         """Each header and body that the document quotes is that of the vector's file."""
         with open(DOCUMENT, encoding="utf-8") as file:
