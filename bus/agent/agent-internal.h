@@ -206,6 +206,7 @@ struct Runtime {
   uint64_t deadline_timer_us;
   LoopTimer *drain_timer; /* for the echo of DRAIN, then for who holds the process */
   uint32_t holds;         /* runtime_hold */
+  uint32_t works;         /* runtime_begin_work */
   Memory memory;
   Credit credit;
   uint32_t inline_calls;

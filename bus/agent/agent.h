@@ -69,6 +69,8 @@ typedef struct Agent {
   /* Before the first connection; a state that handlers want is set by runtime_set_state. Returns 0, or negative errno and
      the agent does not start. May be NULL. */
   int (*init)(Runtime *runtime);
+  /* When the end begins: what comes from elsewhere than the bus is to stop too. May be NULL. */
+  void (*drain)(Runtime *runtime);
   /* When all calls have ended, before the process does. May be NULL. */
   void (*done)(Runtime *runtime);
 } Agent;
@@ -106,6 +108,10 @@ void runtime_drain(Runtime *runtime);
    what is still to be told to others. They nest. Loop thread. */
 void runtime_hold(Runtime *runtime);
 void runtime_release(Runtime *runtime);
+/* Work that did not come as a call, from begin to end of it: a draining process finishes it as it does calls, however long
+   it takes. They nest. Loop thread. */
+void runtime_begin_work(Runtime *runtime);
+void runtime_end_work(Runtime *runtime);
 
 /* --- what a call asks --- */
 

@@ -55,8 +55,13 @@ static void leave(Runtime *runtime) {
   client_leave(runtime->client, on_left, runtime);
 }
 
+/* Somebody waits for what it has begun. */
+static bool is_busy(const Runtime *runtime) {
+  return runtime->held > 0 || runtime->works > 0;
+}
+
 static void check_drained(Runtime *runtime) {
-  if (runtime->phase != PHASE_DRAINED || runtime->held > 0)
+  if (runtime->phase != PHASE_DRAINED || is_busy(runtime))
     return;
   if (runtime->holds == 0)
     leave(runtime);
@@ -73,6 +78,15 @@ void runtime_release(Runtime *runtime) {
     check_drained(runtime);
 }
 
+void runtime_begin_work(Runtime *runtime) {
+  runtime->works++;
+}
+
+void runtime_end_work(Runtime *runtime) {
+  runtime->works--;
+  check_drained(runtime);
+}
+
 void runtime_drained(Runtime *runtime) {
   if (runtime->phase != PHASE_DRAINING)
     return;
@@ -87,7 +101,7 @@ static void on_impatient(void *userdata, uint64_t now_us) {
   (void)now_us;
   if (runtime->phase == PHASE_DRAINING)
     runtime_drained(runtime);
-  else if (runtime->phase == PHASE_DRAINED && runtime->held == 0)
+  else if (runtime->phase == PHASE_DRAINED && !is_busy(runtime))
     leave(runtime);
 }
 
@@ -98,6 +112,8 @@ static void drain(Runtime *runtime) {
     return;
   runtime->phase = PHASE_DRAINING;
   notify_stopping();
+  if (runtime->agent->drain)
+    runtime->agent->drain(runtime);
   if (client_send(runtime->client, &header, BYTES_NONE, NULL) == 0)
     loop_timer_set(runtime->drain_timer, clock_monotonic_us() + ECHO_PATIENCE_US);
   else
