@@ -52,6 +52,7 @@ void ask_send(HttpRequest *request, const MethodContract *method, bool stream, c
   Ask ask = {.service = text_of(method->service),
              .method = text_of(method->method),
              .idempotent = (method->flags & METHOD_IDEMPOTENT) != 0,
+             .attempts = 1, /* executors have tried what there is, and the client knows best whether to come again */
              .stream = stream,
              .manual_window = stream,
              .window_bytes = STREAM_WINDOW_BYTES};

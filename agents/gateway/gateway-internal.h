@@ -38,6 +38,7 @@ typedef struct Listener {
   struct MHD_Daemon *daemon;
   LoopFd *watch; /* libmicrohttpd's epoll descriptor */
   LoopTimer *timer;
+  bool is_woken; /* something was resumed that MHD_run has not seen */
   char address[64];
 } Listener;
 

@@ -17,12 +17,16 @@ static void run(Listener *listener) {
   bool waits = false;
 
   for (int round = 0; round < ROUNDS_MAX; round++) {
+    listener->is_woken = false;
     MHD_run(listener->daemon);
     waits = MHD_get_timeout(listener->daemon, &wait_ms) == MHD_YES;
-    if (!waits || wait_ms > 0)
+    if (!listener->is_woken && (!waits || wait_ms > 0))
       break;
   }
-  loop_timer_set(listener->timer, waits ? clock_monotonic_us() + wait_ms * US_PER_MS : TIME_NEVER);
+  if (listener->is_woken)
+    loop_timer_set(listener->timer, 0);
+  else
+    loop_timer_set(listener->timer, waits ? clock_monotonic_us() + wait_ms * US_PER_MS : TIME_NEVER);
 }
 
 static void on_ready(void *userdata, int fd, uint32_t events) {
@@ -36,8 +40,9 @@ static void on_timer(void *userdata, uint64_t now_us) {
   run(userdata);
 }
 
-/* Without a thread libmicrohttpd has no descriptor that would wake it after a resume. */
+/* Without a thread libmicrohttpd has no descriptor that would wake it after a resume, nor does its timeout tell of one. */
 void server_wake(Listener *listener) {
+  listener->is_woken = true;
   loop_timer_set(listener->timer, 0);
 }
 

@@ -116,13 +116,21 @@ static void forget_sent(HttpRequest *request) {
     buffer_done(&request->out);
 }
 
+/* libmicrohttpd 0.9.75 forgets a connection that ends in its reader, until its timeout; one that is resumed is looked at. */
+static ssize_t cut(HttpRequest *request) {
+  MHD_suspend_connection(request->connection->mhd);
+  request->is_suspended = true;
+  request_resume(request);
+  return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 ssize_t stream_read(void *userdata, uint64_t position, char *buffer, size_t size) {
   HttpRequest *request = userdata;
   size_t bytes = min_u64(waiting_bytes(request), size);
 
   (void)position;
   if (request->is_dropped)
-    return MHD_CONTENT_READER_END_WITH_ERROR;
+    return cut(request);
   if (bytes > 0) {
     memcpy(buffer, request->out.data + request->out_at, bytes);
     request->out_at += bytes;
@@ -133,10 +141,10 @@ ssize_t stream_read(void *userdata, uint64_t position, char *buffer, size_t size
     return (ssize_t)bytes;
   }
   if (request->is_over)
-    return request->is_broken ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+    return request->is_broken ? cut(request) : MHD_CONTENT_READER_END_OF_STREAM;
   if (request->connection->is_gone) {
     request_drop(request);
-    return MHD_CONTENT_READER_END_WITH_ERROR;
+    return cut(request);
   }
   MHD_suspend_connection(request->connection->mhd);
   request->is_suspended = true;
