@@ -14,6 +14,7 @@
 #include "agents/gateway/routes.h"
 #include "bus/agent/agent.h"
 #include "bus/base/list.h"
+#include "bus/client/pieces.h"
 #include "bus/config/config.h"
 
 typedef struct Gateway Gateway;
@@ -111,6 +112,8 @@ struct HttpRequest {
   bool is_broken; /* and it must not look like a clean end */
   Buffer out;     /* what the client has not taken yet, from out_at on */
   size_t out_at;
+  Pieces pieces;        /* of the stream, not whole yet */
+  size_t framing_bytes; /* that came and are not reported as consumed */
 };
 
 /* Callbacks of libmicrohttpd: the request line has come; headers, body or turn of a request; the end of one. */

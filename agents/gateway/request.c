@@ -42,6 +42,7 @@ void request_release(HttpRequest *request) {
     return;
   buffer_done(&request->body);
   buffer_done(&request->out);
+  pieces_done(&request->pieces);
   free(request);
 }
 

@@ -50,21 +50,53 @@ static void fail_contract(HttpRequest *request, const ContractFault *fault) {
     respond_fault(request, &bad);
 }
 
+/* A piece that can't be read ends the request here and at the executor. */
+static void refuse_piece(HttpRequest *request, const ContractFault *fault) {
+  RequestId id = request->id;
+
+  fail_contract(request, fault);
+  request->is_over = true;
+  client_cancel(request->gateway->client, id);
+}
+
+static bool on_piece(void *userdata, Bytes value) {
+  HttpRequest *request = userdata;
+  ContractFault fault;
+  ChatPiece piece;
+
+  if (contract_decode(request->asked->chunk, value, NULL, &piece, &fault) != 0) {
+    refuse_piece(request, &fault);
+    return false;
+  }
+  buffer_append(&request->out, piece.events.data, piece.events.size);
+  return true;
+}
+
+/* What frames the events on the bus is used up at once, the events when the client has them. */
+static void consume_framing(HttpRequest *request, size_t came_bytes, size_t events_bytes) {
+  request->framing_bytes += came_bytes;
+  if (request->framing_bytes <= events_bytes) {
+    request->framing_bytes = 0;
+    return;
+  }
+  consumed(request, request->framing_bytes - events_bytes);
+  request->framing_bytes = 0;
+}
+
 void stream_on_chunk(void *userdata, const AskChunk *chunk) {
   HttpRequest *request = userdata;
-  ContractFault fault = {.reason = 0};
-  ChatPiece piece;
+  size_t before = request->out.size;
 
   if (!request->connection || request->is_dropped || request->is_over)
     return;
-  if (contract_decode(request->asked->chunk, chunk->body, NULL, &piece, &fault) != 0) {
-    fail_contract(request, &fault);
-    client_cancel(request->gateway->client, chunk->id);
-    request->is_over = true;
+  request->id = chunk->id;
+  if (pieces_take(&request->pieces, chunk->body, on_piece, request) != 0)
+    refuse_piece(request, &(ContractFault){.message = "a piece of the answer is not msgpack"});
+  if (request->is_over)
     return;
-  }
-  buffer_append(&request->out, piece.events.data, piece.events.size);
-  consumed(request, chunk->body.size - piece.events.size);
+  consume_framing(request, chunk->body.size, request->out.size - before);
+  if (request->out.size == before)
+    return; /* not a whole piece yet */
   if (!request->response)
     begin(request, chunk->id);
   request_resume(request);

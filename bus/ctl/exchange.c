@@ -1,22 +1,19 @@
-/* Pieces of a stream are msgpack values whose boundaries need not be those of the chunks, so what is not whole yet is
-   carried over to the next chunk. */
 #include "bus/ctl/exchange.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "bus/client/pieces.h"
 #include "bus/ctl/bodyjson.h"
 #include "bus/ctl/contract-json.h"
 #include "bus/ctl/question.h"
 #include "bus/ctl/reach.h"
 #include "bus/wire/msgpack.h"
 
-enum { REST_MAX_BYTES = 4 << 20 };
-
 typedef struct Exchange {
   Ctl *ctl;
-  Buffer rest; /* of the stream, not a whole value yet */
+  Pieces pieces;
   bool as_stream;
   bool prints_json; /* pieces as lines of JSON, else their text */
   bool mid_line;    /* text was written that did not end its line */
@@ -67,29 +64,15 @@ static bool piece_text(Bytes value, Text *ret) {
          msgpack_get_text(&reader, ret) == 0;
 }
 
-static void print_piece(Exchange *exchange, Bytes value) {
+static bool print_piece(void *userdata, Bytes value) {
+  Exchange *exchange = userdata;
   Text text;
 
   if (!exchange->prints_json && piece_text(value, &text))
     write_text(exchange, text);
   else
     print_json(exchange, bodyjson_new(value, TEXT_NONE));
-}
-
-static void print_pieces(Exchange *exchange, Bytes bytes) {
-  Bytes left;
-  Bytes value;
-
-  buffer_append(&exchange->rest, bytes.data, bytes.size);
-  left = buffer_bytes(&exchange->rest);
-  while (bodyjson_next_value(&left, &value))
-    print_piece(exchange, value);
-  if (left.size && left.size < REST_MAX_BYTES) {
-    memmove(exchange->rest.data, left.data, left.size);
-    exchange->rest.size = left.size;
-  } else {
-    buffer_clear(&exchange->rest);
-  }
+  return true;
 }
 
 /* One instance's answer to service@*. */
@@ -104,8 +87,8 @@ static void on_chunk(void *userdata, const AskChunk *chunk) {
 
   if (chunk->is_collect)
     print_collected(exchange, chunk);
-  else
-    print_pieces(exchange, chunk->body);
+  else if (pieces_take(&exchange->pieces, chunk->body, print_piece, exchange) != 0)
+    pieces_done(&exchange->pieces); /* what can't be read is passed over; the end says how the request went */
 }
 
 /* A reply of msgpack as its exact JSON, which `pons call` would read back. Returns false when it is something else. */
@@ -150,8 +133,8 @@ static void on_end(void *userdata, const Answer *answer) {
 
   exchange->ended = true;
   end_line(exchange);
-  if (exchange->rest.size)
-    print_json(exchange, bodyjson_new(buffer_bytes(&exchange->rest), TEXT_NONE));
+  if (exchange->pieces.rest.size)
+    print_json(exchange, bodyjson_new(buffer_bytes(&exchange->pieces.rest), TEXT_NONE));
   if (answer->status == STATUS_OK) {
     print_reply(exchange, answer);
     exchange->status = exchange->failed_one ? CTL_FAILED : CTL_OK;
@@ -221,6 +204,6 @@ CtlExit exchange_run(Ctl *ctl, bool as_stream) {
   status = reach_open(ctl, reach_wait_ms(ctl), false, &reach);
   if (status == CTL_OK)
     status = ask(&reach, &question, &exchange);
-  buffer_done(&exchange.rest);
+  pieces_done(&exchange.pieces);
   return status;
 }
