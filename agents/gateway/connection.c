@@ -48,7 +48,7 @@ static void destroy(HttpConnection *connection) {
   metrics_add(&gateway->metrics, METRIC_CONNECTIONS, 0, 0, -1);
   if (gateway->is_held && gateway->connections_count == 0) {
     gateway->is_held = false;
-    runtime_release(gateway->runtime);
+    runtime_end_work(gateway->runtime);
   }
 }
 

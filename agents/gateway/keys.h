@@ -2,7 +2,7 @@
  * Owns:      copies of the secrets, overwritten at the end. Names borrow from the Config.
  * May use:   base, config.
  * Threading: one thread.
- * Spec:      docs/gateway.md, "Keys"; RFC 6750 section 2.1 (Bearer) */
+ * Spec:      docs/gateway.md, "Limits"; RFC 6750 section 2.1 (Bearer) */
 #ifndef PONS_GATEWAY_KEYS_H
 #define PONS_GATEWAY_KEYS_H
 

@@ -85,7 +85,7 @@ static void drain(Runtime *runtime) {
   gateway.is_draining = true;
   if (gateway.connections_count > 0) {
     gateway.is_held = true;
-    runtime_hold(runtime);
+    runtime_begin_work(runtime);
   }
   server_drain(&gateway);
 }

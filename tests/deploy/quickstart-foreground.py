@@ -23,7 +23,7 @@ def run(stop):
     """Starts it, stops it when it says that it is up, and returns its status and what it said."""
     with tempfile.TemporaryDirectory() as folder:
         env = dict(os.environ, DEPLOY_SKIP_PACKAGES="1", PONS_RUNTIME_DIR=folder, PONS_STATE_DIR=folder,
-                   PONS_BROKER_LISTEN="ipc://broker.sock")
+                   PONS_BROKER_LISTEN="ipc://broker.sock", PONS_GATEWAY_LISTEN="tcp://127.0.0.1:*")
         process = subprocess.Popen([os.path.join(ROOT, "deploy", "quickstart")], env=env, text=True, start_new_session=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))

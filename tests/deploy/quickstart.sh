@@ -6,7 +6,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 export DEPLOY_SKIP_PACKAGES=1 # a test installs nothing
-export PONS_RUNTIME_DIR=$folder/run PONS_STATE_DIR=$folder/state PONS_BROKER_LISTEN=ipc://broker.sock
+export PONS_RUNTIME_DIR=$folder/run PONS_STATE_DIR=$folder/state PONS_BROKER_LISTEN=ipc://broker.sock PONS_GATEWAY_LISTEN='tcp://127.0.0.1:*'
 
 fail() {
   printf '%s; quickstart said:\n' "$1"

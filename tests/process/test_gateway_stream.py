@@ -47,6 +47,14 @@ class Streams(gateway_fleet.Gateways):
         worker.reply(request, reply())
         self.assertEqual(client.response().body, b"".join(event(str(n)) for n in range(50)) + DONE)
 
+    def test_pieces_that_travelled_together(self):
+        worker, client = self.coordinator(), self.http()
+        client.post("/v1/chat/completions", STREAM)
+        request = worker.take()
+        worker.chunk(request, 0, b"".join(msgpack.packb({"events": event(word).decode()}) for word in "abc"))
+        worker.reply(request, reply())
+        self.assertEqual(client.response().body, event("a") + event("b") + event("c") + DONE)
+
     def test_an_empty_stream(self):
         worker, client = self.coordinator(), self.http()
         client.post("/v1/chat/completions", STREAM)

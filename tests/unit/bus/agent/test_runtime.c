@@ -564,6 +564,22 @@ static void a_drain_finishes_what_it_has(void **state) {
   free(bye);
 }
 
+static void work_that_is_no_call_is_finished_too(void **state) {
+  Stage *stage = *state;
+
+  runtime_begin_work(stage->runtime);
+  runtime_begin_work(stage->runtime);
+  runtime_drain(stage->runtime);
+  free(fake_take(&stage->fake, KIND_DRAIN));
+  fake_send(&stage->fake, &(Header){.kind = KIND_DRAIN}, BYTES_NONE);
+  runtime_end_work(stage->runtime);
+  fake_run(&stage->fake, 10000);
+  assert_int_equal(stage->runtime->phase, PHASE_DRAINED);
+  runtime_end_work(stage->runtime);
+  assert_int_equal(stage->runtime->phase, PHASE_LEAVING);
+  free(fake_take(&stage->fake, KIND_BYE));
+}
+
 static void a_drain_without_a_broker_ends_at_once(void **state) {
   Stage *stage = *state;
 
@@ -601,6 +617,7 @@ int main(void) {
       CASE(an_answer_that_is_not_kept_is_gone),
       CASE(an_answer_goes_into_the_next_session),
       CASE(a_drain_finishes_what_it_has),
+      CASE(work_that_is_no_call_is_finished_too),
       CASE(a_drain_without_a_broker_ends_at_once),
   };
 
