@@ -3,6 +3,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,11 +20,18 @@ def stop_by_down(_process, env):
     subprocess.run([PONS, "down"], env=env, check=True, stdout=subprocess.DEVNULL, timeout=20)
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def run(stop):
     """Starts it, stops it when it says that it is up, and returns its status and what it said."""
     with tempfile.TemporaryDirectory() as folder:
         env = dict(os.environ, DEPLOY_SKIP_PACKAGES="1", PONS_RUNTIME_DIR=folder, PONS_STATE_DIR=folder,
-                   PONS_BROKER_LISTEN="ipc://broker.sock", PONS_GATEWAY_LISTEN="tcp://127.0.0.1:*")
+                   PONS_BROKER_LISTEN="ipc://broker.sock", PONS_GATEWAY_LISTEN=f"tcp://127.0.0.1:{free_port()}")
+        env.pop("PONS_CONFIG", None)
         process = subprocess.Popen([os.path.join(ROOT, "deploy", "quickstart")], env=env, text=True, start_new_session=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
