@@ -30,9 +30,9 @@ int engine_embed(Engine *engine, Text text, const EngineTask *task, const float 
   (void)engine;
   (void)text;
   (void)task;
-  (void)ret_values;
-  (void)ret_count;
-  (void)tokens;
+  *ret_values = NULL;
+  *ret_count = 0;
+  *tokens += 0; /* it is added to, and nothing was read */
   return engine_check_library(NULL, why);
 }
 
