@@ -1,6 +1,6 @@
 /* What:      one request at a provider, from its first candidate to its answer.
- * Owns:      a Visit owns its transfer and buffers; it ends itself.
- * May use:   base, json, agent, executor, http, adapters; provider.
+ * Owns:      a Visit ends itself.
+ * May use:   base, json, agent, executor, relay; provider.
  * Threading: the loop thread.
  * Spec:      docs/providers.md */
 #ifndef PONS_REMOTE_VISIT_H

@@ -1,13 +1,12 @@
 /* What:      the backend http: a model on another server that speaks OpenAI's API, such as llama-server or Ollama.
  * Owns:      the connections, the key, the questions that have not ended.
- * May use:   base, json, config, agent, contracts; http, dialect, openai.
+ * May use:   base, json, config, agent, contracts; http, openai, relay.
  * Threading: the loop thread.
  * Spec:      docs/local-models.md, "Another server" */
 #ifndef PONS_LOCAL_SERVER_H
 #define PONS_LOCAL_SERVER_H
 
-#include "adapters/dialect/dialect.h"
-#include "bus/agent/agent.h"
+#include "agents/relay/relay.h"
 #include "bus/config/config.h"
 
 typedef struct Server Server;
@@ -20,24 +19,9 @@ void server_destroy(Server **server);
 /* "unmeasured", "up" or "down" by the last question; of the last two why is appended when it is down. */
 const char *server_state(const Server *server, Buffer *why);
 
-typedef enum ServerOutcome { SERVER_DONE, SERVER_FAILED, SERVER_UNWANTED } ServerOutcome;
-
-/* How a question ended. Borrowed during the callback. */
-typedef struct ServerEnd {
-  ServerOutcome outcome;
-  const Fault *fault; /* of SERVER_FAILED */
-  Text response;      /* the JSON, unless it was streamed */
-  ChatUsage usage;
-  uint64_t began_us;
-  uint64_t first_us; /* 0 = there was no output */
-  bool sent;
-} ServerEnd;
-
-typedef void OnServerEnd(void *userdata, const ServerEnd *end);
-
 /* Asks for call, which is kept by the caller, with its request as JSON, of the model called model. Pieces go straight to the
    call where it wants a stream. on_end comes once, maybe from inside. */
-void server_ask(Server *server, Call *call, Text request, Text model, bool is_embedding, OnServerEnd *on_end,
+void server_ask(Server *server, Call *call, Text request, Text model, bool is_embedding, OnRelayEnd *on_end,
                 void *userdata);
 
 #endif

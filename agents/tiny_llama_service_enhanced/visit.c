@@ -68,22 +68,17 @@ static void on_end(Work *work) {
   work_destroy(&work);
 }
 
-static void on_server_end(void *userdata, const ServerEnd *server) {
+static void on_server_end(void *userdata, const RelayEnd *server) {
   Visit *visit = userdata;
-  ExecutorEnd end = {.response = server->response,
-                     .usage = server->usage,
-                     .began_us = server->began_us,
-                     .first_us = server->first_us,
-                     .sent = server->sent};
 
-  if (server->outcome == SERVER_FAILED) {
-    fail(visit, server->fault, &end);
+  if (server->outcome == RELAY_FAILED) {
+    fail(visit, server->fault, &server->work);
     return;
   }
-  if (server->outcome == SERVER_DONE)
-    executor_reply(visit->local->executor, visit->call, &visit->task, &end);
+  if (server->outcome == RELAY_DONE)
+    executor_reply(visit->local->executor, visit->call, &visit->task, &server->work);
   else
-    executor_unwanted(visit->local->executor, visit->call, &visit->task, &end);
+    executor_unwanted(visit->local->executor, visit->call, &visit->task, &server->work);
   destroy(visit);
 }
 

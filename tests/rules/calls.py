@@ -18,11 +18,16 @@ def rows(tree, path, macro):
 
 
 def agents_of(tree, path):
-    """The agents that a source file of agents/ is part of: its own, or all whose rooms use the room it lies in."""
+    """The agents that a source file of agents/ is part of: its own, or all whose rooms use the room it lies in, by others too."""
     own = re.match(r"agents/([a-z_]+)", path).group(1)
+    above = {room.name: [other for other in tree.rooms() if room.name in other.uses and other.folder.startswith("agents/")]
+             for room in tree.rooms()}
+
+    def agents_over(room):
+        return {agent for user in above[room.name] for agent in agents_over(user)} or {room.folder.split("/")[-1]}
+
     room = tree.room_of(path)
-    users = [other.folder.split("/")[-1] for other in tree.rooms() if room and room.name in other.uses and other.folder.startswith("agents/")]
-    return users or [own]
+    return sorted(agents_over(room)) if room and above[room.name] else [own]
 
 
 def check(tree):
@@ -48,7 +53,7 @@ def check(tree):
 GOOD = {
     CATALOG: '/* */\nAGENT(front, "pons-front", "core", "", "")\nAGENT(back, "pons-back", "core", "", "")\n',
     TABLE: 'CALL("front", "Back", "do")\nCALL("back", "Books", "add")\nCALL("pons", "Back", "do")\nCALL("coming", "Back", "do")\n',
-    "bus/rooms.def": 'ROOM(back, agents/back, "shared", "", "")\nROOM(shared, agents/shared, "", "", "")\nROOM(coming, agents/coming, "", "", "")\n',
+    "bus/rooms.def": 'ROOM(shared, agents/shared, "", "", "")\nROOM(half, agents/half, "shared", "", "")\nROOM(back, agents/back, "half", "", "")\nROOM(coming, agents/coming, "", "", "")\n',
     "agents/front.c": 'const CallTarget to = {TEXT("Back"), text_of(method)};\n',
     "agents/shared/books.c": 'contract_find(TEXT("Books"), TEXT("add"));\n',
 }

@@ -1,0 +1,282 @@
+/* Bytes of a stream go from the connection through the dialect to the caller in one turn. When the caller is behind, the
+   connection is not read until it has caught up; a stream's end, good or bad, waits for the pieces before it. */
+#include "agents/relay/relay.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "adapters/http/sse.h"
+
+typedef struct Relay {
+  RelayRequest request;
+  Call *call;
+  OnRelayEnd *on_end;
+  void *userdata;
+  HttpTransfer *transfer;
+  DialectRequest out;
+  DialectStream stream;
+  DialectFault fault; /* set = it has failed, whatever else comes */
+  bool has_fault;
+  Sse sse;
+  Buffer body; /* a whole answer, or an error's */
+  unsigned status;
+  bool streams; /* the answer is a stream of events */
+  bool ended;   /* the stream has, while pieces may still wait for the caller */
+  char retry_after[128];
+  char retry_after_ms[128];
+  ExecutorEnd work;
+} Relay;
+
+/* --- the end --- */
+
+static void end(Relay *relay, RelayOutcome outcome) {
+  http_cancel(&relay->transfer);
+  call_on_cancel(relay->call, NULL, NULL);
+  call_on_writable(relay->call, NULL, NULL);
+  if (relay->streams)
+    relay->work.usage = relay->stream.usage;
+  relay->on_end(relay->userdata, &(RelayEnd){.outcome = outcome, .fault = &relay->fault.fault, .work = relay->work});
+  dialect_request_done(&relay->out);
+  dialect_stream_done(&relay->stream);
+  dialect_fault_done(&relay->fault);
+  sse_done(&relay->sse);
+  buffer_done(&relay->body);
+  free(relay);
+}
+
+static void set_fault(Relay *relay, Cause cause, const char *message) {
+  relay->has_fault = true;
+  dialect_fault_set(&relay->fault, &(Fault){.cause = cause, .message = text_of(message), .http_status = relay->status});
+}
+
+static void fail(Relay *relay, Cause cause, const char *message) {
+  set_fault(relay, cause, message);
+  end(relay, RELAY_FAILED);
+}
+
+static void on_cancel(void *userdata, Call *call) {
+  (void)call;
+  end(userdata, RELAY_UNWANTED);
+}
+
+/* --- a stream --- */
+
+static void end_stream(Relay *relay) {
+  if (relay->has_fault)
+    end(relay, RELAY_FAILED);
+  else if (!relay->request.dialect->stream_is_whole(&relay->stream))
+    fail(relay, CAUSE_CUT, "the stream ended in the middle of the answer");
+  else
+    end(relay, RELAY_DONE);
+}
+
+/* How much of events goes into one piece: whole events, or of one that is larger than a piece as much as ends with a character. */
+static size_t piece_of(const Buffer *events) {
+  size_t most = LIMIT_BODY_BYTES / 2;
+  size_t size = min_u64(events->size, most);
+
+  if (events->size <= most)
+    return size;
+  while (size > 0 && events->data[size - 1] != '\n')
+    size--;
+  if (size > 0)
+    return size;
+  for (size = most; size > 0 && (events->data[size] & 0xc0) == 0x80;)
+    size--;
+  return size;
+}
+
+/* Gives the caller what is ready. Returns 0, or what call_chunk says. Of a stream that has failed before its first piece
+   nothing is shown, so that another may begin. */
+static int pass_on(Relay *relay) {
+  Buffer *events = &relay->stream.events;
+
+  if (relay->has_fault && !relay->work.sent)
+    buffer_clear(events);
+  while (events->size > 0) {
+    size_t size = piece_of(events);
+    int r = call_chunk(relay->call, &(ChatPiece){.events = {(const char *)events->data, size}});
+
+    if (r != 0)
+      return r;
+    relay->work.sent = true;
+    memmove(events->data, events->data + size, events->size - size);
+    events->size -= size;
+  }
+  return 0;
+}
+
+/* Goes on with the stream as far as the caller lets it. */
+static void advance(Relay *relay) {
+  int r = pass_on(relay);
+
+  if (r != 0 && r != -EAGAIN)
+    end(relay, RELAY_UNWANTED);
+  else if (r == 0 && relay->ended)
+    end_stream(relay);
+  else if (relay->transfer)
+    http_pause(relay->transfer, r != 0);
+}
+
+static void on_writable(void *userdata, Call *call) {
+  (void)call;
+  advance(userdata);
+}
+
+static void on_event(void *userdata, Text type, Text data) {
+  Relay *relay = userdata;
+
+  if (!relay->has_fault)
+    relay->has_fault = relay->request.dialect->stream_event(&relay->stream, type, data, &relay->fault) != 0;
+}
+
+static void on_stream_body(Relay *relay, Bytes bytes) {
+  if (sse_feed(&relay->sse, bytes, on_event, relay) != 0 && !relay->has_fault)
+    set_fault(relay, CAUSE_MALFORMED, "an event of its stream is over 1 MiB");
+  if (relay->work.first_us == 0 && relay->stream.events.size > 0)
+    relay->work.first_us = clock_monotonic_us();
+  if (relay->has_fault) {
+    http_cancel(&relay->transfer);
+    relay->ended = true;
+  }
+  advance(relay);
+}
+
+/* --- what comes over HTTP --- */
+
+static void on_head(void *userdata, const HttpHead *head) {
+  static const char type[] = "text/event-stream";
+  Relay *relay = userdata;
+  bool says_stream =
+      head->content_type.size >= sizeof type - 1 && memcmp(head->content_type.data, type, sizeof type - 1) == 0;
+
+  relay->status = head->status;
+  relay->streams = relay->request.wants_stream && head->status == 200 && (says_stream || relay->request.trusts_streams);
+  snprintf(relay->retry_after, sizeof relay->retry_after, "%.*s", TEXT_ARG(head->retry_after));
+  snprintf(relay->retry_after_ms, sizeof relay->retry_after_ms, "%.*s", TEXT_ARG(head->retry_after_ms));
+}
+
+static void on_body(void *userdata, Bytes bytes) {
+  Relay *relay = userdata;
+
+  if (relay->streams) {
+    on_stream_body(relay, bytes);
+    return;
+  }
+  if (relay->work.first_us == 0)
+    relay->work.first_us = clock_monotonic_us();
+  if (relay->body.size + bytes.size > LIMIT_REPLY_BYTES)
+    fail(relay, CAUSE_MALFORMED, "its answer is over 16 MiB");
+  else
+    buffer_append(&relay->body, bytes.data, bytes.size);
+}
+
+static void refuse(Relay *relay, Text body) {
+  relay->request.dialect->decode_error(&(DialectHead){.status = relay->status,
+                                                      .retry_after = text_of(relay->retry_after),
+                                                      .retry_after_ms = text_of(relay->retry_after_ms),
+                                                      .now_s = clock_realtime_us() / US_PER_S},
+                                       body, &relay->fault);
+  end(relay, RELAY_FAILED);
+}
+
+static void end_plain(Relay *relay) {
+  const Dialect *dialect = relay->request.dialect;
+  Text body = {(const char *)relay->body.data, relay->body.size};
+  _cleanup_(buffer_done) Buffer response = {0};
+  int r;
+
+  if (relay->status != 200) {
+    refuse(relay, body);
+    return;
+  }
+  if (relay->request.wants_stream && !relay->request.is_embedding && body.size == 0) {
+    fail(relay, CAUSE_MALFORMED, "it was asked for a stream and sent nothing");
+    return;
+  }
+  r = relay->request.is_embedding ? dialect->decode_embed(body, &response, &relay->work.usage, &relay->fault)
+                                  : dialect->decode_chat(body, &response, &relay->work.usage, &relay->fault);
+  if (r != 0) {
+    end(relay, RELAY_FAILED);
+  } else if (relay->request.wants_stream) {
+    fail(relay, CAUSE_MALFORMED, "it was asked for a stream and sent a whole answer");
+  } else {
+    relay->work.response = (Text){(const char *)response.data, response.size};
+    end(relay, RELAY_DONE);
+  }
+}
+
+static Cause cause_of_error(HttpError error) {
+  static const Cause causes[HTTP_END] = {
+      [HTTP_RESOLVE] = CAUSE_TRANSPORT, [HTTP_CONNECT] = CAUSE_TRANSPORT,  [HTTP_TLS] = CAUSE_TRANSPORT,
+      [HTTP_NO_ANSWER] = CAUSE_STALL,   [HTTP_IDLE] = CAUSE_STALL,         [HTTP_TOTAL] = CAUSE_STALL,
+      [HTTP_CUT] = CAUSE_CUT,           [HTTP_PROTOCOL] = CAUSE_MALFORMED,
+  };
+
+  return causes[error];
+}
+
+static void on_transfer_end(void *userdata, HttpError error, const char *detail) {
+  Relay *relay = userdata;
+  char message[400];
+
+  relay->transfer = NULL;
+  /* Behind the end mark nothing is missing, however the connection ends. */
+  if (error != HTTP_OK && !(relay->streams && relay->stream.done)) {
+    snprintf(message, sizeof message, "%s: %s (%s)", relay->request.name, http_error_about(error), detail);
+    set_fault(relay, cause_of_error(error), message);
+  }
+  if (relay->streams) {
+    relay->ended = true;
+    advance(relay);
+  } else if (relay->has_fault) {
+    end(relay, RELAY_FAILED);
+  } else {
+    end_plain(relay);
+  }
+}
+
+/* --- the beginning --- */
+
+static int start(Relay *relay) {
+  static const char user_agent[] = "User-Agent: pons/" PONS_VERSION;
+  const RelayRequest *request = &relay->request;
+  const char *const headers[] = {"Content-Type: application/json", "Accept: application/json, text/event-stream",
+                                 user_agent, request->key_header, NULL};
+  HttpHandler handler = {.on_head = on_head, .on_body = on_body, .on_end = on_transfer_end, .userdata = relay};
+  _cleanup_(buffer_done) Buffer url = {0};
+
+  buffer_printf(&url, "%s%s", request->base_url, relay->out.path);
+  buffer_append(&url, "", 1);
+  return http_start(request->http,
+                    &(HttpRequest){.url = (const char *)url.data,
+                                   .headers = headers,
+                                   .body = buffer_bytes(&relay->out.body),
+                                   .connect_ms = request->connect_ms,
+                                   .first_ms = request->first_ms,
+                                   .idle_ms = request->idle_ms,
+                                   .total_ms = request->total_ms},
+                    &handler, &relay->transfer);
+}
+
+void relay_start(const RelayRequest *request, Call *call, OnRelayEnd *on_end, void *userdata) {
+  Relay *relay = calloc(1, sizeof *relay);
+
+  if (!relay)
+    abort();
+  *relay = (Relay){.request = *request,
+                   .call = call,
+                   .on_end = on_end,
+                   .userdata = userdata,
+                   .work = {.began_us = clock_monotonic_us()}};
+  if (request->is_embedding)
+    request->dialect->encode_embed(request->request, request->upstream, &relay->out);
+  else
+    request->dialect->encode_chat(request->request, request->upstream, &relay->out);
+  relay->stream.hides_usage = relay->out.hides_usage;
+  call_on_cancel(call, on_cancel, relay);
+  call_on_writable(call, on_writable, relay);
+  if (start(relay) < 0)
+    fail(relay, CAUSE_UNAVAILABLE, "there is no memory for another transfer");
+}

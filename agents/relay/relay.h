@@ -1,0 +1,47 @@
+/* What:      one request at an HTTP API for a caller on the bus: request out, answer and stream back to the caller.
+ * Owns:      a relay owns its transfer and buffers; it ends itself.
+ * May use:   base, json, loop, agent, contracts, executor, http, dialect.
+ * Threading: the loop thread.
+ * Spec:      docs/adr/0019-http-transport.md; docs/adr/0018-executors.md */
+#ifndef PONS_RELAY_RELAY_H
+#define PONS_RELAY_RELAY_H
+
+#include "adapters/dialect/dialect.h"
+#include "adapters/http/http.h"
+#include "agents/executor/executor.h"
+
+/* Whom to ask, and what. request is borrowed during relay_start; everything else until the relay's end. */
+typedef struct RelayRequest {
+  Http *http;
+  const Dialect *dialect;
+  const char *name; /* of the API, as a sentence about it begins: "openai", "the server at http://…" */
+  const char *base_url;
+  const char *key_header; /* the whole header; NULL = none */
+  uint32_t connect_ms;
+  uint32_t first_ms;
+  uint32_t idle_ms;
+  uint32_t total_ms;
+  Json request; /* an object that has passed json_check */
+  Text upstream;
+  bool is_embedding;
+  bool wants_stream;   /* what the API is asked for */
+  bool trusts_streams; /* an answer that was asked for as a stream is one, whatever its Content-Type says */
+} RelayRequest;
+
+typedef enum RelayOutcome { RELAY_DONE, RELAY_FAILED, RELAY_UNWANTED } RelayOutcome;
+
+/* How it ended. Borrowed during the callback. */
+typedef struct RelayEnd {
+  RelayOutcome outcome;
+  const Fault *fault; /* of RELAY_FAILED */
+  ExecutorEnd work;   /* without provider */
+} RelayEnd;
+
+typedef void OnRelayEnd(void *userdata, const RelayEnd *end);
+
+/* Asks for call, which its caller keeps. Until the end call_on_cancel and call_on_writable are the relay's. Pieces go straight
+   to the call; while it is behind, the connection is not read. on_end comes once, maybe from inside; the call is not answered
+   then, and another relay may be started for it from there. */
+void relay_start(const RelayRequest *request, Call *call, OnRelayEnd *on_end, void *userdata);
+
+#endif
