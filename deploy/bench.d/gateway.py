@@ -34,6 +34,7 @@ TARGETS = [("chat, saturation", "cpu", 150, "CPU us of all processes per chat re
            ("stream, saturation", "cpu", 800, "CPU us of all processes per stream of 100 events"),
            ("stream, saturation", "pss_after", 60, "MiB PSS of all processes under that load")]
 PARTS = ["gateway", "broker", "coordinator", "manager", "adapter"]
+BUSY_CORES = 0.2
 DECISIONS_US = 25  # coordinator and manager together, of a chat request
 
 
@@ -164,6 +165,9 @@ def print_targets(report):
         for case, value, most, what in rows:
             text = "not measured" if value is None else f"{value:,.1f}, {'reached' if value <= most else 'MISSED'}"
             print(f"  {case}: {what}: at most {most:,}: {text}")
+        busy = report.median("machine", "-", "foreign_cores")
+        if busy and busy > BUSY_CORES:
+            print(f"  others kept {busy:.1f} cores busy: latencies of this run say little, and CPU is higher than alone")
         print(flush=True)
 
 
