@@ -369,7 +369,7 @@ static void a_trickle_is_no_silence(void **state) {
     turn(scene, 10000);
   }
   assert_int_equal(seen.error, HTTP_TOTAL);
-  assert_in_range(seen.body.size, 5, 100000);
+  assert_true(seen.body.size >= 5); /* how many it says in that time is the machine's affair */
 }
 
 static bool is_server_told(void *userdata) {
