@@ -6,6 +6,9 @@
 
 #include "agents/gateway/gateway-internal.h"
 
+/* A buffer that each stream's response has and only HTTP/1.0 uses: chunks are read into the connection's own memory. */
+enum { BLOCK_BYTES = 1024 };
+
 void respond_header(HttpRequest *request, const char *name, const char *value) {
   MHD_add_response_header(request->response, name, value);
 }
@@ -88,7 +91,7 @@ void respond_block(HttpRequest *request, Text json, Block *block) {
 
 void respond_stream(HttpRequest *request) {
   struct MHD_Response *response =
-      MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CONNECTION_POOL_BYTES, stream_read, request, NULL);
+      MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, stream_read, request, NULL);
 
   give(request, 200, "text/event-stream", response);
   respond_header(request, "Cache-Control", "no-cache");

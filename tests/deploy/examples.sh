@@ -5,7 +5,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$1
 folder=$(mktemp -d)
 export PATH="$build/bin:$PATH"
-export PONS_RUNTIME_DIR=$folder/run PONS_STATE_DIR=$folder/state PONS_BROKER_LISTEN=ipc://broker.sock
+export PONS_RUNTIME_DIR=$folder/run PONS_STATE_DIR=$folder/state PONS_BROKER_LISTEN=ipc://broker.sock PONS_GATEWAY_LISTEN='tcp://127.0.0.1:*'
 trap 'pons down >/dev/null 2>&1 || true; rm -rf "$folder"' EXIT
 
 endpoint=ipc://$folder/run/broker.sock
