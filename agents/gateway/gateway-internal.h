@@ -112,8 +112,7 @@ struct HttpRequest {
   bool is_broken; /* and it must not look like a clean end */
   Buffer out;     /* what the client has not taken yet, from out_at on */
   size_t out_at;
-  Pieces pieces;        /* of the stream, not whole yet */
-  size_t framing_bytes; /* that came and are not reported as consumed */
+  Pieces pieces; /* of the stream, not whole yet */
 };
 
 /* Callbacks of libmicrohttpd: the request line has come; headers, body or turn of a request; the end of one. */

@@ -72,20 +72,10 @@ static bool on_piece(void *userdata, Bytes value) {
   return true;
 }
 
-/* What frames the events on the bus is used up at once, the events when the client has them. */
-static void consume_framing(HttpRequest *request, size_t came_bytes, size_t events_bytes) {
-  request->framing_bytes += came_bytes;
-  if (request->framing_bytes <= events_bytes) {
-    request->framing_bytes = 0;
-    return;
-  }
-  consumed(request, request->framing_bytes - events_bytes);
-  request->framing_bytes = 0;
-}
-
 void stream_on_chunk(void *userdata, const AskChunk *chunk) {
   HttpRequest *request = userdata;
   size_t before = request->out.size;
+  size_t came_bytes = request->pieces.rest.size + chunk->body.size;
 
   if (!request->connection || request->is_dropped || request->is_over)
     return;
@@ -94,7 +84,9 @@ void stream_on_chunk(void *userdata, const AskChunk *chunk) {
     refuse_piece(request, &(ContractFault){.message = "a piece of the answer is not msgpack"});
   if (request->is_over)
     return;
-  consume_framing(request, chunk->body.size, request->out.size - before);
+  /* What framed the whole events on the bus is used up at once, the events when the client has them, and what is not whole
+     yet not before it is: else a stream would run ahead of a client that has stopped reading. */
+  consumed(request, came_bytes - request->pieces.rest.size - (request->out.size - before));
   if (request->out.size == before)
     return; /* not a whole piece yet */
   if (!request->response)
