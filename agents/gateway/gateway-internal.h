@@ -112,7 +112,8 @@ struct HttpRequest {
   bool is_broken; /* and it must not look like a clean end */
   Buffer out;     /* what the client has not taken yet, from out_at on */
   size_t out_at;
-  Pieces pieces; /* of the stream, not whole yet */
+  Pieces pieces;     /* of the stream, not whole yet */
+  size_t lent_bytes; /* reported as consumed although the client has them not yet */
 };
 
 /* Callbacks of libmicrohttpd: the request line has come; headers, body or turn of a request; the end of one. */

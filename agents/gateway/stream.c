@@ -16,6 +16,25 @@ static void consumed(HttpRequest *request, size_t bytes) {
     client_stream_consumed(request->gateway->client, request->id, bytes);
 }
 
+/* The client has so much more, of which what was lent is credited already. */
+static void used_up(HttpRequest *request, size_t bytes) {
+  size_t repaid = min_u64(bytes, request->lent_bytes);
+
+  request->lent_bytes -= repaid;
+  consumed(request, bytes - repaid);
+}
+
+/* Half a piece may be all that the window has room for, so it is lent once the client has taken everything that was whole:
+   a piece need not fit into the window. */
+static void lend(HttpRequest *request) {
+  size_t bytes = request->pieces.rest.size - min_u64(request->lent_bytes, request->pieces.rest.size);
+
+  if (waiting_bytes(request) > 0)
+    return;
+  request->lent_bytes += bytes;
+  consumed(request, bytes);
+}
+
 static void expect_silence(HttpRequest *request) {
   connection_expect(request->connection, KEEPALIVE_MS);
 }
@@ -86,9 +105,11 @@ void stream_on_chunk(void *userdata, const AskChunk *chunk) {
     return;
   /* What framed the whole events on the bus is used up at once, the events when the client has them, and what is not whole
      yet not before it is: else a stream would run ahead of a client that has stopped reading. */
-  consumed(request, came_bytes - request->pieces.rest.size - (request->out.size - before));
-  if (request->out.size == before)
-    return; /* not a whole piece yet */
+  used_up(request, came_bytes - request->pieces.rest.size - (request->out.size - before));
+  if (request->out.size == before) {
+    lend(request);
+    return;
+  }
   if (!request->response)
     begin(request, chunk->id);
   request_resume(request);
@@ -160,7 +181,8 @@ ssize_t stream_read(void *userdata, uint64_t position, char *buffer, size_t size
     request->out_at += bytes;
     if (waiting_bytes(request) == 0)
       forget_sent(request);
-    consumed(request, bytes);
+    used_up(request, bytes);
+    lend(request);
     expect_silence(request);
     return (ssize_t)bytes;
   }

@@ -90,3 +90,7 @@ class Gateways(harness.Fleet):
 
     def status(self):
         return self.asker().ask("Gateway", "status", {})
+
+    def resident_kib(self):
+        with open(f"/proc/{self.gateway.pid}/status", encoding="utf-8") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))

@@ -3,6 +3,7 @@
 
 import os
 import random
+import threading
 import time
 
 import gateway_fleet
@@ -146,6 +147,64 @@ class Streams(gateway_fleet.Gateways):
         self.assertEqual(client.chunks(), DONE)
 
 
+class LargePieces(gateway_fleet.Gateways):
+    """Pieces of twice the window, sent in many chunks each by a worker that never goes over its window."""
+
+    PIECES = 200  # 24 MB: more than sockets have room for
+
+    def setUp(self):
+        super().setUp()
+        self.worker_, self.client_ = self.coordinator(), self.http(receive_buffer=4096)
+        self.client_.post("/v1/chat/completions", STREAM)
+        self.request = self.worker_.take()
+        self.events = [event(f"{number:04}" + "x" * 120_000) for number in range(self.PIECES)]
+        self.bytes = b"".join(msgpack.packb({"events": one.decode()}) for one in self.events)
+        self.sent, self.number, self.window = 0, 0, self.request.window
+
+    def go_on(self, chunk_bytes, timeout_s):
+        """Sends what the window allows, and waits for it to open; false when there is nothing more to send or it stays shut."""
+        while self.sent < self.window and self.sent < len(self.bytes):
+            part = self.bytes[self.sent:min(self.sent + chunk_bytes, self.window)]
+            self.worker_.chunk(self.request, self.number, part)
+            self.sent, self.number = self.sent + len(part), self.number + 1
+        if self.sent == len(self.bytes):
+            return False
+        try:
+            self.window = max(self.window, self.worker_.expect(Kind.WINDOW, id=self.request.id, timeout_s=timeout_s).window)
+        except TimeoutError:
+            return False
+        return True
+
+    def test_a_client_that_stops_reading_stops_them(self):
+        """A chunk that brings a two-hundredth of a piece is not used up before the piece is."""
+        resident = self.resident_kib()
+        while self.go_on(chunk_bytes=500, timeout_s=1):
+            pass
+        grown = self.resident_kib() - resident
+        print(f"{self.sent} bytes went out before the window stayed shut, the gateway grew by {grown} KiB")
+        self.assertLess(self.sent, 8_000_000)  # what sockets take, and not the whole stream
+        if not harness.sanitized():
+            self.assertLess(grown, 2048)
+
+    def test_each_comes_whole_and_in_its_order(self):
+        """Half a piece fills the window: it opens all the same, since the client has taken everything that was whole."""
+        self.assertGreater(len(self.bytes) // self.PIECES, self.window)
+        received = []
+
+        def read():
+            response = self.client_.response()
+            received.append(response.body)
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        while self.go_on(chunk_bytes=12_000, timeout_s=harness.DEADLINE_S):
+            pass
+        self.assertEqual(self.sent, len(self.bytes))
+        self.worker_.reply(self.request, reply())
+        reader.join(harness.DEADLINE_S)
+        self.assertEqual(received, [b"".join(self.events) + DONE])
+
+
 class HangUps(gateway_fleet.Gateways):
     """A client that goes away takes its request with it."""
 
@@ -224,10 +283,6 @@ class HangUps(gateway_fleet.Gateways):
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.gateway.pid}/fd"))
-
-    def resident_kib(self):
-        with open(f"/proc/{self.gateway.pid}/status", encoding="utf-8") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
 
     def crowd(self, worker, chance, clients=200):
         """So many streams at a time; some clients go at once, some in the middle, some stay to the end."""
