@@ -79,11 +79,19 @@ static HttpConnection *begin(Listener *listener, struct MHD_Connection *mhd) {
   return connection;
 }
 
+/* libmicrohttpd 0.9.75 tells nobody of the end of a request whose arguments its memory does not hold. */
+static void end_request(HttpConnection *connection, struct MHD_Connection *mhd) {
+  void *request = connection->request;
+
+  request_on_done(connection->gateway, mhd, &request, MHD_REQUEST_TERMINATED_WITH_ERROR);
+}
+
 void connection_on_change(void *listener, struct MHD_Connection *mhd, void **connection,
                           enum MHD_ConnectionNotificationCode code) {
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     *connection = begin(listener, mhd);
   } else if (*connection) {
+    end_request(*connection, mhd);
     destroy(*connection);
     *connection = NULL;
   }
