@@ -1,0 +1,52 @@
+/* What:      rows on disk that outlive the process: a key and a few bytes each, in one SQLite file, every row with its
+ *            checksum and all of them with one seal.
+ * Owns:      the file, its connection, and the one thread that writes and syncs.
+ * May use:   base, loop; SQLite. This is the one room that syncs.
+ * Threading: the loop thread; what the writer has to say comes on it too.
+ * Spec:      docs/authority.md, "The disk"; docs/adr/0028-authority-wired-in.md */
+#ifndef PONS_STORE_STORE_H
+#define PONS_STORE_STORE_H
+
+#include "bus/base/buffer.h"
+#include "bus/loop/loop.h"
+
+typedef struct Store Store;
+
+enum {
+  STORE_E_DAMAGED = 1, /* a row, the seal or the file is not what was written */
+  STORE_E_LOCKED,      /* another process has the file */
+  STORE_E_NEWER,       /* a later version of pons wrote it, or it is no store */
+};
+
+enum {
+  STORE_KEY_BYTES = 128,
+  STORE_VALUE_BYTES = 65536,
+  STORE_QUEUE_BYTES = 8 << 20, /* that wait to be written */
+  STORE_TEXT_BYTES = 256,
+};
+
+typedef struct StoreHandler {
+  /* Everything up to serial is on disk. */
+  void (*on_written)(void *userdata, uint64_t serial);
+  /* Nothing is written any more, from here on and until the process starts anew: text says why. Once. */
+  void (*on_failed)(void *userdata, const char *text);
+  void *userdata;
+} StoreHandler;
+
+/* Opens the file at path, or makes it with mode 0600, reads every row and holds it against its checksum and all of them against the
+   seal; then starts the writer. Blocks. Returns 0; STORE_E_: or -errno, and ret_text (STORE_TEXT_BYTES) says what is
+   wrong and what to do; *ret is left alone then. */
+int store_open(Store **ret, Loop *loop, const char *path, const StoreHandler *handler, char *ret_text);
+/* Writes what waits, ends the writer, closes the file; nothing is told after this. Blocks for as long as the disk takes. Takes
+   NULL, nulls the pointer. */
+void store_close(Store **store);
+
+/* Tells each row that the file had when it was opened, in the order of the keys. Both are borrowed for the call. */
+void store_each(const Store *store, void (*row)(void *userdata, Text key, Bytes value), void *userdata);
+/* Has a row written, or taken out (store_drop), behind all that was asked for before; what is asked for in one turn is mostly one commit.
+   key: 1 to STORE_KEY_BYTES; value: at most STORE_VALUE_BYTES. Returns 0 and *ret_serial (may be NULL) is what
+   on_written will have reached when it is on disk; -EIO when the store has failed; -ENOBUFS when too much waits. */
+int store_put(Store *store, Text key, Bytes value, uint64_t *ret_serial);
+int store_drop(Store *store, Text key, uint64_t *ret_serial);
+
+#endif
