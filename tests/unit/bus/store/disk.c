@@ -308,7 +308,7 @@ static void write_image(const char *path, const Image *image) {
 
 void disk_image(size_t entries, uint64_t seed, const char *folder) {
   uint64_t random = seed * 0x9e3779b97f4a7c15 + entries + 1;
-  char path[256];
+  char path[1024];
 
   for (int file = 0; file < FILES && names[file][0]; file++) {
     size_t synced = last_sync(entries, file);
