@@ -5,16 +5,17 @@ Its packages go into the build folder, by the lock file beside this test."""
 import http.client
 import json
 import os
-import shutil
 import subprocess
 import sys
 import unittest
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "process"))
 
 import harness  # noqa: E402
+import npm  # noqa: E402
 
 KEY = "sk-of-the-test"
 MODELS = (("good", ""), ("slow", "gap_ms=200,tokens=200"), ("silent", "silent=1"), ("flaky", "fail_first=1,status=503,retry_after_ms=20"),
@@ -22,32 +23,11 @@ MODELS = (("good", ""), ("slow", "gap_ms=200,tokens=200"), ("silent", "silent=1"
 SDK = os.path.join(harness.BUILD, "openai-sdk")
 
 
-def fetch():
-    """The packages of the lock file, once per lock file."""
-    lock = os.path.join(HERE, "package-lock.json")
-    mark = os.path.join(SDK, "fetched")
-    with open(lock, "rb") as file:
-        wanted = file.read()
-    if os.path.exists(mark):
-        with open(mark, "rb") as file:
-            if file.read() == wanted:
-                return
-    shutil.rmtree(SDK, ignore_errors=True)
-    os.makedirs(SDK)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(os.path.join(HERE, name), SDK)
-    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=SDK, check=True, timeout=300,
-                   stdout=subprocess.DEVNULL)
-    with open(mark, "wb") as file:
-        file.write(wanted)
-
-
-@unittest.skipUnless(shutil.which("node") and shutil.which("npm"), "there is no node or npm: install the packages of group llm")
+@unittest.skipUnless(npm.there(), "there is no node or npm: install the packages of group llm")
 class Sdk(harness.Fleet):
     @classmethod
     def setUpClass(cls):
-        fetch()
-        shutil.copy(os.path.join(HERE, "sdk.mjs"), SDK)
+        npm.fetch(HERE, SDK, "sdk.mjs")
 
     def setUp(self):
         super().setUp()
