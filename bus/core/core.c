@@ -245,6 +245,11 @@ static void on_nack(Core *core, Session *session, const Incoming *in) {
   answer_nack(core, session, in->header);
 }
 
+static void on_have_or_pass(Core *core, Session *session, const Incoming *in) {
+  (void)session, (void)in; /* nobody is probed yet */
+  core->counters[COUNTER_STRAY]++;
+}
+
 static void on_credit(Core *core, Session *session, const Incoming *in) {
   session_credit(core, session, in->header);
 }
@@ -280,7 +285,8 @@ static void (*const handlers[KIND_END])(Core *core, Session *session, const Inco
     [KIND_NACK] = on_nack,           [KIND_CREDIT] = on_credit,
     [KIND_WINDOW] = on_window,       [KIND_PUBLISH] = on_publish,
     [KIND_SUBSCRIBE] = on_subscribe, [KIND_UNSUBSCRIBE] = on_unsubscribe,
-    [KIND_DRAIN] = on_drain,
+    [KIND_DRAIN] = on_drain,         [KIND_HAVE] = on_have_or_pass,
+    [KIND_PASS] = on_have_or_pass,
 };
 
 /* A newer peer may say something about a request that goes on: then the id stays out of the ERROR. */

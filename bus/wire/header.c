@@ -118,8 +118,8 @@ static uint8_t *put_map(uint8_t *at, Bytes map) {
 
 void header_encode(const Header *header, Buffer *buffer) {
   size_t text = header->service.size + header->method.size + header->content_type.size;
-  /* The fixed parts of all 17 positions together take at most 125 bytes. */
-  uint8_t *start = buffer_reserve(buffer, 128 + text + header->annotations.size);
+  /* The fixed parts of all 18 positions together take at most 134 bytes. */
+  uint8_t *start = buffer_reserve(buffer, 144 + text + header->annotations.size);
   uint8_t *at = start + 3;
   uint8_t *end; /* after the last position that was not nil */
   uint32_t positions = 0;
@@ -152,6 +152,7 @@ void header_encode(const Header *header, Buffer *buffer) {
   PUT(HEADER_STATUS, put_number(at, header->status));
   PUT(HEADER_SESSION, put_number(at, header->session.value));
   PUT(HEADER_ANNOTATIONS, put_map(at, header->annotations));
+  PUT(HEADER_AGE, put_number(at, header->age_us));
 #undef PUT
 
   if (positions < 16) {

@@ -1,5 +1,5 @@
-/* What:      the bodies of the protocol's own messages (Hello, Welcome, ErrorBody, ForwardBody and their parts) as structs,
- *            each with its contract: contract_decode(CONTRACT(Hello), body, &arena, &hello, &fault).
+/* What:      the bodies of the protocol's own messages (Hello, Welcome, ErrorBody, ForwardBody, ProbeBody, HaveBody and their
+ *            parts) as structs, each with its contract: contract_decode(CONTRACT(Hello), body, &arena, &hello, &fault).
  * Owns:      nothing.
  * May use:   wire/contract, wire/header for the limits.
  * Threading: any.
@@ -12,5 +12,8 @@
 #define CONTRACT_DEF "bus/wire/session.def"
 #include "bus/wire/contract-structs.h"
 #undef CONTRACT_DEF
+
+/* Bits of Hello.features and Welcome.features. */
+enum { FEATURE_PROBE = 1 };
 
 #endif

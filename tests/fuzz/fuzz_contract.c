@@ -8,8 +8,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const Contract *const contracts[] = {
-    CONTRACT(Hello),        CONTRACT(Welcome), CONTRACT(ErrorBody), CONTRACT(ForwardBody),
-    CONTRACT(PonsRegistry), CONTRACT(EchoSay), CONTRACT(PonsLimit), CONTRACT(PonsTrace),
+    CONTRACT(Hello),   CONTRACT(Welcome),   CONTRACT(ErrorBody), CONTRACT(ForwardBody), CONTRACT(PonsRegistry),
+    CONTRACT(EchoSay), CONTRACT(PonsLimit), CONTRACT(PonsTrace), CONTRACT(ProbeBody),   CONTRACT(HaveBody),
 };
 
 static void must(bool truth) {

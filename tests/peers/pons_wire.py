@@ -17,7 +17,7 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 class Kind(enum.IntEnum):
     HELLO, WELCOME, BYE, PING, PONG, REQUEST, CHUNK, REPLY, ERROR, CANCEL = range(1, 11)
     FORWARD, NACK, PROBE, HAVE, PASS, CREDIT, WINDOW, PACK, PUBLISH, EVENT = range(11, 21)
-    SUBSCRIBE, UNSUBSCRIBE, LEASE, FLAGS, DRAIN, GOAWAY = range(21, 27)
+    SUBSCRIBE, UNSUBSCRIBE, LEASE, FLAGS, DRAIN, GOAWAY, WARM = range(21, 28)
 
 
 class Status(enum.IntEnum):
@@ -37,12 +37,13 @@ INTERACTIVE, NORMAL, BATCH = range(3)
 FIELDS = (("kind", int, 127), ("id", bytes, 16), ("attempt", int, 1000000), ("hop", int, 127), ("service", str, 130),
           ("method", str, 64), ("deadline", int, 1800000000), ("priority", int, 2), ("flags", int, 2**32 - 1),
           ("trace", bytes, 25), ("content_type", str, 64), ("credit", int, 65535), ("number", int, 2**64 - 1),
-          ("window", int, 2**64 - 1), ("status", int, 127), ("session", int, 2**64 - 1), ("annotations", dict, 2048))
+          ("window", int, 2**64 - 1), ("status", int, 127), ("session", int, 2**64 - 1), ("annotations", dict, 2048),
+          ("age", int, 1800000000))
 NAMES = tuple(name for name, _, _ in FIELDS)
 
 NEEDS = {Kind.WELCOME: ("session",), Kind.REQUEST: ("id", "service", "method"), Kind.CHUNK: ("id",),
          Kind.REPLY: ("id",), Kind.ERROR: ("status",), Kind.CANCEL: ("id",), Kind.FORWARD: ("id",),
-         Kind.NACK: ("id", "status"), Kind.PROBE: ("id",), Kind.HAVE: ("id",), Kind.PASS: ("id",),
+         Kind.NACK: ("id", "status"), Kind.HAVE: ("id",), Kind.PASS: ("id",),
          Kind.CREDIT: ("session",), Kind.WINDOW: ("id",), Kind.PUBLISH: ("service",), Kind.EVENT: ("service",),
          Kind.SUBSCRIBE: ("service",), Kind.UNSUBSCRIBE: ("service",)}
 

@@ -58,7 +58,7 @@ class Refused(harness.Fleet):
         self.answered("MALFORMED", wire.encode(Kind.REQUEST, id=request, service="Echo"), request=request)
 
     def test_kind_of_a_broker(self):
-        for kind, fields in ((Kind.WELCOME, {"session": 1}), (Kind.EVENT, {"service": "a.b"}), (Kind.GOAWAY, {})):
+        for kind, fields in ((Kind.WELCOME, {"session": 1}), (Kind.EVENT, {"service": "a.b"}), (Kind.GOAWAY, {}), (Kind.PROBE, {}), (Kind.WARM, {})):
             with self.subTest(kind.name):
                 self.answered("MALFORMED", wire.encode(kind, **fields))
 
@@ -68,7 +68,7 @@ class Refused(harness.Fleet):
 
     def test_reserved_kinds(self):
         request = wire.request_id(5, 6)
-        for kind in (Kind.PROBE, Kind.HAVE, Kind.PASS, Kind.LEASE, Kind.FLAGS):
+        for kind in (Kind.LEASE, Kind.FLAGS):
             with self.subTest(kind.name):
                 self.answered("UNSUPPORTED", wire.encode(kind, id=request), request=request)
 

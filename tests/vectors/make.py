@@ -17,9 +17,9 @@ import msgpack
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 POSITIONS = ("kind id attempt hop service method deadline priority flags trace content_type credit number window status"
-             " session annotations").split()
+             " session annotations age").split()
 KINDS = ("HELLO WELCOME BYE PING PONG REQUEST CHUNK REPLY ERROR CANCEL FORWARD NACK PROBE HAVE PASS CREDIT WINDOW PACK"
-         " PUBLISH EVENT SUBSCRIBE UNSUBSCRIBE LEASE FLAGS DRAIN GOAWAY").split()
+         " PUBLISH EVENT SUBSCRIBE UNSUBSCRIBE LEASE FLAGS DRAIN GOAWAY WARM").split()
 CLIENT, SEQUENCE = 0x0123456789ABCDEF, 42
 ID = struct.pack(">QQ", CLIENT, SEQUENCE)
 TRACE = bytes(range(0x10, 0x29))
@@ -53,7 +53,7 @@ def vector(sentence, cells, body=None, result="OK", canonical=True, header=None)
         data = body if isinstance(body, bytes) else msgpack.packb(body)
         lines.append("body: " + data.hex())
         if not isinstance(body, bytes):
-            lines.append("body_means: " + json.dumps(body))
+            lines.append("body_means: " + json.dumps(body, default=bytes.hex))
     lines.append(f"result: {result}")
     if result == "OK":
         lines.append("canonical: " + ("yes" if canonical else "no"))
@@ -73,6 +73,8 @@ WELCOME = {"version": 1, "session": 65537, "broker": "b1", "site": "desk", "inca
            "outstanding_max": 4096, "mismatches": []}
 ERROR = {"message": "the body does not fit the contract", "path": "messages[3].role", "origin": "echo"}
 FORWARD = {"targets": [{"service": "Gpu", "method": "run"}, {"service": "Cpu", "method": "run"}]}
+PROBE = {"requests": [{"id": ID, "attempt": 2, "age_us": 250000}]}
+PROBE_STREAM = {"requests": [{"id": ID, "attempt": 2, "hop": 1, "age_us": 250000, "chunk": 9, "window_bytes": 69632}]}
 PAIRS = [(row("PING", number=7), b""), (row("REPLY", id=ID), b"\xa2hi"), (row("CREDIT", session=65537, credit=32), b"")]
 PACKED = b"".join(msgpack.packb(msgpack.packb(cells)) + msgpack.packb(body) for cells, body in PAIRS)
 
@@ -105,9 +107,13 @@ def kinds():
     yield "forward_cleared", vector("FORWARD that clears the annotations: an empty map is not an absent one.",
                                     row("FORWARD", id=ID, annotations={}), FORWARD)
     yield "nack", vector("NACK BUSY.", row("NACK", id=ID, status=7))
-    yield "probe", vector("PROBE, reserved.", row("PROBE", id=ID, attempt=2))
-    yield "have", vector("HAVE, reserved.", row("HAVE", id=ID, attempt=2))
-    yield "pass", vector("PASS, reserved.", row("PASS", id=ID, attempt=2))
+    yield "probe", vector("PROBE for one request.", row("PROBE"), PROBE)
+    yield "probe_stream", vector("PROBE for a stream of which chunk 9 is wanted next.", row("PROBE"), PROBE_STREAM)
+    yield "have", vector("HAVE: it runs; CHUNK 9 is the next, 4,096 bytes went before it.",
+                         row("HAVE", id=ID, attempt=2, number=9, window=4096), {"state": "running"})
+    yield "have_forwarded", vector("HAVE: it was forwarded; the FORWARD follows.", row("HAVE", id=ID, attempt=2, hop=1), {"state": "forwarded"})
+    yield "pass", vector("PASS: never begun, and that is sure.", row("PASS", id=ID, attempt=2))
+    yield "pass_unsure", vector("PASS: not that this instance remembers, but it cannot vouch for it.", row("PASS", id=ID, attempt=2, status=12))
     yield "credit", vector("CREDIT 32.", row("CREDIT", credit=32, session=65537))
     yield "credit_none", vector("CREDIT 0: no new work. Zero is left out.", row("CREDIT", session=2**64 - 1))
     yield "window", vector("WINDOW: chunk 9 is wanted next, bytes up to 131,072 are taken.", row("WINDOW", id=ID, number=9, window=131072))
@@ -120,6 +126,10 @@ def kinds():
     yield "flags", vector("FLAGS, reserved.", row("FLAGS"))
     yield "drain", vector("DRAIN.", row("DRAIN"))
     yield "goaway", vector("GOAWAY.", row("GOAWAY"))
+    yield "warm", vector("WARM.", row("WARM"))
+    yield "request_again", vector("REQUEST that was sent first 250 ms ago; chunk 9 of its stream is wanted next.",
+                                  row("REQUEST", id=ID, attempt=2, service="Llm", method="chat", deadline=29000000, flags=2, number=9,
+                                      window=69632, age=250000), b'{"prompt":"hi"}')
 
 
 def encodings():
@@ -131,14 +141,14 @@ def encodings():
     yield "str_long", vector("Texts may come in any str format.", row("SUBSCRIBE", service="a.b"), canonical=False,
                              header=b"\x95\x15\xc0\xc0\xc0\xdb\0\0\0\x03a.b")
     yield "trailing", vector("Elements after the last that is known are skipped, whatever they are.", row("DRAIN"), canonical=False,
-                             header=msgpack.packb(row("DRAIN") + [None] * 16 + [{"new": [1, {2: [b"x", -1.5, True]}]}, msgpack.ExtType(5, b"abc"), "z"]))
+                             header=msgpack.packb(row("DRAIN") + [None] * 17 + [{"new": [1, {2: [b"x", -1.5, True]}]}, msgpack.ExtType(5, b"abc"), "z"]))
     yield "zeros", vector("A number that is 0 and an empty text mean the same as an absent one.", row("PONG"), canonical=False,
                           header=msgpack.packb([5, None, 0, 0, "", "", 0, None, 0, None, "", 0, 0, 0, 0, 0]))
     yield "largest", vector("Every field at its limit.",
                             row("REQUEST", id=b"\xff" * 16, attempt=1000000, hop=127, service="s" * 130, method="m" * 64,
                                 deadline=1800000000, priority=2, flags=2**32 - 1, trace=b"\xff" * 25, content_type="c" * 64,
                                 credit=65535, number=2**64 - 1, window=2**64 - 1, status=127, session=2**64 - 1,
-                                annotations={"k": "a" * 2042}))
+                                annotations={"k": "a" * 2042}, age=1800000000))
 
 
 def bad(name, sentence, cells, result="MALFORMED", header=None):

@@ -26,15 +26,15 @@ static void test_the_third_malformed_message_ends_the_session(void **state) {
 static void test_kinds_of_a_broker_are_malformed_reserved_ones_unsupported(void **state) {
   Harness h;
   Header welcome = {.kind = KIND_WELCOME, .session = {1}};
-  Header probe = {.kind = KIND_PROBE, .id = {{11}, 900}};
+  Header lease = {.kind = KIND_LEASE, .id = {{11}, 900}};
 
   (void)state;
   harness_start(&h, NULL);
   harness_give(&h, &h.client, &welcome, BYTES_NONE);
   assert_int_equal(harness_last(&h.client)->header.status, STATUS_MALFORMED);
-  harness_give(&h, &h.client, &probe, BYTES_NONE);
+  harness_give(&h, &h.client, &lease, BYTES_NONE);
   assert_int_equal(harness_last(&h.client)->header.status, STATUS_UNSUPPORTED);
-  assert_true(request_id_equal(harness_last(&h.client)->header.id, probe.id));
+  assert_true(request_id_equal(harness_last(&h.client)->header.id, lease.id));
   give_raw(&h, &h.client, 1, "\x91\x7f", 2, BYTES_NONE);
   assert_int_equal(harness_last(&h.client)->header.status, STATUS_UNSUPPORTED);
   assert_int_equal(core_counter(h.core, COUNTER_UNSUPPORTED), 2);
@@ -44,15 +44,15 @@ static void test_kinds_of_a_broker_are_malformed_reserved_ones_unsupported(void 
 
 static void test_an_unsupported_word_about_a_request_does_not_end_it(void **state) {
   Harness h;
-  Header probe = {.kind = KIND_PROBE};
+  Header lease = {.kind = KIND_LEASE};
 
   (void)state;
   harness_start(&h, NULL);
-  probe.id = harness_ask(&h, &h.client, "echo", "say", BYTES_NONE);
-  harness_give(&h, &h.client, &probe, BYTES_NONE);
-  harness_open(&h.client, probe.id);
-  harness_reply(&h, &h.worker, probe.id);
-  harness_ended(&h.client, probe.id, STATUS_OK);
+  lease.id = harness_ask(&h, &h.client, "echo", "say", BYTES_NONE);
+  harness_give(&h, &h.client, &lease, BYTES_NONE);
+  harness_open(&h.client, lease.id);
+  harness_reply(&h, &h.worker, lease.id);
+  harness_ended(&h.client, lease.id, STATUS_OK);
   harness_stop(&h);
 }
 

@@ -82,6 +82,7 @@ static int there_and_back(const Header *header) {
   assert_int_equal(got.window_bytes, header->window_bytes);
   assert_int_equal(got.status, header->status);
   assert_int_equal(got.session.value, header->session.value);
+  assert_int_equal(got.age_us, header->age_us);
   assert_int_equal(got.annotations.size, header->annotations.size);
   if (got.annotations.size)
     assert_memory_equal(got.annotations.data, header->annotations.data, got.annotations.size);

@@ -47,7 +47,9 @@ static void test_who_sends(void **state _unused_) {
   assert_true(kind_from_peer(KIND_HELLO) && !kind_from_broker(KIND_HELLO));
   assert_true(!kind_from_peer(KIND_WELCOME) && kind_from_broker(KIND_WELCOME));
   assert_true(kind_from_peer(KIND_PING) && kind_from_broker(KIND_PING));
-  assert_true(!kind_from_peer(KIND_PROBE) && !kind_from_broker(KIND_PROBE));
+  assert_true(!kind_from_peer(KIND_PROBE) && kind_from_broker(KIND_PROBE));
+  assert_true(kind_from_peer(KIND_HAVE) && kind_from_peer(KIND_PASS) && !kind_from_broker(KIND_PASS));
+  assert_true(!kind_from_peer(KIND_LEASE) && !kind_from_broker(KIND_LEASE));
   assert_false(kind_from_peer(0));
 }
 
