@@ -37,6 +37,8 @@ typedef struct Dialect {
   const char *name;
   /* Whether a path (without knobs) is this dialect's. */
   bool (*claims)(Text path);
+  /* When to come again is said in the body of an error, and in no header. */
+  bool retry_in_body;
   /* Checks a request as the real one does and fills ret, whose fields are all zero. */
   void (*answer)(const Ask *ask, Answer *ret);
   /* Fills ret with an error in this dialect's shape. status 0: what goes with code. code and message may be NULL. */
@@ -46,6 +48,7 @@ typedef struct Dialect {
 } Dialect;
 
 extern const Dialect DIALECT_OPENAI;
+extern const Dialect DIALECT_GEMINI;
 
 /* The dialect of a path; the first of the table when nobody claims it. */
 const Dialect *dialect_of(Text path);

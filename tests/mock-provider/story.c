@@ -93,4 +93,5 @@ void story_put_all(Story *story, const Knobs *knobs, Buffer *out) {
 
 void story_done(Story *story) {
   buffer_done(&story->echo);
+  buffer_done(&story->calls);
 }

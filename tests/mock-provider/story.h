@@ -1,5 +1,5 @@
 /* What:      what an answer tells, whatever the dialect: its chunks, its counts, how it ends.
- * Owns:      the echoed text.
+ * Owns:      the echoed text, the calls.
  * May use:   bus/base, bus/json, knobs.
  * Threading: one thread; pure.
  * Spec:      README.md, "What it answers" */
@@ -23,6 +23,7 @@ typedef struct Story {
   bool broken;    /* the next chunk is to be no JSON */
   Buffer echo;    /* contents of JSON strings, escapes as they came; empty = words of our own */
   size_t echo_at; /* how much of it was told */
+  Buffer calls;   /* of tools, as the dialect tells them */
 } Story;
 
 /* Begins a story: number and time are the seed's when there is one. Everything else is empty. */
@@ -40,7 +41,7 @@ void story_put_all(Story *story, const Knobs *knobs, Buffer *out);
 /* The number of words, blanks between them; a JSON string's raw text will do. */
 uint32_t story_words(Text text);
 
-/* Frees the echo. */
+/* Frees the echo and the calls. */
 void story_done(Story *story);
 
 #endif

@@ -101,8 +101,8 @@ static void answer_control(Conn *conn, const HttpRequest *request, bool reset) {
   }
 }
 
-static void put_retry(const Knobs *knobs, Answer *answer) {
-  if (answer->status < 400)
+static void put_retry(const Dialect *dialect, const Knobs *knobs, Answer *answer) {
+  if (answer->status < 400 || dialect->retry_in_body)
     return;
   if (knobs->retry_after[0])
     buffer_printf(&answer->headers, "retry-after: %s\r\n", knobs->retry_after);
@@ -134,7 +134,7 @@ static void plan(Conn *conn, const char *wrong) {
                          answer);
   else
     conn->dialect->answer(ask, answer);
-  put_retry(knobs, answer);
+  put_retry(conn->dialect, knobs, answer);
   if (knobs->malformed != UNSET && !answer->streams && answer->status < 400)
     answer->body.size /= 2;
   if (answer->streams)
