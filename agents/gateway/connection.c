@@ -100,12 +100,16 @@ void connection_on_change(void *listener, struct MHD_Connection *mhd, void **con
 void connection_refuse(HttpConnection *connection, const HttpFault *fault) {
   _cleanup_(buffer_done) Buffer json = {0};
   _cleanup_(buffer_done) Buffer all = {0};
+  const HttpRequest *request = connection->request;
 
   fault_json(fault, &json);
   buffer_append(&json, "\n", 1);
   buffer_printf(&all,
-                "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n",
                 fault->http_status, MHD_get_reason_phrase_for(fault->http_status), json.size);
+  if (request && request->origin)
+    buffer_printf(&all, "Vary: Origin\r\nAccess-Control-Allow-Origin: %s\r\n", request->origin);
+  buffer_append(&all, "\r\n", 2);
   buffer_append(&all, json.data, json.size);
   /* Nothing was sent on this connection since its last answer, so the socket has room; when not, the client gets none. */
   send(connection->fd, all.data, all.size, MSG_DONTWAIT | MSG_NOSIGNAL);

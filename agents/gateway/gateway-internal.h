@@ -11,6 +11,7 @@
 #include "agents/gateway/fault.h"
 #include "agents/gateway/keys.h"
 #include "agents/gateway/metrics.h"
+#include "agents/gateway/origin.h"
 #include "agents/gateway/routes.h"
 #include "bus/agent/agent.h"
 #include "bus/base/list.h"
@@ -88,8 +89,9 @@ struct HttpRequest {
   const Route *route;         /* NULL: no such path */
   RouteKind kind;
   HttpMethod method;
-  Text rest;   /* in place of the route's *; good while libmicrohttpd has the request */
-  Buffer body; /* as it came */
+  const char *origin; /* of the web page that asks, when it is one of gateway.cors_origins; else NULL */
+  Text rest;          /* in place of the route's *; good while libmicrohttpd has the request */
+  Buffer body;        /* as it came */
   uint64_t began_us;
   uint64_t whole_us; /* when all of it had come */
   bool has_begun;    /* the headers have come */
@@ -147,6 +149,11 @@ void respond_block(HttpRequest *request, Text json, Block *block);
 void respond_stream(HttpRequest *request);
 /* A header more, of an answer that was given and not sent. */
 void respond_header(HttpRequest *request, const char *name, const char *value);
+
+/* What a page of a browser may read of our answers, besides what every page may. */
+#define EXPOSED_HEADERS                                                                                                \
+  "x-request-id, x-pons-model, x-pons-provider, x-pons-executor, x-pons-cost-usd, x-pons-overhead-us, Retry-After, "   \
+  "retry-after-ms, x-should-retry"
 
 /* --- the work: answers.c, ask.c, stream.c --- */
 

@@ -11,6 +11,8 @@ enum {
   BODY_FIRST_BYTES = 65536,  /* reserved for a body at once; more only as it comes */
 };
 
+#define PREFLIGHT_KEEP_S "600"
+
 const char *request_header(const HttpRequest *request, const char *name) {
   return MHD_lookup_connection_value(request->connection->mhd, MHD_HEADER_KIND, name);
 }
@@ -129,6 +131,17 @@ static void refuse_key(HttpRequest *request) {
   respond_header(request, "WWW-Authenticate", "Bearer");
 }
 
+/* Whether a web page asks that is neither ours nor listed: its browser would show it no answer, but the work would be done. */
+static bool is_foreign(const HttpRequest *request) {
+  return !request->origin && !origin_is_own(request_header(request, "Origin"), request_header(request, "Host"));
+}
+
+static void refuse_origin(HttpRequest *request) {
+  respond_error(request, 403, "origin_not_allowed", NULL,
+                "web pages of %.200s may not ask here; if they should, add it to gateway.cors_origins",
+                request_header(request, "Origin"));
+}
+
 /* Answers what can be refused by the headers alone. */
 static void check_headers(HttpRequest *request, Text url, const char *method) {
   const Gateway *gateway = request->gateway;
@@ -138,7 +151,11 @@ static void check_headers(HttpRequest *request, Text url, const char *method) {
                   (int)min_u64(url.size, 200), url.data);
   else if (!(request->route->methods & request->method))
     refuse_method(request, method);
-  else if (gateway->keys.count && !request->route->is_public && request->method != HTTP_OPTIONS &&
+  else if (request->method == HTTP_OPTIONS)
+    return; /* a browser sends no key with it, and no answer to it says anything of value */
+  else if (is_foreign(request))
+    refuse_origin(request);
+  else if (gateway->keys.count && !request->route->is_public &&
            !keys_find(&gateway->keys, request_header(request, "Authorization")))
     refuse_key(request);
   else if (is_multipart(request_header(request, "Content-Type")))
@@ -173,6 +190,7 @@ static enum MHD_Result on_headers(HttpRequest *request, const char *url, const c
   request->route = route_find(text_of(url), &request->rest);
   request->kind = request->route ? request->route->kind : ROUTE_NONE;
   request->method = route_method(text_of(method));
+  request->origin = origin_find(&gateway->config->gateway, request_header(request, "Origin"));
   gateway->running++;
   metrics_add(&gateway->metrics, METRIC_RUNNING, request->kind, 0, 1);
   check_headers(request, text_of(url), method);
@@ -213,6 +231,16 @@ static enum MHD_Result on_body(HttpRequest *request, const char *data, size_t si
 
 /* --- the answer --- */
 
+/* A browser asks before it sends a request of a page of another origin. Which headers that has is the page's affair. */
+static void answer_preflight(HttpRequest *request, const char *methods) {
+  const char *headers = request_header(request, "Access-Control-Request-Headers");
+
+  respond_header(request, "Access-Control-Allow-Methods", methods);
+  if (headers)
+    respond_header(request, "Access-Control-Allow-Headers", headers);
+  respond_header(request, "Access-Control-Max-Age", PREFLIGHT_KEEP_S);
+}
+
 static void answer_options(HttpRequest *request) {
   _cleanup_(buffer_done) Buffer allow = {0};
   Buffer none = {0};
@@ -221,6 +249,8 @@ static void answer_options(HttpRequest *request) {
   buffer_append(&allow, "", 1);
   respond_text(request, 204, NULL, &none);
   respond_header(request, "Allow", (char *)allow.data);
+  if (request->origin && request_header(request, "Access-Control-Request-Method"))
+    answer_preflight(request, (char *)allow.data);
 }
 
 static void answer(HttpRequest *request) {

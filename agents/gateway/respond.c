@@ -13,6 +13,16 @@ void respond_header(HttpRequest *request, const char *name, const char *value) {
   MHD_add_response_header(request->response, name, value);
 }
 
+/* Caches must know that the answer to another page is another one. */
+static void tell_origin(HttpRequest *request) {
+  if (request->gateway->config->gateway.cors_origins_count)
+    respond_header(request, "Vary", "Origin");
+  if (!request->origin)
+    return;
+  respond_header(request, "Access-Control-Allow-Origin", request->origin);
+  respond_header(request, "Access-Control-Expose-Headers", EXPOSED_HEADERS);
+}
+
 static void give(HttpRequest *request, unsigned status, const char *type, struct MHD_Response *response) {
   char id[REQUEST_ID_TEXT_SIZE];
 
@@ -24,6 +34,7 @@ static void give(HttpRequest *request, unsigned status, const char *type, struct
     respond_header(request, "Content-Type", type);
   if (!request_id_is_none(request->id))
     respond_header(request, "x-request-id", request_id_format(request->id, id));
+  tell_origin(request);
   if (request->gateway->is_draining)
     respond_header(request, "Connection", "close");
   request_resume(request);

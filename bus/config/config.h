@@ -90,6 +90,8 @@ typedef struct ConfigGateway {
   uint32_t listen_count;
   ConfigKey *keys;
   uint32_t keys_count;
+  char **cors_origins; /* as browsers write them */
+  uint32_t cors_origins_count;
   uint32_t body_max_bytes;
   uint32_t connections;
   uint32_t deadline_ms;

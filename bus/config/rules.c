@@ -78,6 +78,26 @@ static bool is_url(Text text) {
   return text.data[scheme] != '/' && text.data[scheme] != ':';
 }
 
+static bool ends_with(Text text, const char *suffix) {
+  size_t size = strlen(suffix);
+
+  return text.size >= size && memcmp(text.data + text.size - size, suffix, size) == 0;
+}
+
+/* As a browser writes it (RFC 6454, 6.2): lower case, and no port that goes without saying. */
+static bool is_origin(Text text) {
+  const char *colon = text.size && text.size <= 255 ? memchr(text.data, ':', text.size) : NULL;
+  Text scheme = {text.data, colon ? (size_t)(colon - text.data) : 0};
+  Text host;
+
+  if (!consists_of(scheme, LETTERS_SMALL DIGITS "+-.", 63) || text.size < scheme.size + 3 ||
+      memcmp(colon, "://", 3) != 0)
+    return false;
+  host = (Text){colon + 3, text.size - scheme.size - 3};
+  return consists_of(host, LETTERS_SMALL DIGITS "-._:[]", 252) && host.data[0] != ':' && !ends_with(host, ":") &&
+         !(text_is(scheme, "http") && ends_with(host, ":80")) && !(text_is(scheme, "https") && ends_with(host, ":443"));
+}
+
 static bool follows_rule(KeyRule rule, Text text) {
   switch (rule) {
   case RULE_ANY:
@@ -104,6 +124,8 @@ static bool follows_rule(KeyRule rule, Text text) {
     return is_price(text);
   case RULE_URL:
     return is_url(text);
+  case RULE_ORIGIN:
+    return is_origin(text);
   }
   return false;
 }
@@ -122,6 +144,7 @@ static const char *rule_text(KeyRule rule) {
       [RULE_MODEL] = "1 to 128 visible characters without spaces, quotes and backslashes",
       [RULE_PRICE] = "an amount such as 0.15, without a currency",
       [RULE_URL] = "http:// or https:// with a host, and no user, query or fragment",
+      [RULE_ORIGIN] = "SCHEME://HOST[:PORT] as browsers write it: lower case, no path, no default port",
   };
 
   return texts[rule];

@@ -36,6 +36,7 @@ typedef enum KeyRule {
   RULE_MODEL,
   RULE_PRICE,
   RULE_URL,
+  RULE_ORIGIN,
 } KeyRule;
 
 typedef struct Mapping Mapping;
