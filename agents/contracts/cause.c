@@ -2,14 +2,17 @@
 
 static const struct {
   const char *name;
-  Status status;
-  unsigned http_status;
+  CauseWhose whose;
+  bool key;
+  bool again;
   CauseNext next;
   bool counts;
+  Status status;
+  unsigned http_status;
   const char *about;
 } causes[] = {
-#define CAUSE(name, text, status, http, next, counts, about)                                                           \
-  [CAUSE_##name] = {text, STATUS_##status, http, CAUSE_NEXT_##next, counts, about},
+#define CAUSE(name, text, whose, key, again, next, counts, status, http, about)                                        \
+  [CAUSE_##name] = {text, CAUSE_WHOSE_##whose, key, again, CAUSE_NEXT_##next, counts, STATUS_##status, http, about},
 #include "agents/contracts/causes.def"
 #undef CAUSE
 };
@@ -22,12 +25,24 @@ const char *cause_about(Cause cause) {
   return causes[cause].about;
 }
 
+CauseWhose cause_whose(Cause cause) {
+  return causes[cause].whose;
+}
+
 Status cause_status(Cause cause) {
   return causes[cause].status;
 }
 
 unsigned cause_http_status(Cause cause) {
   return causes[cause].http_status;
+}
+
+bool cause_key(Cause cause) {
+  return causes[cause].key;
+}
+
+bool cause_again(Cause cause) {
+  return causes[cause].again;
 }
 
 CauseNext cause_next(Cause cause) {

@@ -9,11 +9,14 @@
 #include "bus/wire/header.h"
 
 typedef enum Cause {
-#define CAUSE(name, text, status, http, next, counts, about) CAUSE_##name,
+#define CAUSE(name, text, whose, key, again, next, counts, status, http, about) CAUSE_##name,
 #include "agents/contracts/causes.def"
 #undef CAUSE
   CAUSE_END
 } Cause;
+
+/* Whose fault it is. */
+typedef enum CauseWhose { CAUSE_WHOSE_CALLER, CAUSE_WHOSE_OURS, CAUSE_WHOSE_PROVIDER, CAUSE_WHOSE_LINE } CauseWhose;
 
 /* Whether another candidate is tried after it. */
 typedef enum CauseNext { CAUSE_NEXT_NEVER, CAUSE_NEXT_ALWAYS, CAUSE_NEXT_LARGER } CauseNext;
@@ -32,8 +35,13 @@ typedef struct Fault {
 const char *cause_name(Cause cause);
 /* What happened, for a person; no full stop. */
 const char *cause_about(Cause cause);
+CauseWhose cause_whose(Cause cause);
 Status cause_status(Cause cause);        /* what the caller is told */
 unsigned cause_http_status(Cause cause); /* and an HTTP client */
+/* Whether another key of the same provider may do it. */
+bool cause_key(Cause cause);
+/* Whether the same provider may do it a little later. */
+bool cause_again(Cause cause);
 CauseNext cause_next(Cause cause);
 /* Whether it says something about the model's health. */
 bool cause_counts(Cause cause);

@@ -69,27 +69,27 @@ static void settle(Executor *executor, const Call *call, const Task *task, const
 /* --- answers --- */
 
 static void answer_fault(Call *call, const Task *task, Status status, unsigned http_status) {
+  const TaskFailure *deciding = task_deciding(task);
   _cleanup_(buffer_done) Buffer sentence = {0};
-  bool ours = task->has_detail;
 
   task_put_sentence(task, &sentence);
   call_fail(call, &(CallFault){.status = status,
                                .message = {(const char *)sentence.data, sentence.size},
-                               .path = ours ? text_of(task->detail_param) : TEXT_NONE,
-                               .code = ours && *task->detail_code ? text_of(task->detail_code) : TEXT_NONE,
+                               .path = task->has_detail ? text_of(task->detail_param) : TEXT_NONE,
+                               .code = deciding ? text_of(deciding->code) : TEXT_NONE,
                                .http_status = http_status,
-                               .retry_after_us = ours ? task->detail_retry_after_us : 0});
+                               .retry_after_us = task_retry_after_us(task)});
 }
 
 /* One cause decides what the caller is told; after the first piece the stream is lost whatever it was. */
 static void answer_end(Call *call, const Task *task, bool sent) {
-  Cause cause = task->n_failures > 0 ? task->failures[task->deciding].cause : CAUSE_UNAVAILABLE;
+  const TaskFailure *deciding = task_deciding(task);
+  Cause cause = deciding ? deciding->cause : CAUSE_UNAVAILABLE;
   unsigned http_status = cause_http_status(cause);
 
   /* What a provider says of the caller's request is passed on as it is; of its own troubles only the class. */
-  if (cause_status(cause) == STATUS_REFUSED && task->has_detail && task->detail_http_status >= 400 &&
-      task->detail_http_status < 500)
-    http_status = task->detail_http_status;
+  if (cause_status(cause) == STATUS_REFUSED && deciding->http_status >= 400 && deciding->http_status < 500)
+    http_status = deciding->http_status;
   answer_fault(call, task, sent ? STATUS_STREAM_LOST : cause_status(cause), http_status);
 }
 
@@ -125,10 +125,14 @@ static bool is_larger(void *userdata, const char *a, const char *b) {
   return model_a && model_b && model_b->context_tokens > model_a->context_tokens;
 }
 
+bool executor_has_next(Executor *executor, const Task *task, Cause cause) {
+  return task_has_next(task, cause, is_larger, executor);
+}
+
 bool executor_fail(Executor *executor, Call *call, Task *task, const Fault *fault, const ExecutorEnd *end) {
   if (fault->cause != CAUSE_UNAVAILABLE)
     settle(executor, call, task, cause_counts(fault->cause) ? "failed" : "refused", cause_name(fault->cause), end);
-  switch (task_fail(task, fault, end->sent, is_larger, executor)) {
+  switch (task_fail(task, fault, end->tries ? end->tries : 1, end->sent, is_larger, executor)) {
   case TASK_TRY:
     return true;
   case TASK_HAND_ON:
@@ -151,22 +155,9 @@ void executor_unwanted(Executor *executor, Call *call, const Task *task, const E
 
 /* --- the reply --- */
 
-static size_t list_failures(const Task *task, ChatFailure ret[TASK_FAILURES_MAX]) {
-  for (uint32_t i = 0; i < task->n_failures; i++) {
-    const TaskFailure *failure = &task->failures[i];
-
-    ret[i] = (ChatFailure){.model = text_of(failure->model),
-                           .cause = text_of(cause_name(failure->cause)),
-                           .message = text_of(failure->message),
-                           .has_http_status = failure->http_status >= 100 && failure->http_status < 600,
-                           .http_status = failure->http_status};
-  }
-  return task->n_failures;
-}
-
 void executor_reply(Executor *executor, Call *call, const Task *task, const ExecutorEnd *end) {
   ChatFailure failures[TASK_FAILURES_MAX];
-  size_t n_failures = list_failures(task, failures);
+  size_t n_failures = task_list_failures(task, failures);
   uint64_t took_us = clock_monotonic_us() - end->began_us;
   uint64_t cost = 0;
   bool known = cost_of(executor_config(executor, task), &end->usage, &cost);

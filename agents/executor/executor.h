@@ -31,6 +31,7 @@ typedef struct ExecutorEnd {
   uint64_t began_us; /* monotonic */
   uint64_t first_us; /* monotonic, of the first output; 0 = there was none */
   bool sent;         /* pieces are out */
+  uint32_t tries;    /* how often the candidate was asked; 0 = once */
 } ExecutorEnd;
 
 /* service is the name that this process offers. config and runtime outlive it. Returns 0 and the caller owns *ret, or
@@ -49,6 +50,8 @@ static inline const char *task_model(const Task *task) {
 /* Its row in the model table of this machine, or NULL. */
 const ConfigModel *executor_config(const Executor *executor, const Task *task);
 
+/* Whether another candidate, here or elsewhere, may do it when this one fails by cause. */
+bool executor_has_next(Executor *executor, const Task *task, Cause cause);
 /* The candidate has failed. Returns true when another one is to be tried here; false: the call was handed on or answered
    with the first cause. */
 bool executor_fail(Executor *executor, Call *call, Task *task, const Fault *fault, const ExecutorEnd *end);

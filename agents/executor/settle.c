@@ -4,13 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agents/executor/backoff.h"
 #include "bus/base/log.h"
 
 enum {
   GATHER_US = 5000,          /* after the first of a batch, for more of them */
   ANSWER_US = 5000000,       /* for one try */
-  BACKOFF_FIRST_US = 100000, /* doubled by each failure in a row */
-  BACKOFF_LAST_US = 10000000,
+  BACKOFF_BATCH_US = 100000, /* doubled by each failure in a row */
+  BACKOFF_BATCH_LAST_US = 10000000,
 };
 
 /* One that waits; the texts of the struct are the arrays here. */
@@ -60,14 +61,11 @@ static void hold(SettleQueue *queue) {
 
 /* --- sending --- */
 
-/* Full jitter: anything up to the doubled wait (AWS architecture blog, "Exponential Backoff And Jitter", 2015). */
 static void back_off(SettleQueue *queue) {
-  uint64_t most = queue->failures < 7 ? (uint64_t)BACKOFF_FIRST_US << queue->failures : BACKOFF_LAST_US;
-
   queue->random = queue->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-  queue->failures++;
   queue->armed = true;
-  loop_timer_set(queue->again, clock_monotonic_us() + (queue->random >> 33) % most);
+  loop_timer_set(queue->again, clock_monotonic_us() + backoff_jitter_us(BACKOFF_BATCH_US, BACKOFF_BATCH_LAST_US,
+                                                                        queue->failures++, queue->random >> 33));
 }
 
 static void send_batch(SettleQueue *queue);

@@ -24,15 +24,18 @@ static void add_candidate(Task *task, Text model, Text executor) {
 }
 
 /* The list is longer than the candidates, but a route may have come from anybody: the first causes stay. */
-static void add_failure(Task *task, Text model, Cause cause, Text message, unsigned http_status) {
+static void add_failure(Task *task, Text model, const Fault *fault, uint32_t tries) {
   TaskFailure *failure = &task->failures[task->n_failures];
 
   if (task->n_failures == TASK_FAILURES_MAX)
     return;
   COPY(failure->model, model);
-  COPY(failure->message, message);
-  failure->cause = cause;
-  failure->http_status = http_status;
+  COPY(failure->message, fault->message);
+  COPY(failure->code, fault->code);
+  failure->cause = fault->cause;
+  failure->http_status = fault->http_status;
+  failure->retry_after_us = fault->retry_after_us;
+  failure->tries = tries;
   task->n_failures++;
 }
 
@@ -48,7 +51,13 @@ static void read_route(Task *task, const ChatRoute *route) {
   for (size_t i = 0; i < route->failures.count; i++) {
     const ChatFailure *failure = &route->failures.items[i];
 
-    add_failure(task, failure->model, cause_of_name(failure->cause), failure->message, (unsigned)failure->http_status);
+    add_failure(task, failure->model,
+                &(Fault){.cause = cause_of_name(failure->cause),
+                         .message = failure->message,
+                         .code = failure->code,
+                         .http_status = (unsigned)failure->http_status,
+                         .retry_after_us = failure->retry_after_us},
+                failure->has_tries ? (uint32_t)failure->tries : 1);
   }
   task->now = (uint32_t)min_u64(route->next, task->n_candidates);
 }
@@ -58,6 +67,8 @@ static bool is_ours(const Task *task) {
 }
 
 TaskStep task_begin(Task *task, Text service, Bytes annotations, Text model) {
+  static const Fault nobody = {.cause = CAUSE_UNAVAILABLE,
+                               .message = TEXT("its executor has no instance that could begin")};
   _cleanup_(arena_done) Arena arena = {0};
   ChatRoute route = {.next = 0};
 
@@ -68,8 +79,7 @@ TaskStep task_begin(Task *task, Text service, Bytes annotations, Text model) {
   if (task->n_candidates == 0)
     add_candidate(task, model, service);
   for (; task->now < task->n_candidates && !is_ours(task); task->now++)
-    add_failure(task, text_of(task->candidates[task->now].model), CAUSE_UNAVAILABLE,
-                TEXT("its executor has no instance that could begin"), 0);
+    add_failure(task, text_of(task->candidates[task->now].model), &nobody, 1);
   return task->now < task->n_candidates ? TASK_TRY : TASK_END;
 }
 
@@ -80,34 +90,57 @@ static void note_deciding(Task *task, const Fault *fault) {
   task->deciding = task->n_failures;
   task->has_detail = true;
   COPY(task->detail_message, fault->message);
-  COPY(task->detail_code, fault->code);
   COPY(task->detail_param, fault->param);
-  task->detail_http_status = fault->http_status;
-  task->detail_retry_after_us = fault->retry_after_us;
 }
 
-/* Moves to the candidate after the failed one; false when there is none that may. */
-static bool advance(Task *task, Cause cause, bool (*larger)(void *userdata, const char *a, const char *b),
-                    void *userdata) {
+/* The candidate that may follow the one that fails by cause; n_candidates when there is none. */
+static uint32_t find_next(const Task *task, Cause cause, TaskLarger *larger, void *userdata) {
   const char *failed = task->candidates[task->now].model;
+  CauseNext next = cause_next(cause);
 
-  if (cause_next(cause) == CAUSE_NEXT_NEVER)
-    return false;
-  for (task->now++; task->now < task->n_candidates; task->now++)
-    if (cause_next(cause) == CAUSE_NEXT_ALWAYS ||
-        (larger && larger(userdata, failed, task->candidates[task->now].model)))
-      return true;
-  return false;
+  for (uint32_t i = task->now + 1; next != CAUSE_NEXT_NEVER && i < task->n_candidates; i++)
+    if (next == CAUSE_NEXT_ALWAYS || (larger && larger(userdata, failed, task->candidates[i].model)))
+      return i;
+  return task->n_candidates;
 }
 
-TaskStep task_fail(Task *task, const Fault *fault, bool sent,
-                   bool (*larger)(void *userdata, const char *a, const char *b), void *userdata) {
+bool task_has_next(const Task *task, Cause cause, TaskLarger *larger, void *userdata) {
+  return find_next(task, cause, larger, userdata) < task->n_candidates;
+}
+
+TaskStep task_fail(Task *task, const Fault *fault, uint32_t tries, bool sent, TaskLarger *larger, void *userdata) {
   if (task->n_failures == 0 || (cause_next(fault->cause) == CAUSE_NEXT_NEVER && task->n_failures < TASK_FAILURES_MAX))
     note_deciding(task, fault);
-  add_failure(task, text_of(task->candidates[task->now].model), fault->cause, fault->message, fault->http_status);
-  if (sent || !advance(task, fault->cause, larger, userdata))
+  add_failure(task, text_of(task->candidates[task->now].model), fault, tries);
+  if (sent)
+    return TASK_END;
+  task->now = find_next(task, fault->cause, larger, userdata);
+  if (task->now == task->n_candidates)
     return TASK_END;
   return is_ours(task) ? TASK_TRY : TASK_HAND_ON;
+}
+
+void task_note(Task *task, const Fault *fault, uint32_t tries) {
+  add_failure(task, text_of(task->candidates[task->now].model), fault, tries);
+}
+
+const TaskFailure *task_deciding(const Task *task) {
+  return task->n_failures > 0 ? &task->failures[task->deciding] : NULL;
+}
+
+uint64_t task_retry_after_us(const Task *task) {
+  const TaskFailure *deciding = task_deciding(task);
+  uint64_t soonest = 0;
+
+  if (!deciding || cause_whose(deciding->cause) == CAUSE_WHOSE_CALLER)
+    return 0;
+  for (uint32_t i = 0; i < task->n_failures; i++) {
+    uint64_t after = task->failures[i].retry_after_us;
+
+    if (after > 0 && (soonest == 0 || after < soonest))
+      soonest = after;
+  }
+  return soonest;
 }
 
 /* --- what travels on --- */
@@ -130,12 +163,44 @@ size_t task_list_services(const Task *task, Text *ret) {
   return count;
 }
 
+/* Borrows from failure. */
+static ChatFailure tell(const TaskFailure *failure) {
+  return (ChatFailure){
+      .model = text_of(failure->model),
+      .cause = text_of(cause_name(failure->cause)),
+      .message = text_of(failure->message),
+      .has_http_status =
+          failure->http_status >= 100 &&
+          failure->http_status<600, .http_status = failure->http_status, .has_code = *failure->code != '\0',
+                               .code = text_of(failure->code), .has_retry_after_us = failure->retry_after_us> 0,
+      .retry_after_us = failure->retry_after_us,
+      .has_tries = failure->tries > 1,
+      .tries = failure->tries};
+}
+
+size_t task_list_failures(const Task *task, ChatFailure ret[TASK_FAILURES_MAX]) {
+  for (uint32_t i = 0; i < task->n_failures; i++)
+    ret[i] = tell(&task->failures[i]);
+  return task->n_failures;
+}
+
 /* How much of a task is to travel. */
 typedef struct Extent {
   size_t message_bytes;
   uint32_t n_candidates;
   uint32_t n_failures;
 } Extent;
+
+/* Failure number i as it travels, with so much of its message. Of the first one the code is never left out. */
+static ChatFailure travelling(const TaskFailure *failure, uint32_t i, size_t message_bytes,
+                              char message[TASK_MESSAGE_BYTES + 1]) {
+  ChatFailure ret = tell(failure);
+
+  copy(message, message_bytes + 1, ret.message);
+  ret.message = text_of(message);
+  ret.has_code &= i == 0 || message_bytes > 0;
+  return ret;
+}
 
 /* Encodes so much of it; returns the size. */
 static size_t put(const Task *task, Extent extent, Buffer *ret) {
@@ -164,16 +229,8 @@ static size_t put(const Task *task, Extent extent, Buffer *ret) {
 
   for (uint32_t i = 0; i < extent.n_candidates; i++)
     candidates[i] = (ChatCandidate){text_of(task->candidates[i].model), text_of(task->candidates[i].executor)};
-  for (uint32_t i = 0; i < extent.n_failures; i++) {
-    const TaskFailure *failure = &task->failures[i];
-
-    copy(messages[i], extent.message_bytes + 1, text_of(failure->message));
-    failures[i] = (ChatFailure){.model = text_of(failure->model),
-                                .cause = text_of(cause_name(failure->cause)),
-                                .message = text_of(messages[i]),
-                                .has_http_status = failure->http_status >= 100 && failure->http_status < 600,
-                                .http_status = failure->http_status};
-  }
+  for (uint32_t i = 0; i < extent.n_failures; i++)
+    failures[i] = travelling(&task->failures[i], i, extent.message_bytes, messages[i]);
   if (contract_encode(CONTRACT(ChatRoute), &route, ret, NULL) != 0)
     ret->size =
         before; /* a message was no UTF-8: then nothing travels, and the executor sees a request without a route */
@@ -201,6 +258,8 @@ static void put_failure(const Task *task, uint32_t i, const char *before, Buffer
   const char *message = i == task->deciding && task->has_detail ? task->detail_message : failure->message;
 
   buffer_printf(ret, "%s%s: %s", before, failure->model, *message ? message : cause_about(failure->cause));
+  if (failure->tries > 1)
+    buffer_printf(ret, " (%u tries)", failure->tries);
 }
 
 void task_put_sentence(const Task *task, Buffer *ret) {

@@ -59,8 +59,9 @@ static int init(Runtime *runtime) {
   fwrite(findings.data, 1, findings.size, stderr);
   if (r != 0)
     return r < 0 ? r : -EINVAL;
+  remote.loop = runtime_loop(runtime);
   runtime_set_state(runtime, &remote);
-  r = providers_init(runtime_loop(runtime), remote.config, &remote.providers);
+  r = providers_init(remote.loop, remote.config, &remote.providers);
   return r < 0 ? r : executor_new(runtime, remote.config, TEXT("RemoteApiAdapter"), &remote.executor);
 }
 

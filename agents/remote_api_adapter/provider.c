@@ -32,6 +32,7 @@ static int init_provider(Loop *loop, const ConfigProvider *config, Provider *ret
   int r;
 
   ret->config = config;
+  backoff_init(&ret->budget);
   ret->dialect = table_find_dialect(config->dialect);
   if (!ret->dialect)
     return -EINVAL;

@@ -1,6 +1,6 @@
 /* What:      the providers of pons.yaml as this process uses them: connections, dialect, key, what was last seen of each model.
  * Owns:      connections and keys.
- * May use:   base, loop, config, http, adapters.
+ * May use:   base, loop, config, http, adapters, executor (backoff).
  * Threading: the loop thread.
  * Spec:      docs/providers.md */
 #ifndef PONS_REMOTE_PROVIDER_H
@@ -8,6 +8,7 @@
 
 #include "adapters/http/http.h"
 #include "adapters/table.h"
+#include "agents/executor/backoff.h"
 #include "bus/config/config.h"
 
 typedef enum Seen { SEEN_NOTHING, SEEN_UP, SEEN_DOWN } Seen;
@@ -16,6 +17,7 @@ typedef struct Provider {
   const ConfigProvider *config;
   const Dialect *dialect;
   Http *http;
+  BackoffBudget budget;
   char *key_header; /* the whole header with the key; NULL: there is none, or it can't be had */
   Buffer trouble;   /* why the key can't be had; empty = no trouble */
 } Provider;

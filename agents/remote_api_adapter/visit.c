@@ -1,10 +1,12 @@
-/* A visit tries one candidate after the other, each by a relay of its own. */
+/* A visit tries one candidate after the other, each try by a relay of its own. What the failure of a try leads to is in
+   agents/contracts/causes.def: somebody else at once, else the same one again after a back-off, else the end. */
 #include "agents/remote_api_adapter/visit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "agents/relay/relay.h"
+#include "bus/base/ids.h"
 #include "bus/json/json.h"
 
 typedef struct Visit {
@@ -15,14 +17,21 @@ typedef struct Visit {
   bool wants_stream; /* the caller's JSON says so */
   Task task;
   ModelSeen *model; /* of the candidate that is being tried */
+  uint64_t began_us;
+  uint32_t tries;     /* of it */
+  DialectFault first; /* what the first of them failed with */
+  LoopTimer *again;
 } Visit;
 
 static void try_candidate(Visit *visit);
+static void ask(Visit *visit);
 
 /* --- the end --- */
 
 static void end_visit(Visit *visit) {
   visit->remote->running--;
+  loop_timer_destroy(&visit->again);
+  dialect_fault_done(&visit->first);
   free(visit);
 }
 
@@ -35,28 +44,95 @@ static void note(Visit *visit, const Fault *fault) {
 }
 
 /* The candidate has failed; the next one is tried, here or elsewhere, or the call has its answer. */
-static void fail(Visit *visit, const Fault *fault, const ExecutorEnd *end) {
-  note(visit, fault);
-  if (executor_fail(visit->remote->executor, visit->call, &visit->task, fault, end))
+static void give_up(Visit *visit, const Fault *fault, ExecutorEnd end) {
+  end.tries = visit->tries;
+  if (executor_fail(visit->remote->executor, visit->call, &visit->task, fault, &end))
     try_candidate(visit);
   else
     end_visit(visit);
 }
 
+/* --- again --- */
+
+static void on_again(void *userdata, uint64_t now_us) {
+  Visit *visit = userdata;
+
+  (void)now_us;
+  call_on_cancel(visit->call, NULL, NULL);
+  ask(visit);
+}
+
+static void on_cancel(void *userdata, Call *call) {
+  Visit *visit = userdata;
+
+  executor_unwanted(visit->remote->executor, call, &visit->task, &(ExecutorEnd){.began_us = visit->began_us});
+  end_visit(visit);
+}
+
+/* Whether the candidate is asked again: it may help, nobody else is left who could be asked now, and there is time. */
+static bool is_tried_again(Visit *visit, Cause cause, uint64_t retry_after_us, uint64_t *ret_wait_us) {
+  Provider *provider = visit->model->provider;
+  uint64_t now_us = clock_monotonic_us();
+  uint64_t deadline_us = call_deadline_us(visit->call);
+
+  return cause_again(cause) && !executor_has_next(visit->remote->executor, &visit->task, cause) &&
+         backoff_step(&provider->budget,
+                      &(BackoffAsk){.tries = visit->tries,
+                                    .tries_most = provider->config->attempts,
+                                    .longest_us = provider->config->wait_ms * US_PER_MS,
+                                    .retry_after_us = retry_after_us,
+                                    .left_us = deadline_us - min_u64(deadline_us, now_us),
+                                    .random = random_u64()},
+                      ret_wait_us);
+}
+
+static void ask_later(Visit *visit, const Fault *fault, uint64_t wait_us) {
+  if (visit->tries == 1)
+    dialect_fault_set(&visit->first, fault);
+  if (!visit->again && loop_timer_new(visit->remote->loop, on_again, visit, &visit->again) < 0)
+    abort();
+  call_on_cancel(visit->call, on_cancel, visit);
+  loop_timer_set(visit->again, clock_monotonic_us() + wait_us);
+}
+
+/* A try has failed. Of several at one candidate the first says why, unless the caller can mend it, and the last when to come
+   again. */
+static void fail(Visit *visit, const Fault *fault, const ExecutorEnd *end) {
+  uint64_t wait_us;
+
+  note(visit, fault);
+  if (!end->sent && is_tried_again(visit, fault->cause, fault->retry_after_us, &wait_us)) {
+    ask_later(visit, fault, wait_us);
+    return;
+  }
+  if (visit->tries > 1 && cause_whose(fault->cause) != CAUSE_WHOSE_CALLER) {
+    visit->first.fault.retry_after_us = fault->retry_after_us;
+    fault = &visit->first.fault;
+  }
+  give_up(visit, fault, *end);
+}
+
 static void fail_unasked(Visit *visit, Cause cause, const char *message) {
-  fail(visit, &(Fault){.cause = cause, .message = text_of(message)}, &(ExecutorEnd){.began_us = clock_monotonic_us()});
+  Fault fault = {.cause = cause, .message = text_of(message)};
+
+  note(visit, &fault);
+  give_up(visit, &fault, (ExecutorEnd){.began_us = clock_monotonic_us()});
 }
 
 static void on_relay_end(void *userdata, const RelayEnd *relay) {
   Visit *visit = userdata;
   ExecutorEnd end = relay->work;
 
+  end.began_us = visit->began_us;
   if (relay->outcome == RELAY_FAILED) {
     fail(visit, relay->fault, &end);
     return;
   }
   if (relay->outcome == RELAY_DONE) {
     note(visit, NULL);
+    backoff_earn(&visit->model->provider->budget);
+    if (visit->tries > 1)
+      task_note(&visit->task, &visit->first.fault, visit->tries - 1);
     end.provider = text_of(visit->model->provider->config->name);
     executor_reply(visit->remote->executor, visit->call, &visit->task, &end);
   } else {
@@ -71,6 +147,7 @@ static void ask(Visit *visit) {
   const Provider *provider = visit->model->provider;
   const ConfigProvider *config = provider->config;
 
+  visit->tries++;
   relay_start(&(RelayRequest){.http = provider->http,
                               .dialect = provider->dialect,
                               .name = config->name,
@@ -88,6 +165,8 @@ static void ask(Visit *visit) {
 }
 
 static void try_candidate(Visit *visit) {
+  visit->tries = 0;
+  visit->began_us = clock_monotonic_us();
   visit->model = providers_find_model(&visit->remote->providers, task_model(&visit->task));
   if (!visit->model)
     fail_unasked(visit, CAUSE_UNAVAILABLE, "this machine's pons.yaml has no model of RemoteApiAdapter with this name");

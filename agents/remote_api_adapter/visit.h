@@ -11,6 +11,7 @@
 
 /* What all visits share. */
 typedef struct Remote {
+  Loop *loop;
   Config *config;
   Providers providers;
   Executor *executor;

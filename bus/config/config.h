@@ -126,6 +126,8 @@ typedef struct ConfigProvider {
   uint32_t first_ms;
   uint32_t idle_ms;
   uint32_t total_ms;
+  uint32_t attempts;
+  uint32_t wait_ms;
   uint32_t connections;
 } ConfigProvider;
 

@@ -42,7 +42,7 @@ static void without_a_route_the_request_names_the_model(void **state) {
   (void)state;
   assert_int_equal(task_begin(&task, TEXT("Remote"), BYTES_NONE, TEXT("mine")), TASK_TRY);
   assert_string_equal(task.candidates[task.now].model, "mine");
-  assert_int_equal(task_fail(&task, &(Fault){.cause = CAUSE_TRANSPORT}, false, NULL, NULL), TASK_END);
+  assert_int_equal(task_fail(&task, &(Fault){.cause = CAUSE_TRANSPORT}, 1, false, NULL, NULL), TASK_END);
 }
 
 static void candidates_are_tried_in_their_order(void **state) {
@@ -52,9 +52,9 @@ static void candidates_are_tried_in_their_order(void **state) {
   (void)state;
   assert_int_equal(begin(&task, "Remote", 4, 0), TASK_TRY);
   assert_string_equal(task.candidates[task.now].model, "a");
-  assert_int_equal(task_fail(&task, &lost, false, NULL, NULL), TASK_TRY);
+  assert_int_equal(task_fail(&task, &lost, 1, false, NULL, NULL), TASK_TRY);
   assert_string_equal(task.candidates[task.now].model, "b");
-  assert_int_equal(task_fail(&task, &lost, false, NULL, NULL), TASK_HAND_ON);
+  assert_int_equal(task_fail(&task, &lost, 1, false, NULL, NULL), TASK_HAND_ON);
   assert_string_equal(task.candidates[task.now].executor, "Local");
 }
 
@@ -64,7 +64,7 @@ static void after_a_piece_nobody_else_begins(void **state) {
 
   (void)state;
   begin(&task, "Remote", 4, 0);
-  assert_int_equal(task_fail(&task, &cut, true, NULL, NULL), TASK_END);
+  assert_int_equal(task_fail(&task, &cut, 1, true, NULL, NULL), TASK_END);
 }
 
 static void each_cause_goes_on_as_its_table_says(void **state) {
@@ -75,7 +75,7 @@ static void each_cause_goes_on_as_its_table_says(void **state) {
     bool goes_on = cause_next(cause) == CAUSE_NEXT_ALWAYS;
 
     begin(&task, "Remote", 2, 0);
-    assert_int_equal(task_fail(&task, &failed, false, NULL, NULL), goes_on ? TASK_TRY : TASK_END);
+    assert_int_equal(task_fail(&task, &failed, 1, false, NULL, NULL), goes_on ? TASK_TRY : TASK_END);
     assert_int_equal(cause_of_name(text_of(cause_name(cause))), cause);
     assert_true(*cause_about(cause) != '\0' && cause_http_status(cause) >= 400);
     assert_true(cause_status(cause) != STATUS_OK);
@@ -96,7 +96,7 @@ static void too_long_goes_to_a_larger_context_alone(void **state) {
 
   (void)state;
   begin(&task, "Remote", 4, 0);
-  assert_int_equal(task_fail(&task, &context, false, is_d, "a"), TASK_TRY);
+  assert_int_equal(task_fail(&task, &context, 1, false, is_d, "a"), TASK_TRY);
   assert_string_equal(task.candidates[task.now].model, "d");
 }
 
@@ -125,8 +125,8 @@ static void what_failed_travels_on_and_the_first_cause_comes_first(void **state)
 
   (void)state;
   begin(&task, "Remote", 4, 0);
-  task_fail(&task, &first, false, NULL, NULL);
-  task_fail(&task, &second, false, NULL, NULL);
+  task_fail(&task, &first, 1, false, NULL, NULL);
+  task_fail(&task, &second, 1, false, NULL, NULL);
   task_put_annotations(&task, &travels);
   assert_int_equal(task_begin(&next, TEXT("Local"), buffer_bytes(&travels), TEXT_NONE), TASK_TRY);
   assert_string_equal(next.candidates[next.now].model, "c");
@@ -139,7 +139,7 @@ static void what_failed_travels_on_and_the_first_cause_comes_first(void **state)
   assert_true(text_is((Text){(const char *)sentence.data, sentence.size},
                       "a: the key is wrong; tried after it: b: it was silent"));
   buffer_clear(&sentence);
-  assert_int_equal(task_fail(&next, &(Fault){.cause = CAUSE_CALLER, .message = TEXT("no")}, false, NULL, NULL),
+  assert_int_equal(task_fail(&next, &(Fault){.cause = CAUSE_CALLER, .message = TEXT("no")}, 1, false, NULL, NULL),
                    TASK_END);
   task_put_sentence(&next, &sentence);
   assert_true(text_is((Text){(const char *)sentence.data, sentence.size},
@@ -163,7 +163,7 @@ static void what_travels_has_its_bound(void **state) {
   assert_int_equal(contract_encode(CONTRACT(ChatRoute), &route, &encoded, NULL), 0);
   assert_int_equal(task_begin(&task, TEXT("Remote"), buffer_bytes(&encoded), TEXT_NONE), TASK_TRY);
   for (size_t i = 0; i + 1 < TASK_CANDIDATES_MAX; i++)
-    task_fail(&task, &(Fault){.cause = CAUSE_STALL, .message = {message, sizeof message}}, false, NULL, NULL);
+    task_fail(&task, &(Fault){.cause = CAUSE_STALL, .message = {message, sizeof message}}, 1, false, NULL, NULL);
   task_put_annotations(&task, &travels);
   assert_true(travels.size > 0 && travels.size <= LIMIT_ANNOTATIONS_BYTES);
 }
@@ -184,8 +184,8 @@ static void the_longest_names_travel(void **state) {
     task.candidates[i].executor[LIMIT_NAME_BYTES] = '\0';
   }
   for (task.now = 0; task.now < TASK_CANDIDATES_MAX - 1;)
-    task_fail(&task, &(Fault){.cause = CAUSE_RATE_LIMIT, .message = TEXT("slow down"), .http_status = 429}, false, NULL,
-              NULL);
+    task_fail(&task, &(Fault){.cause = CAUSE_RATE_LIMIT, .message = TEXT("slow down"), .http_status = 429}, 1, false,
+              NULL, NULL);
   task_put_annotations(&task, &travels);
   assert_in_range(travels.size, 1, LIMIT_ANNOTATIONS_BYTES);
   assert_int_equal(
@@ -206,7 +206,7 @@ static void it_comes_back_when_nobody_else_can(void **state) {
 
   (void)state;
   begin(&task, "Remote", 3, 1);
-  assert_int_equal(task_fail(&task, &first, false, NULL, NULL), TASK_HAND_ON);
+  assert_int_equal(task_fail(&task, &first, 1, false, NULL, NULL), TASK_HAND_ON);
   assert_int_equal(task_list_services(&task, services), 2);
   assert_true(text_is(services[0], "Local"));
   assert_true(text_is(services[1], "Remote"));
@@ -225,12 +225,88 @@ static void a_mistake_of_the_caller_decides(void **state) {
 
   (void)state;
   begin(&task, "Remote", 2, 0);
-  task_fail(&task, &lost, false, NULL, NULL);
+  task_fail(&task, &lost, 1, false, NULL, NULL);
   assert_int_equal(task.deciding, 0);
-  assert_int_equal(task_fail(&task, &wrong, false, NULL, NULL), TASK_END);
+  assert_int_equal(task_fail(&task, &wrong, 1, false, NULL, NULL), TASK_END);
   assert_int_equal(task.deciding, 1);
-  assert_string_equal(task.detail_code, "bad");
-  assert_int_equal(task.detail_http_status, 422);
+  assert_string_equal(task_deciding(&task)->code, "bad");
+  assert_int_equal(task_deciding(&task)->http_status, 422);
+}
+
+/* Whoever ends it tells what the first one said, though it failed in another process. */
+static void the_first_cause_keeps_its_code_and_when_to_come_again(void **state) {
+  _cleanup_(buffer_done) Buffer travels = {0};
+  _cleanup_(buffer_done) Buffer sentence = {0};
+  Fault limited = {.cause = CAUSE_RATE_LIMIT,
+                   .message = TEXT("slow down"),
+                   .code = TEXT("rate_limit_exceeded"),
+                   .http_status = 429,
+                   .retry_after_us = 7000000};
+  Task task;
+  Task next;
+
+  (void)state;
+  begin(&task, "Remote", 3, 1);
+  assert_int_equal(task_fail(&task, &limited, 3, false, NULL, NULL), TASK_HAND_ON);
+  task_put_annotations(&task, &travels);
+  assert_int_equal(task_begin(&next, TEXT("Local"), buffer_bytes(&travels), TEXT_NONE), TASK_TRY);
+  assert_int_equal(
+      task_fail(&next, &(Fault){.cause = CAUSE_UNAVAILABLE, .message = TEXT("no model")}, 1, false, NULL, NULL),
+      TASK_END);
+  assert_string_equal(task_deciding(&next)->code, "rate_limit_exceeded");
+  assert_int_equal(task_deciding(&next)->cause, CAUSE_RATE_LIMIT);
+  assert_int_equal(task_retry_after_us(&next), 7000000);
+  task_put_sentence(&next, &sentence);
+  assert_true(text_is((Text){(const char *)sentence.data, sentence.size},
+                      "b: slow down (3 tries); tried after it: c: no model"));
+}
+
+static void the_soonest_says_when_to_come_again(void **state) {
+  Fault busy = {.cause = CAUSE_OVERLOAD, .message = TEXT("busy")};
+  Fault limited = {.cause = CAUSE_RATE_LIMIT, .message = TEXT("slow down"), .retry_after_us = 9000000};
+  Task task;
+
+  (void)state;
+  begin(&task, "Remote", 4, 0);
+  assert_int_equal(task_retry_after_us(&task), 0);
+  assert_null(task_deciding(&task));
+  task_fail(&task, &busy, 1, false, NULL, NULL);
+  assert_int_equal(task_retry_after_us(&task), 0);
+  task_fail(&task, &limited, 1, false, NULL, NULL);
+  assert_int_equal(task_retry_after_us(&task), 9000000);
+  limited.retry_after_us = 2000000;
+  task_fail(&task, &limited, 1, false, NULL, NULL);
+  assert_int_equal(task_retry_after_us(&task), 2000000);
+  task_fail(&task, &(Fault){.cause = CAUSE_CALLER, .message = TEXT("no")}, 1, false, NULL, NULL);
+  assert_int_equal(task_retry_after_us(&task), 0);
+}
+
+static void who_did_it_in_the_end_says_what_it_took(void **state) {
+  ChatFailure failures[TASK_FAILURES_MAX];
+  Fault busy = {.cause = CAUSE_OVERLOAD, .message = TEXT("busy"), .http_status = 503};
+  Task task;
+
+  (void)state;
+  begin(&task, "Remote", 4, 0);
+  assert_int_equal(task_list_failures(&task, failures), 0);
+  task_note(&task, &busy, 2);
+  assert_int_equal(task_list_failures(&task, failures), 1);
+  assert_true(text_is(failures[0].model, "a") && text_is(failures[0].cause, "overload"));
+  assert_int_equal(failures[0].tries, 2);
+  assert_false(failures[0].has_code || failures[0].has_retry_after_us);
+}
+
+static void who_is_left(void **state) {
+  Task task;
+
+  (void)state;
+  begin(&task, "Local", 4, 2);
+  assert_true(task_has_next(&task, CAUSE_STALL, NULL, NULL));
+  assert_false(task_has_next(&task, CAUSE_CALLER, NULL, NULL));
+  assert_false(task_has_next(&task, CAUSE_CONTEXT, NULL, NULL));
+  assert_true(task_has_next(&task, CAUSE_CONTEXT, is_d, "c"));
+  begin(&task, "Remote", 4, 3);
+  assert_false(task_has_next(&task, CAUSE_STALL, NULL, NULL));
 }
 
 int main(void) {
@@ -246,6 +322,10 @@ int main(void) {
       cmocka_unit_test(the_longest_names_travel),
       cmocka_unit_test(it_comes_back_when_nobody_else_can),
       cmocka_unit_test(a_mistake_of_the_caller_decides),
+      cmocka_unit_test(the_first_cause_keeps_its_code_and_when_to_come_again),
+      cmocka_unit_test(the_soonest_says_when_to_come_again),
+      cmocka_unit_test(who_did_it_in_the_end_says_what_it_took),
+      cmocka_unit_test(who_is_left),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
