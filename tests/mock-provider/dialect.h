@@ -49,6 +49,7 @@ typedef struct Dialect {
 
 extern const Dialect DIALECT_OPENAI;
 extern const Dialect DIALECT_GEMINI;
+extern const Dialect DIALECT_BEDROCK;
 
 /* The dialect of a path; the first of the table when nobody claims it. */
 const Dialect *dialect_of(Text path);

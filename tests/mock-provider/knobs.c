@@ -134,11 +134,12 @@ const char *knobs_of_request(Knobs *knobs, const HttpRequest *request, Text *pat
 
 bool knobs_has_fault(const Knobs *knobs) {
   return knobs->status != UNSET || knobs->code[0] || knobs->stall != UNSET || knobs->cut != UNSET ||
-         knobs->malformed != UNSET || knobs->error_in_stream != UNSET || knobs->no_done || knobs->silent;
+         knobs->malformed != UNSET || knobs->bad_checksum != UNSET || knobs->error_in_stream != UNSET ||
+         knobs->no_done || knobs->silent;
 }
 
 void knobs_heal(Knobs *knobs) {
-  knobs->status = knobs->stall = knobs->cut = knobs->malformed = knobs->error_in_stream = UNSET;
+  knobs->status = knobs->stall = knobs->cut = knobs->malformed = knobs->bad_checksum = knobs->error_in_stream = UNSET;
   knobs->no_done = knobs->silent = 0;
   knobs->code[0] = 0;
 }

@@ -7,7 +7,8 @@
 
 static void usage(void) {
   puts("mock-provider [--port N] [--key KEY] [--models A,B] [--KNOB VALUE]...\n"
-       "A provider of language models that speaks OpenAI's and Gemini's dialect and can misbehave on command. Prints\n"
+       "A provider of language models that speaks OpenAI's, Gemini's and Bedrock's dialect and can misbehave on "
+       "command. Prints\n"
        "\"listening on 127.0.0.1:PORT\" and serves until SIGTERM. Port 0, the default, is a free one.\n"
        "The knobs, here as defaults for all requests, are:");
   knobs_print();

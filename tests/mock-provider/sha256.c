@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "bus/base/buffer.h"
+
 static const uint32_t K[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -39,7 +41,7 @@ static void add_block(uint32_t h[8], const uint8_t block[64]) {
     h[i] += s[i];
 }
 
-void sha256_hex(Text text, char ret[65]) {
+void sha256(Text text, uint8_t ret[SHA256_BYTES]) {
   uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   size_t rest = text.size % 64, whole = text.size - rest;
   uint8_t last[128] = {0};
@@ -54,6 +56,38 @@ void sha256_hex(Text text, char ret[65]) {
     last[size - 1 - i] = (uint8_t)((uint64_t)text.size * 8 >> (8 * i));
   for (size_t i = 0; i < size; i += 64)
     add_block(h, last + i);
-  for (unsigned i = 0; i < 8; i++)
-    snprintf(ret + (size_t)i * 8, 9, "%08x", h[i]);
+  for (unsigned i = 0; i < SHA256_BYTES; i++)
+    ret[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void sha256_hex(Text text, char ret[65]) {
+  uint8_t digest[SHA256_BYTES];
+
+  sha256(text, digest);
+  for (unsigned i = 0; i < SHA256_BYTES; i++)
+    snprintf(ret + (size_t)i * 2, 3, "%02x", digest[i]);
+}
+
+/* Hashes the key, changed by mask, and text behind it. */
+static void hash_masked(const uint8_t key[64], uint8_t mask, Text text, uint8_t ret[SHA256_BYTES]) {
+  uint8_t begin[64];
+  Buffer all = {0};
+
+  for (unsigned i = 0; i < 64; i++)
+    begin[i] = key[i] ^ mask;
+  buffer_append(&all, begin, sizeof begin);
+  buffer_append(&all, text.data, text.size);
+  sha256((Text){(const char *)all.data, all.size}, ret);
+  buffer_done(&all);
+}
+
+void sha256_hmac(Text key, Text text, uint8_t ret[SHA256_BYTES]) {
+  uint8_t padded[64] = {0}, inner[SHA256_BYTES];
+
+  if (key.size > sizeof padded)
+    sha256(key, padded);
+  else if (key.size)
+    memcpy(padded, key.data, key.size);
+  hash_masked(padded, 0x36, text, inner);
+  hash_masked(padded, 0x5c, (Text){(const char *)inner, sizeof inner}, ret);
 }

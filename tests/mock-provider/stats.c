@@ -16,8 +16,8 @@ typedef struct PathCount {
   char text[];
 } PathCount;
 
-static const char *const SECRETS[] = {"authorization", "proxy-authorization", "api-key",
-                                      "x-api-key",     "x-goog-api-key",      "cookie"};
+static const char *const SECRETS[] = {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key",
+                                      "cookie",        "x-amz-security-token"};
 
 static PathCount *find_path(const Stats *stats, Text path, uint64_t hash) {
   for (TableLink *at = table_bucket(&stats->paths, hash); at; at = at->next) {
