@@ -1,28 +1,45 @@
 #include "adapters/dialect/dialect.h"
 
-void dialect_request_done(DialectRequest *request) {
-  buffer_done(&request->body);
+#include <stdlib.h>
+
+void dialect_put_header(Buffer *headers, const char *name, Text value) {
+  buffer_append(headers, name, strlen(name));
+  buffer_append(headers, ": ", 2);
+  buffer_append(headers, value.data, value.size);
+  buffer_append(headers, "", 1);
+}
+
+int dialect_authorize(const Dialect *dialect, const DialectKey *key, const DialectSend *send, Buffer *ret_headers,
+                      DialectFault *ret_fault) {
+  if (dialect->authorize)
+    return dialect->authorize(key, send, ret_headers, ret_fault);
+  if (!key->secret)
+    return 0;
+  buffer_append(ret_headers, dialect->key_header, strlen(dialect->key_header));
+  buffer_append(ret_headers, key->secret, strlen(key->secret) + 1);
+  return 0;
+}
+
+void dialect_stream_begin(const Dialect *dialect, const DialectAsked *asked, DialectStream *ret) {
+  *ret = (DialectStream){.asked = *asked, .dialect = dialect};
+  if (dialect->stream_bytes == 0)
+    return;
+  ret->own = calloc(1, dialect->stream_bytes);
+  if (!ret->own)
+    abort();
 }
 
 void dialect_stream_done(DialectStream *stream) {
+  if (stream->own && stream->dialect->stream_done)
+    stream->dialect->stream_done(stream->own);
+  free(TAKE(stream->own));
   buffer_done(&stream->events);
 }
 
-void dialect_fault_done(DialectFault *fault) {
-  buffer_done(&fault->texts);
-}
-
-void dialect_fault_set(DialectFault *ret, const Fault *fault) {
-  Text texts[] = {fault->message, fault->code, fault->param};
-  Text *kept[] = {&ret->fault.message, &ret->fault.code, &ret->fault.param};
-  Buffer all = {0};
-  size_t at = 0;
-
-  for (size_t i = 0; i < ELEMENTS(texts); i++)
-    buffer_append(&all, texts[i].data, texts[i].size);
-  buffer_done(&ret->texts);
-  ret->texts = all;
-  ret->fault = *fault;
-  for (size_t i = 0; i < ELEMENTS(texts); at += texts[i++].size)
-    *kept[i] = (Text){(const char *)all.data + at, texts[i].size};
+void dialect_request_done(DialectRequest *request) {
+  if (request->headers.size > 0)
+    explicit_bzero(request->headers.data, request->headers.size);
+  buffer_done(&request->path);
+  buffer_done(&request->headers);
+  buffer_done(&request->body);
 }

@@ -1,73 +1,118 @@
 /* What:      what a provider's dialect can do: OpenAI's request in, the provider's out; its answer in, OpenAI's out.
- * Owns:      nothing; a DialectStream owns its buffers.
- * May use:   base, json, contracts.
- * Threading: any; pure: no socket, no clock, no key.
- * Spec:      docs/providers.md; adapters/table.c has the list */
+ * Owns:      nothing; a DialectRequest and a DialectStream own their buffers.
+ * May use:   base, json, contracts, framing, ask.
+ * Threading: any; pure: no socket, no clock, no configuration.
+ * Spec:      docs/adr/0029-dialects.md, docs/providers.md; adapters/table.c has the list */
 #ifndef PONS_DIALECT_DIALECT_H
 #define PONS_DIALECT_DIALECT_H
 
-#include "agents/contracts/cause.h"
+#include "adapters/dialect/ask.h"
+#include "adapters/dialect/fault.h"
+#include "adapters/dialect/framing.h"
 #include "agents/contracts/contracts.h"
-#include "bus/json/json.h"
 
-enum {
-  DIALECT_E_FAULT = 1, /* the provider's words are a failure: the fault says which */
-};
+/* What pons.yaml says of a provider, as far as a dialect has to know it. Borrowed for as long as requests run. */
+typedef struct DialectSettings {
+  const char *base_url; /* without a / at its end */
+} DialectSettings;
 
-/* What goes to the provider. */
+/* What an answer has to know of its request. */
+typedef struct DialectAsked {
+  const DialectSettings *settings;
+  Text model;       /* its name at the provider */
+  uint64_t now_s;   /* when it was asked, seconds since 1970 */
+  bool streams;     /* a stream is asked for */
+  bool hides_usage; /* the client has not asked for the usage of a stream: its chunk is not passed on */
+  uint32_t marks;   /* the dialect's own */
+} DialectAsked;
+
+/* What goes to the provider. Whoever has it made fills asked.settings, .model and .now_s; the rest is zero. */
 typedef struct DialectRequest {
-  const char *path; /* behind base_url */
+  DialectAsked asked;
+  Buffer path;    /* behind base_url, with its query; never with a key, since paths get into logs */
+  Buffer headers; /* further ones: "Name: value", each with a zero behind it */
   Buffer body;
-  bool hides_usage; /* the usage of a stream was asked for by us and not by the client: its chunk is not passed on */
 } DialectRequest;
+
+/* By what a provider knows us. NULL: there is none of it. Borrowed. */
+typedef struct DialectKey {
+  const char *secret;
+  const char *id;      /* where a secret has a name: AWS's access key id */
+  const char *session; /* where it goes with a session: AWS's token */
+} DialectKey;
+
+/* A request about to be sent, for who signs it. */
+typedef struct DialectSend {
+  const char *method;
+  Text host; /* as the header Host has it, with a port that is not the usual one */
+  Text path; /* as it stands in the request, with its query */
+  Bytes body;
+  uint64_t now_s; /* seconds since 1970, by the clock of the world */
+} DialectSend;
 
 /* What is known of an answer that is no success. */
 typedef struct DialectHead {
   unsigned status;
   Text retry_after; /* as it came */
   Text retry_after_ms;
-  uint64_t now_s; /* seconds since 1970, for a date in retry_after */
+  Text error_type; /* x-amzn-errortype */
+  uint64_t now_s;  /* seconds since 1970, for a date in retry_after */
 } DialectHead;
 
-/* A stream of events becoming one of OpenAI's chunks. All zero, but for hides_usage, is its beginning. */
+typedef struct Dialect Dialect;
+
+/* A stream of events becoming OpenAI's chunks. */
 typedef struct DialectStream {
-  bool hides_usage;
+  DialectAsked asked;
   bool done;     /* the end mark has come */
   bool finished; /* a choice has said why it ends */
   ChatUsage usage;
   Buffer events; /* whole events for the caller, to be taken and cleared */
+  void *own;     /* of dialect->stream_bytes, all zero at first */
+  const Dialect *dialect;
 } DialectStream;
 
-/* A fault whose texts lie in a buffer of its own. */
-typedef struct DialectFault {
-  Fault fault;
-  Buffer texts;
-} DialectFault;
+struct Dialect {
+  const char *name;       /* as pons.yaml has it */
+  const char *about;      /* "OpenAI's API": begins a sentence about what it can't do */
+  const char *key_header; /* the header that carries the key: "Authorization: Bearer "; not used with authorize */
+  const Framing *framing; /* of its streams */
+  const AskTable *table;  /* what becomes of each member of a request; NULL: all of it passes through */
+  size_t stream_bytes;    /* of DialectStream.own */
+  void (*stream_done)(void *own); /* frees what own holds, not own; NULL: nothing */
 
-typedef struct Dialect {
-  const char *name; /* as pons.yaml has it */
-  /* The header that carries the key: "Authorization: Bearer ". */
-  const char *key_header;
-  /* Makes the request for the model called upstream; request has passed json_check and is an object. */
-  void (*encode_chat)(Json request, Text upstream, DialectRequest *ret);
-  void (*encode_embed)(Json request, Text upstream, DialectRequest *ret);
+  /* Makes the request; request has passed json_check and is an object. Returns 0, or DIALECT_E_FAULT with *ret_fault
+     filled: CAUSE_CALLER for what this provider can't do. encode_embed NULL: it has no embeddings. */
+  int (*encode_chat)(Json request, DialectRequest *ret, DialectFault *ret_fault);
+  int (*encode_embed)(Json request, DialectRequest *ret, DialectFault *ret_fault);
+  /* Appends the headers that prove who asks. NULL: key_header and the key's secret. Returns 0, or DIALECT_E_FAULT. */
+  int (*authorize)(const DialectKey *key, const DialectSend *send, Buffer *ret_headers, DialectFault *ret_fault);
   /* A whole answer with status 200: appends OpenAI's object to *ret_response and fills *ret_usage. Returns 0, or
      DIALECT_E_FAULT with *ret_fault filled. */
-  int (*decode_chat)(Text body, Buffer *ret_response, ChatUsage *ret_usage, DialectFault *ret_fault);
-  int (*decode_embed)(Text body, Buffer *ret_response, ChatUsage *ret_usage, DialectFault *ret_fault);
-  /* One event of a stream: appends to stream->events what the caller gets. Returns 0 or DIALECT_E_FAULT. */
+  int (*decode_chat)(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
+                     DialectFault *ret_fault);
+  int (*decode_embed)(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
+                      DialectFault *ret_fault);
+  /* One event of a stream: appends to stream->events what the caller gets, nothing or several chunks. Returns 0 or
+     DIALECT_E_FAULT. */
   int (*stream_event)(DialectStream *stream, Text type, Text data, DialectFault *ret_fault);
   /* Whether a stream that has ended here was whole. */
   bool (*stream_is_whole)(const DialectStream *stream);
   /* An answer with another status than 200. */
   void (*decode_error)(const DialectHead *head, Text body, DialectFault *ret_fault);
-} Dialect;
+};
 
-/* Frees the buffers. Usable as _cleanup_. */
+/* Appends "name: value" and its zero to a list of headers. */
+void dialect_put_header(Buffer *headers, const char *name, Text value);
+/* Appends the headers that prove who asks; nothing when there is no key. Returns 0, or DIALECT_E_FAULT. */
+int dialect_authorize(const Dialect *dialect, const DialectKey *key, const DialectSend *send, Buffer *ret_headers,
+                      DialectFault *ret_fault);
+
+/* Begins the stream that answers what was asked. */
+void dialect_stream_begin(const Dialect *dialect, const DialectAsked *asked, DialectStream *ret);
+
+/* Frees the buffers, and overwrites the headers of a request, which may hold a key. Usable as _cleanup_. */
 void dialect_request_done(DialectRequest *request);
 void dialect_stream_done(DialectStream *stream);
-void dialect_fault_done(DialectFault *fault);
-/* Fills a fault with copies of its texts; what was in it before is gone. */
-void dialect_fault_set(DialectFault *ret, const Fault *fault);
 
 #endif

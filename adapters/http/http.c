@@ -13,6 +13,9 @@
 
 enum { SPARE_MAX = 64, BUFFER_BYTES = 16384, VALUE_BYTES = 128 };
 
+/* What is kept of the headers of an answer. */
+typedef enum Value { CONTENT_TYPE, RETRY_AFTER, RETRY_AFTER_MS, REQUEST_ID, ERROR_TYPE, VALUES } Value;
+
 typedef struct Watch {
   LoopFd *fd;
 } Watch;
@@ -47,9 +50,7 @@ struct HttpTransfer {
   bool paused;
   bool held; /* libcurl holds bytes back for us */
   bool cancelled;
-  char content_type[VALUE_BYTES];
-  char retry_after[VALUE_BYTES];
-  char retry_after_ms[VALUE_BYTES];
+  char values[VALUES][VALUE_BYTES];
   char detail[CURL_ERROR_SIZE];
 };
 
@@ -284,9 +285,24 @@ static void tell_head(HttpTransfer *transfer) {
                  min_u64(transfer->heard_us + transfer->idle_us, transfer->began_us + transfer->total_us));
   transfer->handler.on_head(transfer->handler.userdata,
                             &(HttpHead){.status = (unsigned)status,
-                                        .content_type = text_of(transfer->content_type),
-                                        .retry_after = text_of(transfer->retry_after),
-                                        .retry_after_ms = text_of(transfer->retry_after_ms)});
+                                        .content_type = text_of(transfer->values[CONTENT_TYPE]),
+                                        .retry_after = text_of(transfer->values[RETRY_AFTER]),
+                                        .retry_after_ms = text_of(transfer->values[RETRY_AFTER_MS]),
+                                        .request_id = text_of(transfer->values[REQUEST_ID]),
+                                        .error_type = text_of(transfer->values[ERROR_TYPE])});
+}
+
+static void keep_header(HttpTransfer *transfer, Text line) {
+  static const struct {
+    const char *name;
+    Value value;
+  } kept[] = {{"content-type", CONTENT_TYPE},  {"retry-after", RETRY_AFTER}, {"retry-after-ms", RETRY_AFTER_MS},
+              {"request-id", REQUEST_ID},      {"x-request-id", REQUEST_ID}, {"x-amzn-requestid", REQUEST_ID},
+              {"x-amzn-errortype", ERROR_TYPE}};
+
+  for (size_t i = 0; i < ELEMENTS(kept); i++)
+    if (header_is(line, kept[i].name, transfer->values[kept[i].value]))
+      return;
 }
 
 static size_t on_header(const char *data, size_t one, size_t size, void *userdata) {
@@ -297,9 +313,8 @@ static size_t on_header(const char *data, size_t one, size_t size, void *userdat
     return 0;
   if (line.size <= 2 && !transfer->answered)
     tell_head(transfer);
-  else if (!header_is(line, "content-type", transfer->content_type) &&
-           !header_is(line, "retry-after-ms", transfer->retry_after_ms))
-    header_is(line, "retry-after", transfer->retry_after);
+  else
+    keep_header(transfer, line);
   return transfer->cancelled ? 0 : one * size;
 }
 

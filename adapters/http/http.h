@@ -45,6 +45,8 @@ typedef struct HttpHead {
   Text content_type;
   Text retry_after; /* as it came: seconds or a date */
   Text retry_after_ms;
+  Text request_id; /* the server's own name for it: request-id, x-request-id or x-amzn-requestid */
+  Text error_type; /* x-amzn-errortype */
 } HttpHead;
 
 /* Called from the loop, never from inside http_start. on_end comes exactly once, unless the transfer is cancelled: then

@@ -26,16 +26,22 @@ static void put_model(Buffer *ret, Json request, Text upstream) {
   json_put_with(ret, request, "model", text_of_buffer(&name));
 }
 
-static void encode_chat(Json request, Text upstream, DialectRequest *ret) {
+static void put_path(DialectRequest *ret, const char *path) {
+  buffer_append(&ret->path, path, strlen(path));
+}
+
+static int encode_chat(Json request, DialectRequest *ret, DialectFault *ret_fault) {
   _cleanup_(buffer_done) Buffer with_usage = {0};
   _cleanup_(buffer_done) Buffer options = {0};
   Json stream_options = json_find(request, "stream_options");
   Json whole = request;
 
-  ret->path = "/chat/completions";
-  if (wants(request, "stream") && !wants(stream_options, "include_usage")) {
+  (void)ret_fault;
+  put_path(ret, "/chat/completions");
+  ret->asked.streams = wants(request, "stream");
+  if (ret->asked.streams && !wants(stream_options, "include_usage")) {
     /* Without it nobody would ever learn what a stream has cost. */
-    ret->hides_usage = true;
+    ret->asked.hides_usage = true;
     if (json_type(stream_options) == JSON_OBJECT)
       json_put_with(&options, stream_options, "include_usage", TEXT("true"));
     else
@@ -43,12 +49,15 @@ static void encode_chat(Json request, Text upstream, DialectRequest *ret) {
     json_put_with(&with_usage, request, "stream_options", text_of_buffer(&options));
     whole.text = text_of_buffer(&with_usage);
   }
-  put_model(&ret->body, whole, upstream);
+  put_model(&ret->body, whole, ret->asked.model);
+  return 0;
 }
 
-static void encode_embed(Json request, Text upstream, DialectRequest *ret) {
-  ret->path = "/embeddings";
-  put_model(&ret->body, request, upstream);
+static int encode_embed(Json request, DialectRequest *ret, DialectFault *ret_fault) {
+  (void)ret_fault;
+  put_path(ret, "/embeddings");
+  put_model(&ret->body, request, ret->asked.model);
+  return 0;
 }
 
 /* --- usage --- */
@@ -71,11 +80,6 @@ void openai_read_usage(Json usage, ChatUsage *ret) {
 
 /* --- whole answers --- */
 
-static int refuse(DialectFault *ret_fault, const char *message) {
-  dialect_fault_set(ret_fault, &(Fault){.cause = CAUSE_MALFORMED, .message = text_of(message), .http_status = 200});
-  return DIALECT_E_FAULT;
-}
-
 /* Whether a member `error` is one: OpenAI's is an object, Ollama's a string, and some send null where there is none. */
 static bool is_error(Json error) {
   return json_type(error) == JSON_OBJECT || json_type(error) == JSON_STRING;
@@ -86,24 +90,28 @@ static int decode(Text body, const char *list, Buffer *ret_response, ChatUsage *
   Json answer;
 
   if (json_check(body, &answer, NULL) != 0)
-    return refuse(ret_fault, "its answer is not JSON");
+    return dialect_fault_malformed(ret_fault, "its answer is not JSON");
   if (is_error(json_find(answer, "error"))) {
     openai_decode_error(&(DialectHead){.status = 200}, body, ret_fault);
     return DIALECT_E_FAULT;
   }
   if (json_type(json_find(answer, list)) != JSON_ARRAY)
-    return refuse(ret_fault,
-                  strcmp(list, "data") == 0 ? "its answer has no list data" : "its answer has no list choices");
+    return dialect_fault_malformed(ret_fault, strcmp(list, "data") == 0 ? "its answer has no list data"
+                                                                        : "its answer has no list choices");
   openai_read_usage(json_find(answer, "usage"), ret_usage);
   buffer_append(ret_response, answer.text.data, answer.text.size);
   return 0;
 }
 
-static int decode_chat(Text body, Buffer *ret_response, ChatUsage *ret_usage, DialectFault *ret_fault) {
+static int decode_chat(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
+                       DialectFault *ret_fault) {
+  (void)asked;
   return decode(body, "choices", ret_response, ret_usage, ret_fault);
 }
 
-static int decode_embed(Text body, Buffer *ret_response, ChatUsage *ret_usage, DialectFault *ret_fault) {
+static int decode_embed(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
+                        DialectFault *ret_fault) {
+  (void)asked;
   return decode(body, "data", ret_response, ret_usage, ret_fault);
 }
 
@@ -172,7 +180,7 @@ static int stream_event(DialectStream *stream, Text type, Text data, DialectFaul
     return 0;
   }
   if (json_check(data, &object, NULL) != 0 || json_type(object) != JSON_OBJECT)
-    return refuse(ret_fault, "a piece of its answer is not a JSON object");
+    return dialect_fault_malformed(ret_fault, "a piece of its answer is not a JSON object");
   chunk = read_chunk(object);
   if (is_error(chunk.error)) {
     openai_decode_error(&(DialectHead){.status = 200}, data, ret_fault);
@@ -180,7 +188,7 @@ static int stream_event(DialectStream *stream, Text type, Text data, DialectFaul
   }
   openai_read_usage(chunk.usage, &stream->usage);
   stream->finished |= has_finished(chunk.choices, &choices);
-  if (!(choices == 0 && stream->hides_usage && json_type(chunk.usage) == JSON_OBJECT))
+  if (!(choices == 0 && stream->asked.hides_usage && json_type(chunk.usage) == JSON_OBJECT))
     put_event(&stream->events, data);
   return 0;
 }
@@ -192,7 +200,9 @@ static bool stream_is_whole(const DialectStream *stream) {
 
 const Dialect openai_dialect = {
     .name = "openai",
+    .about = "OpenAI's API",
     .key_header = "Authorization: Bearer ",
+    .framing = &framing_sse,
     .encode_chat = encode_chat,
     .encode_embed = encode_embed,
     .decode_chat = decode_chat,

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "adapters/http/sse.h"
+enum { HEADERS_MAX = 24 };
 
 typedef struct Relay {
   RelayRequest request;
@@ -18,13 +18,15 @@ typedef struct Relay {
   DialectStream stream;
   DialectFault fault; /* set = it has failed, whatever else comes */
   bool has_fault;
-  Sse sse;
-  Buffer body; /* a whole answer, or an error's */
+  void *frames; /* the framing's state */
+  Buffer body;  /* a whole answer, or an error's */
   unsigned status;
   bool streams; /* the answer is a stream of events */
   bool ended;   /* the stream has, while pieces may still wait for the caller */
   char retry_after[128];
   char retry_after_ms[128];
+  char error_type[128];
+  char request_id[128];
   ExecutorEnd work;
 } Relay;
 
@@ -40,7 +42,8 @@ static void end(Relay *relay, RelayOutcome outcome) {
   dialect_request_done(&relay->out);
   dialect_stream_done(&relay->stream);
   dialect_fault_done(&relay->fault);
-  sse_done(&relay->sse);
+  relay->request.dialect->framing->done(relay->frames);
+  free(relay->frames);
   buffer_done(&relay->body);
   free(relay);
 }
@@ -132,8 +135,10 @@ static void on_event(void *userdata, Text type, Text data) {
 }
 
 static void on_stream_body(Relay *relay, Bytes bytes) {
-  if (sse_feed(&relay->sse, bytes, on_event, relay) != 0 && !relay->has_fault)
-    set_fault(relay, CAUSE_MALFORMED, "an event of its stream is over 1 MiB");
+  const char *wrong = relay->request.dialect->framing->feed(relay->frames, bytes, on_event, relay);
+
+  if (wrong && !relay->has_fault)
+    set_fault(relay, CAUSE_MALFORMED, wrong);
   if (relay->work.first_us == 0 && relay->stream.events.size > 0)
     relay->work.first_us = clock_monotonic_us();
   if (relay->has_fault) {
@@ -146,15 +151,16 @@ static void on_stream_body(Relay *relay, Bytes bytes) {
 /* --- what comes over HTTP --- */
 
 static void on_head(void *userdata, const HttpHead *head) {
-  static const char type[] = "text/event-stream";
   Relay *relay = userdata;
-  bool says_stream =
-      head->content_type.size >= sizeof type - 1 && memcmp(head->content_type.data, type, sizeof type - 1) == 0;
+  Text type = text_of(relay->request.dialect->framing->content_type);
+  bool says_stream = head->content_type.size >= type.size && memcmp(head->content_type.data, type.data, type.size) == 0;
 
   relay->status = head->status;
   relay->streams = relay->request.wants_stream && head->status == 200 && (says_stream || relay->request.trusts_streams);
   snprintf(relay->retry_after, sizeof relay->retry_after, "%.*s", TEXT_ARG(head->retry_after));
   snprintf(relay->retry_after_ms, sizeof relay->retry_after_ms, "%.*s", TEXT_ARG(head->retry_after_ms));
+  snprintf(relay->error_type, sizeof relay->error_type, "%.*s", TEXT_ARG(head->error_type));
+  snprintf(relay->request_id, sizeof relay->request_id, "%.*s", TEXT_ARG(head->request_id));
 }
 
 static void on_body(void *userdata, Bytes bytes) {
@@ -172,12 +178,26 @@ static void on_body(void *userdata, Bytes bytes) {
     buffer_append(&relay->body, bytes.data, bytes.size);
 }
 
+/* The provider's own name for the request, which its support asks for; a caller's mistake needs no support. */
+static void add_request_id(Relay *relay) {
+  _cleanup_(buffer_done) Buffer message = {0};
+  Fault fault = relay->fault.fault;
+
+  if (*relay->request_id == '\0' || !cause_counts(fault.cause))
+    return;
+  buffer_printf(&message, "%.*s (request %s)", TEXT_ARG(fault.message), relay->request_id);
+  fault.message = (Text){(const char *)message.data, message.size};
+  dialect_fault_set(&relay->fault, &fault);
+}
+
 static void refuse(Relay *relay, Text body) {
   relay->request.dialect->decode_error(&(DialectHead){.status = relay->status,
                                                       .retry_after = text_of(relay->retry_after),
                                                       .retry_after_ms = text_of(relay->retry_after_ms),
+                                                      .error_type = text_of(relay->error_type),
                                                       .now_s = clock_realtime_us() / US_PER_S},
                                        body, &relay->fault);
+  add_request_id(relay);
   end(relay, RELAY_FAILED);
 }
 
@@ -195,8 +215,9 @@ static void end_plain(Relay *relay) {
     fail(relay, CAUSE_MALFORMED, "it was asked for a stream and sent nothing");
     return;
   }
-  r = relay->request.is_embedding ? dialect->decode_embed(body, &response, &relay->work.usage, &relay->fault)
-                                  : dialect->decode_chat(body, &response, &relay->work.usage, &relay->fault);
+  r = relay->request.is_embedding
+          ? dialect->decode_embed(&relay->out.asked, body, &response, &relay->work.usage, &relay->fault)
+          : dialect->decode_chat(&relay->out.asked, body, &response, &relay->work.usage, &relay->fault);
   if (r != 0) {
     end(relay, RELAY_FAILED);
   } else if (relay->request.wants_stream) {
@@ -239,16 +260,58 @@ static void on_transfer_end(void *userdata, HttpError error, const char *detail)
 
 /* --- the beginning --- */
 
-static int start(Relay *relay) {
-  static const char user_agent[] = "User-Agent: pons/" PONS_VERSION;
+/* Where the host of a URL begins, and where what is behind it does. */
+static const char *find_host(const char *url, const char **ret_path) {
+  const char *mark = strstr(url, "://");
+  const char *host = mark ? mark + 3 : url;
+
+  *ret_path = host + strcspn(host, "/?");
+  return host;
+}
+
+static int authorize(Relay *relay, Text path) {
   const RelayRequest *request = &relay->request;
-  const char *const headers[] = {"Content-Type: application/json", "Accept: application/json, text/event-stream",
-                                 user_agent, request->key_header, NULL};
+  const char *end;
+  const char *host = find_host(request->settings->base_url, &end);
+  DialectSend send = {.method = "POST",
+                      .host = {host, (size_t)(end - host)},
+                      .path = path,
+                      .body = buffer_bytes(&relay->out.body),
+                      .now_s = relay->out.asked.now_s};
+
+  return dialect_authorize(request->dialect, &request->key, &send, &relay->out.headers, &relay->fault);
+}
+
+/* Points at each of the headers, and at NULL behind them. */
+static void list_headers(const Buffer *headers, const char *ret[HEADERS_MAX + 1]) {
+  const char *at = (const char *)headers->data;
+  const char *end = at + headers->size;
+  size_t count = 0;
+
+  for (; at < end && count < HEADERS_MAX; at += strlen(at) + 1)
+    ret[count++] = at;
+  ret[count] = NULL;
+}
+
+/* Returns 0, DIALECT_E_FAULT, or negative errno. */
+static int start(Relay *relay) {
+  const RelayRequest *request = &relay->request;
   HttpHandler handler = {.on_head = on_head, .on_body = on_body, .on_end = on_transfer_end, .userdata = relay};
   _cleanup_(buffer_done) Buffer url = {0};
+  const char *headers[HEADERS_MAX + 1];
+  const char *path;
 
-  buffer_printf(&url, "%s%s", request->base_url, relay->out.path);
+  buffer_printf(&url, "%s%.*s", request->settings->base_url, (int)relay->out.path.size,
+                (const char *)relay->out.path.data);
   buffer_append(&url, "", 1);
+  find_host((const char *)url.data, &path);
+  buffer_printf(&relay->out.headers, "Accept: application/json, %s", request->dialect->framing->content_type);
+  buffer_append(&relay->out.headers, "", 1);
+  dialect_put_header(&relay->out.headers, "Content-Type", TEXT("application/json"));
+  dialect_put_header(&relay->out.headers, "User-Agent", TEXT("pons/" PONS_VERSION));
+  if (authorize(relay, text_of(path)) != 0)
+    return DIALECT_E_FAULT;
+  list_headers(&relay->out.headers, headers);
   return http_start(request->http,
                     &(HttpRequest){.url = (const char *)url.data,
                                    .headers = headers,
@@ -260,8 +323,24 @@ static int start(Relay *relay) {
                     &handler, &relay->transfer);
 }
 
+/* Returns 0, or DIALECT_E_FAULT with the relay's fault filled. */
+static int encode(Relay *relay) {
+  const RelayRequest *request = &relay->request;
+  const Dialect *dialect = request->dialect;
+
+  relay->out.asked = (DialectAsked){
+      .settings = request->settings, .model = request->upstream, .now_s = clock_realtime_us() / US_PER_S};
+  if (!request->is_embedding)
+    return dialect->encode_chat(request->request, &relay->out, &relay->fault);
+  if (dialect->encode_embed)
+    return dialect->encode_embed(request->request, &relay->out, &relay->fault);
+  set_fault(relay, CAUSE_UNAVAILABLE, "the provider's API has no embeddings");
+  return DIALECT_E_FAULT;
+}
+
 void relay_start(const RelayRequest *request, Call *call, OnRelayEnd *on_end, void *userdata) {
   Relay *relay = calloc(1, sizeof *relay);
+  int r;
 
   if (!relay)
     abort();
@@ -270,13 +349,17 @@ void relay_start(const RelayRequest *request, Call *call, OnRelayEnd *on_end, vo
                    .on_end = on_end,
                    .userdata = userdata,
                    .work = {.began_us = clock_monotonic_us()}};
-  if (request->is_embedding)
-    request->dialect->encode_embed(request->request, request->upstream, &relay->out);
-  else
-    request->dialect->encode_chat(request->request, request->upstream, &relay->out);
-  relay->stream.hides_usage = relay->out.hides_usage;
+  relay->frames = calloc(1, request->dialect->framing->state_bytes);
+  if (!relay->frames)
+    abort();
   call_on_cancel(call, on_cancel, relay);
   call_on_writable(call, on_writable, relay);
-  if (start(relay) < 0)
+  r = encode(relay);
+  dialect_stream_begin(request->dialect, &relay->out.asked, &relay->stream);
+  if (r == 0)
+    r = start(relay);
+  if (r > 0)
+    end(relay, RELAY_FAILED);
+  else if (r < 0)
     fail(relay, CAUSE_UNAVAILABLE, "there is no memory for another transfer");
 }

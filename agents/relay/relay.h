@@ -10,13 +10,13 @@
 #include "adapters/http/http.h"
 #include "agents/executor/executor.h"
 
-/* Whom to ask, and what. request is borrowed during relay_start; everything else until the relay's end. */
+/* Whom to ask, and what. request and key are borrowed during relay_start; everything else until the relay's end. */
 typedef struct RelayRequest {
   Http *http;
   const Dialect *dialect;
   const char *name; /* of the API, as a sentence about it begins: "openai", "the server at http://…" */
-  const char *base_url;
-  const char *key_header; /* the whole header; NULL = none */
+  const DialectSettings *settings;
+  DialectKey key; /* all NULL = none */
   uint32_t connect_ms;
   uint32_t first_ms;
   uint32_t idle_ms;

@@ -1,31 +1,21 @@
 #include "agents/remote_api_adapter/provider.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "bus/base/log.h"
 
 static int read_key(Provider *provider) {
   const ConfigProvider *config = provider->config;
-  _cleanup_(config_secret_destroy) char *key = NULL;
-  size_t size;
   int r;
 
   if (!config->key.file && !config->key.env)
     return 0; /* local servers want none */
-  r = config_secret_read(&config->key, &key, &provider->trouble);
-  if (r != 0) {
+  r = config_secret_read(&config->key, &provider->secret, &provider->trouble);
+  if (r != 0)
     log_error("PONS-PROVIDER-KEY", "provider %s has no key: %.*s", config->name, (int)provider->trouble.size,
               (const char *)provider->trouble.data);
-    return r < 0 ? r : 0;
-  }
-  size = strlen(provider->dialect->key_header) + strlen(key) + 1;
-  provider->key_header = malloc(size);
-  if (!provider->key_header)
-    return -ENOMEM;
-  snprintf(provider->key_header, size, "%s%s", provider->dialect->key_header, key);
-  return 0;
+  return r < 0 ? r : 0;
 }
 
 static int init_provider(Loop *loop, const ConfigProvider *config, Provider *ret) {
@@ -33,6 +23,7 @@ static int init_provider(Loop *loop, const ConfigProvider *config, Provider *ret
 
   ret->config = config;
   backoff_init(&ret->budget);
+  ret->settings = (DialectSettings){.base_url = config->base_url};
   ret->dialect = table_find_dialect(config->dialect);
   if (!ret->dialect)
     return -EINVAL;
@@ -70,9 +61,7 @@ void providers_done(Providers *providers) {
 
     http_destroy(&provider->http);
     buffer_done(&provider->trouble);
-    if (provider->key_header)
-      explicit_bzero(provider->key_header, strlen(provider->key_header));
-    free(provider->key_header);
+    config_secret_destroy(&provider->secret);
   }
   free(TAKE(providers->list));
   free(TAKE(providers->models));

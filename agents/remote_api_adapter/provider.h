@@ -18,8 +18,9 @@ typedef struct Provider {
   const Dialect *dialect;
   Http *http;
   BackoffBudget budget;
-  char *key_header; /* the whole header with the key; NULL: there is none, or it can't be had */
-  Buffer trouble;   /* why the key can't be had; empty = no trouble */
+  DialectSettings settings;
+  char *secret;   /* the key; NULL: there is none, or it can't be had */
+  Buffer trouble; /* why the key can't be had; empty = no trouble */
 } Provider;
 
 /* What was last seen of one model, passively: no request is ever made to find out. */

@@ -20,7 +20,8 @@ struct Server {
   const ConfigLocalLlm *config;
   Http *http;
   Buffer name; /* "the server at …", with its zero */
-  char *key;   /* "Authorization: Bearer …", or NULL */
+  char *key;   /* or NULL */
+  DialectSettings settings;
   const char *state;
   char why[STATE_BYTES];
 };
@@ -70,8 +71,8 @@ void server_ask(Server *server, Call *call, Text request, Text model, bool is_em
   RelayRequest relay = {.http = server->http,
                         .dialect = &openai_dialect,
                         .name = (const char *)server->name.data,
-                        .base_url = server->config->base_url,
-                        .key_header = server->key,
+                        .settings = &server->settings,
+                        .key = {.secret = server->key},
                         .connect_ms = CONNECT_MS,
                         .first_ms = FIRST_MS,
                         .idle_ms = IDLE_MS,
@@ -98,13 +99,9 @@ void server_ask(Server *server, Call *call, Text request, Text model, bool is_em
 /* --- making --- */
 
 static int read_key(Server *server, Buffer *why) {
-  _cleanup_(config_secret_destroy) char *secret = NULL;
-
   if (!server->config->key.file && !server->config->key.env)
     return 0;
-  if (config_secret_read(&server->config->key, &secret, why) != 0)
-    return -EINVAL;
-  return asprintf(&server->key, "%s%s", openai_dialect.key_header, secret) < 0 ? -ENOMEM : 0;
+  return config_secret_read(&server->config->key, &server->key, why) == 0 ? 0 : -EINVAL;
 }
 
 int server_new(Loop *loop, const ConfigLocalLlm *config, Server **ret, Buffer *why) {
@@ -114,6 +111,7 @@ int server_new(Loop *loop, const ConfigLocalLlm *config, Server **ret, Buffer *w
   if (!server)
     return -ENOMEM;
   server->config = config;
+  server->settings = (DialectSettings){.base_url = config->base_url};
   server->state = "unmeasured";
   buffer_printf(&server->name, "the server at %s", config->base_url);
   buffer_append(&server->name, "", 1);
@@ -131,8 +129,7 @@ void server_destroy(Server **p) {
   if (!server)
     return;
   http_destroy(&server->http);
-  if (server->key)
-    config_secret_destroy(&server->key);
+  config_secret_destroy(&server->key);
   buffer_done(&server->name);
   free(server);
 }

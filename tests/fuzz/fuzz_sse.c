@@ -1,7 +1,7 @@
-/* Rooms: http. The first byte is a size; the rest is a stream. In pieces of that size it has the events that it has whole. */
+/* Rooms: dialect. The first byte is a size; the rest is a stream. In pieces of that size it has the events that it has whole. */
 #include <stdlib.h>
 
-#include "adapters/http/sse.h"
+#include "adapters/dialect/sse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

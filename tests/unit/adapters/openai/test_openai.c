@@ -9,6 +9,8 @@
 #include "adapters/dialect/retry_after.h"
 #include "adapters/openai/openai.h"
 
+static const DialectAsked asked;
+
 static Json checked(const char *text) {
   Json value = {TEXT_NONE};
 
@@ -46,12 +48,13 @@ static void a_request_keeps_what_nobody_changes(void **state) {
 
   (void)state;
   for (size_t i = 0; i < ELEMENTS(rows); i++) {
-    _cleanup_(dialect_request_done) DialectRequest request = {0};
+    _cleanup_(dialect_request_done) DialectRequest request = {.asked = {.model = TEXT("up")}};
+    _cleanup_(dialect_fault_done) DialectFault fault = {0};
 
-    openai_dialect.encode_chat(checked(rows[i].request), TEXT("up"), &request);
-    assert_string_equal(request.path, "/chat/completions");
+    assert_int_equal(openai_dialect.encode_chat(checked(rows[i].request), &request, &fault), 0);
+    assert_text(of(&request.path), "/chat/completions");
     assert_text(of(&request.body), rows[i].body);
-    assert_int_equal(request.hides_usage, rows[i].hides_usage);
+    assert_int_equal(request.asked.hides_usage, rows[i].hides_usage);
   }
 }
 
@@ -62,7 +65,8 @@ static void usage_is_read_and_what_is_absent_stays_so(void **state) {
 
   (void)state;
   assert_int_equal(
-      openai_dialect.decode_chat(TEXT(" {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,"
+      openai_dialect.decode_chat(&asked,
+                                 TEXT(" {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,"
                                       "\"prompt_tokens_details\":{\"cached_tokens\":5}}} "),
                                  &response, &usage, &fault),
       0);
@@ -91,7 +95,8 @@ static void what_is_no_answer_is_a_fault(void **state) {
     _cleanup_(dialect_fault_done) DialectFault fault = {0};
     ChatUsage usage = {0};
 
-    assert_int_equal(openai_dialect.decode_chat(text_of(rows[i].body), &response, &usage, &fault), DIALECT_E_FAULT);
+    assert_int_equal(openai_dialect.decode_chat(&asked, text_of(rows[i].body), &response, &usage, &fault),
+                     DIALECT_E_FAULT);
     assert_string_equal(cause_name(fault.fault.cause), cause_name(rows[i].cause));
     assert_true(fault.fault.message.size > 0);
   }
@@ -102,7 +107,7 @@ static int feed(DialectStream *stream, const char *data, DialectFault *fault) {
 }
 
 static void a_stream_passes_through(void **state) {
-  _cleanup_(dialect_stream_done) DialectStream stream = {.hides_usage = true};
+  _cleanup_(dialect_stream_done) DialectStream stream = {.asked = {.hides_usage = true}};
   _cleanup_(dialect_fault_done) DialectFault fault = {0};
 
   (void)state;

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "adapters/http/sse.h"
+#include "adapters/dialect/sse.h"
 
 static void on_event(void *userdata, Text type, Text data) {
   buffer_printf(userdata, "[%.*s|%.*s]", TEXT_ARG(type), TEXT_ARG(data));

@@ -1,4 +1,4 @@
-#include "adapters/http/sse.h"
+#include "adapters/dialect/sse.h"
 
 static void end_event(Sse *sse, OnSse *on_event, void *userdata) {
   if (sse->has_data)

@@ -3,8 +3,8 @@
  * May use:   base.
  * Threading: one thread; pure.
  * Spec:      WHATWG HTML, 9.2.6 "Interpreting an event stream" */
-#ifndef PONS_HTTP_SSE_H
-#define PONS_HTTP_SSE_H
+#ifndef PONS_DIALECT_SSE_H
+#define PONS_DIALECT_SSE_H
 
 #include "bus/base/buffer.h"
 

@@ -1,0 +1,409 @@
+/* Reading. Each reader also says what is wrong, for ask-check.c; who walks a request that was checked need not look. */
+#include "adapters/dialect/ask-internal.h"
+
+#include <strings.h>
+
+#define FINE ((AskWrong){NULL, NULL})
+
+static AskWrong wrong(const char *path, const char *why) {
+  return (AskWrong){path, why};
+}
+
+const char *ask_member_name(AskMember member) {
+  static const char *const names[] = {
+#define MEMBER(name, type, sample, neutral) #name,
+#include "adapters/dialect/members.def"
+#undef MEMBER
+  };
+
+  return names[member];
+}
+
+const char *ask_part_type(AskPartKind kind) {
+  static const char *const types[] = {
+#define PART(name, type, sample) type,
+#include "adapters/dialect/members.def"
+#undef PART
+  };
+
+  return types[kind];
+}
+
+Json ask_member(Json object, const char *name) {
+  Json value = json_find(object, name);
+
+  return json_type(value) == JSON_NULL ? (Json){TEXT_NONE} : value;
+}
+
+static bool is_text(Json value) {
+  return json_type(value) == JSON_STRING && value.text.size > 2;
+}
+
+/* Whether two strings say the same, however they are written. */
+static bool is_same(Json a, Json b) {
+  _cleanup_(buffer_done) Buffer first = {0};
+  _cleanup_(buffer_done) Buffer second = {0};
+  Text text;
+
+  if (text_equal(a.text, b.text))
+    return true;
+  if (json_get_plain(a, &text) == 0 && json_get_plain(b, &text) == 0)
+    return false;
+  json_get_string(a, &first);
+  json_get_string(b, &second);
+  return text_equal((Text){(const char *)first.data, first.size}, (Text){(const char *)second.data, second.size});
+}
+
+/* --- messages --- */
+
+AskMessages ask_messages(const AskChat *ask) {
+  return (AskMessages){.walk = json_walk(ask->members[ASK_messages])};
+}
+
+static AskWrong read_role(Json whole, AskRole *ret) {
+  static const struct {
+    const char *name;
+    AskRole role;
+  } roles[] = {{"user", ASK_USER},
+               {"assistant", ASK_ASSISTANT},
+               {"tool", ASK_TOOL},
+               {"system", ASK_SYSTEM},
+               {"developer", ASK_SYSTEM}};
+  Json role = json_find(whole, "role");
+
+  for (size_t i = 0; i < ELEMENTS(roles); i++)
+    if (json_string_is(role, roles[i].name)) {
+      *ret = roles[i].role;
+      return FINE;
+    }
+  return wrong("role", "must be system, developer, user, assistant or tool");
+}
+
+/* Remembers the calls of an answer, for the results that follow. */
+static AskWrong read_calls(AskMessages *messages, AskMessage *message) {
+  JsonWalk walk = json_walk(message->calls);
+  Json one;
+
+  messages->count = 0;
+  if (!json_is_none(message->calls) && json_type(message->calls) != JSON_ARRAY)
+    return wrong("tool_calls", "must be a list");
+  while (json_next_element(&walk, &one)) {
+    if (messages->count == ASK_CALLS_MAX)
+      return wrong("tool_calls", "has more than 128 entries");
+    messages->ids[messages->count] = json_find(one, "id");
+    messages->names[messages->count++] = json_find(json_find(one, "function"), "name");
+  }
+  return FINE;
+}
+
+static AskWrong read_result(const AskMessages *messages, AskMessage *message) {
+  message->call_id = json_find(message->whole, "tool_call_id");
+  if (!is_text(message->call_id))
+    return wrong("tool_call_id", "must be a string");
+  for (uint32_t i = 0; i < messages->count; i++)
+    if (is_same(messages->ids[i], message->call_id)) {
+      message->call_name = messages->names[i];
+      return FINE;
+    }
+  return wrong("tool_call_id", "is of no call of the assistant's message before it");
+}
+
+AskWrong ask_read_message(AskMessages *messages, Json whole, AskMessage *ret) {
+  AskWrong fault;
+  JsonType type;
+
+  *ret = (AskMessage){.whole = whole, .content = ask_member(whole, "content")};
+  if (json_type(whole) != JSON_OBJECT)
+    return wrong("", "must be an object");
+  fault = read_role(whole, &ret->role);
+  if (fault.why)
+    return fault;
+  type = json_type(ret->content);
+  if (type == JSON_NONE ? ret->role != ASK_ASSISTANT : type != JSON_STRING && type != JSON_ARRAY)
+    return wrong("content", "must be a string or a list of parts");
+  if (ret->role == ASK_ASSISTANT) {
+    ret->calls = ask_member(whole, "tool_calls");
+    return read_calls(messages, ret);
+  }
+  return ret->role == ASK_TOOL ? read_result(messages, ret) : FINE;
+}
+
+bool ask_next_message(AskMessages *messages, AskMessage *ret) {
+  Json whole;
+
+  if (!json_next_element(&messages->walk, &whole))
+    return false;
+  ask_read_message(messages, whole, ret);
+  return true;
+}
+
+/* --- parts --- */
+
+static bool begins(Text text, const char *with) {
+  size_t size = strlen(with);
+
+  return text.size >= size && strncasecmp(text.data, with, size) == 0;
+}
+
+void ask_read_media(Json url, Buffer *room, AskMedia *ret) {
+  static const char mark[] = ";base64,";
+  const char *comma;
+  Text text;
+  Text rest;
+
+  if (json_get_plain(url, &text) != 0) {
+    buffer_clear(room);
+    json_get_string(url, room);
+    text = (Text){(const char *)room->data, room->size};
+  }
+  *ret = (AskMedia){.url = text};
+  if (!begins(text, "data:"))
+    return;
+  rest = (Text){text.data + 5, text.size - 5};
+  comma = memmem(rest.data, rest.size, mark, sizeof mark - 1);
+  if (!comma)
+    return;
+  ret->is_inline = true;
+  ret->base64 = (Text){comma + sizeof mark - 1, (size_t)(rest.data + rest.size - comma) - (sizeof mark - 1)};
+  ret->type = (Text){rest.data, (size_t)(comma - rest.data)};
+  comma = memchr(ret->type.data, ';', ret->type.size); /* parameters of the type mean nothing here */
+  if (comma)
+    ret->type.size = (size_t)(comma - ret->type.data);
+}
+
+static AskWrong read_image(AskPart *part) {
+  _cleanup_(buffer_done) Buffer room = {0};
+  AskMedia media;
+
+  part->url = json_find(json_find(part->whole, "image_url"), "url");
+  if (!is_text(part->url))
+    return wrong("image_url.url", "must be a string");
+  ask_read_media(part->url, &room, &media);
+  if (media.is_inline ? media.type.size == 0 || media.base64.size == 0
+                      : !begins(media.url, "https://") && !begins(media.url, "http://"))
+    return wrong("image_url.url", "must be a URL that begins with https:// or data:TYPE;base64,");
+  return FINE;
+}
+
+static AskWrong read_file(AskPart *part) {
+  _cleanup_(buffer_done) Buffer room = {0};
+  Json file = json_find(part->whole, "file");
+  AskMedia media = {.is_inline = false};
+
+  part->format = ask_member(file, "filename");
+  part->url = ask_member(file, "file_data");
+  if (!json_is_none(part->format) && !is_text(part->format))
+    return wrong("file.filename", "must be a string");
+  if (is_text(part->url))
+    ask_read_media(part->url, &room, &media);
+  if (!media.is_inline || media.type.size == 0)
+    return wrong("file.file_data",
+                 "must be a URL that begins with data:TYPE;base64, (a file_id is known to one provider)");
+  return FINE;
+}
+
+static AskWrong read_audio(AskPart *part) {
+  Json audio = json_find(part->whole, "input_audio");
+
+  part->url = json_find(audio, "data");
+  part->format = json_find(audio, "format");
+  if (!is_text(part->url))
+    return wrong("input_audio.data", "must be a string in base64");
+  return is_text(part->format) ? FINE : wrong("input_audio.format", "must be a string");
+}
+
+AskWrong ask_read_part(Json whole, AskPart *ret) {
+  Json type = json_find(whole, "type");
+  AskPartKind kind = 0;
+
+  *ret = (AskPart){.whole = whole};
+  if (json_type(whole) != JSON_OBJECT)
+    return wrong("", "must be an object");
+  while (kind < ASK_PART_END && !json_string_is(type, ask_part_type(kind)))
+    kind++;
+  if (kind == ASK_PART_END)
+    return wrong("type", "must be text, image_url, input_audio, file or refusal");
+  ret->kind = kind;
+  if (kind == ASK_PART_image)
+    return read_image(ret);
+  if (kind == ASK_PART_file)
+    return read_file(ret);
+  if (kind == ASK_PART_audio)
+    return read_audio(ret);
+  ret->text = json_find(whole, ask_part_type(kind));
+  return json_type(ret->text) == JSON_STRING ? FINE : wrong(ask_part_type(kind), "must be a string");
+}
+
+AskParts ask_parts(Json content) {
+  return (AskParts){.walk = json_walk(content), .string = is_text(content) ? content : (Json){TEXT_NONE}};
+}
+
+bool ask_next_part(AskParts *parts, const AskChat *ask, AskPart *ret) {
+  Json whole;
+
+  if (!json_is_none(parts->string)) {
+    *ret = (AskPart){.kind = ASK_PART_text, .whole = parts->string, .text = parts->string};
+    parts->string = (Json){TEXT_NONE};
+    return true;
+  }
+  while (json_next_element(&parts->walk, &whole)) {
+    ask_read_part(whole, ret);
+    if (ask->table->parts[ret->kind] == ASK_MAPPED)
+      return true;
+  }
+  return false;
+}
+
+/* --- tools --- */
+
+AskWrong ask_read_tool(Json whole, AskTool *ret) {
+  Json function = json_find(whole, "function");
+
+  *ret = (AskTool){.whole = whole,
+                   .name = json_find(function, "name"),
+                   .description = ask_member(function, "description"),
+                   .parameters = ask_member(function, "parameters"),
+                   .strict = ask_member(function, "strict")};
+  if (!json_string_is(json_find(whole, "type"), "function"))
+    return wrong("type", "must be function");
+  if (!is_text(ret->name))
+    return wrong("function.name", "must be a string");
+  if (!json_is_none(ret->description) && json_type(ret->description) != JSON_STRING)
+    return wrong("function.description", "must be a string");
+  if (!json_is_none(ret->parameters) && json_type(ret->parameters) != JSON_OBJECT)
+    return wrong("function.parameters", "must be an object, a JSON Schema");
+  if (!json_is_none(ret->strict) && json_type(ret->strict) != JSON_BOOL)
+    return wrong("function.strict", "must be true or false");
+  return FINE;
+}
+
+bool ask_next_tool(JsonWalk *walk, AskTool *ret) {
+  Json whole;
+
+  if (!json_next_element(walk, &whole))
+    return false;
+  ask_read_tool(whole, ret);
+  return true;
+}
+
+void ask_put_arguments(Json arguments, Buffer *out) {
+  size_t before = out->size;
+
+  json_get_string(arguments, out);
+  if (out->size == before)
+    buffer_append(out, "{}", 2);
+}
+
+AskWrong ask_read_call(Json whole, AskCall *ret) {
+  _cleanup_(buffer_done) Buffer plain = {0};
+  Json function = json_find(whole, "function");
+  Json object = {TEXT_NONE};
+
+  *ret = (AskCall){.whole = whole,
+                   .id = json_find(whole, "id"),
+                   .name = json_find(function, "name"),
+                   .arguments = json_find(function, "arguments")};
+  if (!json_string_is(json_find(whole, "type"), "function"))
+    return wrong("type", "must be function");
+  if (!is_text(ret->id))
+    return wrong("id", "must be a string");
+  if (!is_text(ret->name))
+    return wrong("function.name", "must be a string");
+  if (json_type(ret->arguments) == JSON_STRING) {
+    ask_put_arguments(ret->arguments, &plain);
+    json_check((Text){(const char *)plain.data, plain.size}, &object, NULL);
+  }
+  return json_type(object) == JSON_OBJECT ? FINE
+                                          : wrong("function.arguments", "must be a string with a JSON object in it");
+}
+
+bool ask_next_call(JsonWalk *walk, AskCall *ret) {
+  Json whole;
+  Json function;
+
+  if (!json_next_element(walk, &whole))
+    return false;
+  function = json_find(whole, "function");
+  *ret = (AskCall){.whole = whole,
+                   .id = json_find(whole, "id"),
+                   .name = json_find(function, "name"),
+                   .arguments = json_find(function, "arguments")};
+  return true;
+}
+
+AskChoice ask_tool_choice(const AskChat *ask, Json *ret_name) {
+  Json choice = ask->members[ASK_tool_choice];
+
+  *ret_name = json_find(json_find(choice, "function"), "name");
+  if (json_is_none(choice))
+    return ASK_CHOICE_NONE_SAID;
+  if (json_type(choice) == JSON_OBJECT)
+    return ASK_CHOICE_NAMED;
+  if (json_string_is(choice, "auto"))
+    return ASK_CHOICE_AUTO;
+  return json_string_is(choice, "none") ? ASK_CHOICE_NONE : ASK_CHOICE_REQUIRED;
+}
+
+/* --- the rest --- */
+
+AskFormat ask_format(const AskChat *ask, Json *ret_schema, Json *ret_name) {
+  Json format = ask->members[ASK_response_format];
+  Json schema = json_find(format, "json_schema");
+
+  *ret_schema = json_find(schema, "schema");
+  *ret_name = json_find(schema, "name");
+  if (json_string_is(json_find(format, "type"), "json_schema"))
+    return ASK_FORMAT_SCHEMA;
+  return json_string_is(json_find(format, "type"), "json_object") ? ASK_FORMAT_JSON : ASK_FORMAT_TEXT;
+}
+
+AskEffort ask_effort(const AskChat *ask) {
+  static const char *const names[] = {
+      [ASK_EFFORT_NONE] = "none",     [ASK_EFFORT_MINIMAL] = "minimal", [ASK_EFFORT_LOW] = "low",
+      [ASK_EFFORT_MEDIUM] = "medium", [ASK_EFFORT_HIGH] = "high",       [ASK_EFFORT_XHIGH] = "xhigh"};
+
+  for (AskEffort effort = ASK_EFFORT_NONE; effort <= ASK_EFFORT_XHIGH; effort++)
+    if (json_string_is(ask->members[ASK_reasoning_effort], names[effort]))
+      return effort;
+  return ASK_EFFORT_NONE_SAID;
+}
+
+uint64_t ask_max_tokens(const AskChat *ask) {
+  uint64_t tokens = 0;
+
+  if (json_get_uint(ask->members[ASK_max_completion_tokens], &tokens) != 0)
+    json_get_uint(ask->members[ASK_max_tokens], &tokens);
+  return tokens;
+}
+
+bool ask_streams(const AskChat *ask) {
+  bool streams = false;
+
+  return json_get_bool(ask->members[ASK_stream], &streams) == 0 && streams;
+}
+
+bool ask_wants_usage(const AskChat *ask) {
+  bool wants = false;
+
+  return json_get_bool(json_find(ask->members[ASK_stream_options], "include_usage"), &wants) == 0 && wants;
+}
+
+void ask_put_stop(const AskChat *ask, Buffer *out) {
+  Text stop = ask->members[ASK_stop].text;
+  bool is_list = json_type(ask->members[ASK_stop]) == JSON_ARRAY;
+
+  buffer_append(out, "[", is_list ? 0 : 1);
+  buffer_append(out, stop.data, stop.size);
+  buffer_append(out, "]", is_list ? 0 : 1);
+}
+
+void ask_put_own(const AskChat *ask, Buffer *out) {
+  for (const char *const *own = ask->table->own; own && *own; own++) {
+    Json value = ask_member(ask->whole, *own);
+
+    if (json_is_none(value))
+      continue;
+    buffer_printf(out, ",\"%s\":", *own);
+    buffer_append(out, value.text.data, value.text.size);
+  }
+}
