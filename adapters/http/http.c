@@ -4,11 +4,12 @@
 #include "adapters/http/http.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
-#include <curl/curl.h>
-
+#include "adapters/http/error-internal.h"
 #include "bus/base/list.h"
 
 enum { SPARE_MAX = 64, BUFFER_BYTES = 16384, VALUE_BYTES = 128 };
@@ -25,6 +26,7 @@ struct Http {
   CURLM *multi;
   LoopTimer *timer;
   List transfers;
+  HttpOptions options;
   uint32_t running;
   bool inside;  /* libcurl is on the stack */
   bool leaving; /* some were cancelled while it was */
@@ -42,62 +44,18 @@ struct HttpTransfer {
   LoopTimer *silence;
   uint64_t began_us;
   uint64_t heard_us;
-  uint64_t first_us; /* the bounds, as times from began_us or heard_us */
-  uint64_t idle_us;
-  uint64_t total_us;
-  bool joined;   /* libcurl has it */
-  bool answered; /* the headers have come */
+  HttpLimits limits;
+  bool joined;     /* libcurl has it */
+  bool answered;   /* the headers have come */
+  bool progressed; /* the answer has begun */
+  bool pauses;     /* it may be */
   bool paused;
   bool held; /* libcurl holds bytes back for us */
   bool cancelled;
   char values[VALUES][VALUE_BYTES];
+  bool is_done; /* libcurl is through with it */
   char detail[CURL_ERROR_SIZE];
 };
-
-const char *http_error_about(HttpError error) {
-  static const char *const about[HTTP_END] = {
-      [HTTP_OK] = "it was answered",
-      [HTTP_RESOLVE] = "the host's name can't be resolved",
-      [HTTP_CONNECT] = "it can't be connected to",
-      [HTTP_TLS] = "its certificate is not valid",
-      [HTTP_NO_ANSWER] = "it does not answer",
-      [HTTP_IDLE] = "it fell silent in the middle of its answer",
-      [HTTP_TOTAL] = "its answer took too long",
-      [HTTP_CUT] = "the connection broke before the end of the answer",
-      [HTTP_PROTOCOL] = "what it said is not HTTP",
-  };
-
-  return about[error];
-}
-
-static HttpError error_of(CURLcode code) {
-  switch (code) {
-  case CURLE_OK:
-    return HTTP_OK;
-  case CURLE_COULDNT_RESOLVE_HOST:
-  case CURLE_COULDNT_RESOLVE_PROXY:
-    return HTTP_RESOLVE;
-  case CURLE_COULDNT_CONNECT:
-  case CURLE_OPERATION_TIMEDOUT: /* the one time limit that libcurl keeps for us is that of connecting */
-    return HTTP_CONNECT;
-  case CURLE_SSL_CONNECT_ERROR:
-  case CURLE_PEER_FAILED_VERIFICATION:
-  case CURLE_SSL_CERTPROBLEM:
-  case CURLE_SSL_CACERT_BADFILE:
-  case CURLE_SSL_ISSUER_ERROR:
-  case CURLE_USE_SSL_FAILED:
-    return HTTP_TLS;
-  case CURLE_PARTIAL_FILE:
-  case CURLE_GOT_NOTHING:
-  case CURLE_RECV_ERROR:
-  case CURLE_SEND_ERROR:
-  case CURLE_HTTP2_STREAM:
-  case CURLE_HTTP2:
-    return HTTP_CUT;
-  default:
-    return HTTP_PROTOCOL;
-  }
-}
 
 /* --- the end of a transfer --- */
 
@@ -117,11 +75,46 @@ static void wipe_headers(struct curl_slist *headers) {
   curl_slist_free_all(headers);
 }
 
+/* Which connection a transfer is on: its port on this side, or 0. */
+static long connection_of(const HttpTransfer *transfer) {
+  long port = 0;
+
+  curl_easy_getinfo(transfer->easy, CURLINFO_LOCAL_PORT, &port);
+  return port;
+}
+
+/* Has libcurl send what it has written down for a connection: the one thing that does is a change of a stream's window. */
+static void flush(Http *http, long connection) {
+  LIST_EACH (&http->transfers, HttpTransfer, in_http, other) {
+    if (!other->joined || other->is_done || other->pauses || connection_of(other) != connection)
+      continue;
+    http->inside = true;
+    curl_easy_pause(other->easy, CURLPAUSE_RECV);
+    curl_easy_pause(other->easy, CURLPAUSE_CONT);
+    http->inside = false;
+    return;
+  }
+}
+
+/* Takes a transfer out before its end. With nobody else on its connection that is closed. Else, over HTTP/2, libcurl 7.88
+   writes the reset of the stream down and would send it with whatever comes next, which may be never. */
+static void leave(HttpTransfer *transfer) {
+  long connection = transfer->pauses ? 0 : connection_of(transfer);
+
+  curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
+  curl_multi_remove_handle(transfer->http->multi, transfer->easy);
+  transfer->joined = false;
+  if (connection > 0)
+    flush(transfer->http, connection);
+}
+
 static void transfer_free(HttpTransfer *transfer) {
   Http *http = transfer->http;
 
-  if (transfer->joined)
+  if (transfer->joined && transfer->is_done)
     curl_multi_remove_handle(http->multi, transfer->easy);
+  else if (transfer->joined)
+    leave(transfer);
   give_back(http, transfer->easy);
   wipe_headers(transfer->headers);
   list_remove(&transfer->in_http);
@@ -165,7 +158,8 @@ static void sweep(Http *http) {
     if (message->msg != CURLMSG_DONE)
       continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-    end(transfer, error_of(code), *transfer->detail ? transfer->detail : curl_easy_strerror(code));
+    transfer->is_done = true;
+    end(transfer, http_error_of(transfer->easy, code), *transfer->detail ? transfer->detail : curl_easy_strerror(code));
   }
   join(http);
   while (http->leaving) {
@@ -231,27 +225,57 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *userdata
   return 0;
 }
 
-/* --- silence --- */
+/* --- limits --- */
 
-static uint64_t silence_due_us(const HttpTransfer *transfer, uint64_t now_us) {
-  if (!transfer->answered)
-    return transfer->began_us + transfer->first_us;
-  return (transfer->paused ? now_us : transfer->heard_us) + transfer->idle_us;
+/* When the first of the limits is reached, and which. */
+static uint64_t next_limit(const HttpTransfer *transfer, uint64_t now_us, HttpError *ret) {
+  const HttpLimits *limits = &transfer->limits;
+  uint64_t heard_us = transfer->paused ? now_us : transfer->heard_us;
+  const struct {
+    HttpError error;
+    bool counts;
+    uint64_t at_us;
+  } all[] = {
+      {HTTP_NO_HEAD, !transfer->answered, transfer->began_us + limits->headers_ms * US_PER_MS},
+      {HTTP_NO_FIRST, !transfer->progressed, transfer->began_us + limits->first_ms * US_PER_MS},
+      {HTTP_IDLE, transfer->progressed, heard_us + limits->idle_ms * US_PER_MS},
+      {HTTP_TOTAL, true, transfer->began_us + limits->total_ms * US_PER_MS},
+  };
+  uint64_t at_us = TIME_NEVER;
+
+  for (size_t i = 0; i < ELEMENTS(all); i++)
+    if (all[i].counts && all[i].at_us < at_us) {
+      at_us = all[i].at_us;
+      *ret = all[i].error;
+    }
+  return at_us;
 }
 
-static void on_silence(void *userdata, uint64_t now_us) {
-  HttpTransfer *transfer = userdata;
-  uint64_t silent_us = silence_due_us(transfer, now_us);
-  uint64_t total_us = transfer->began_us + transfer->total_us;
-  HttpError error = transfer->answered ? HTTP_IDLE : HTTP_NO_ANSWER;
+static void watch_limits(HttpTransfer *transfer, uint64_t now_us) {
+  HttpError error;
 
-  if (silent_us > now_us && total_us > now_us) {
-    loop_timer_set(transfer->silence, min_u64(silent_us, total_us));
+  loop_timer_set(transfer->silence, next_limit(transfer, now_us, &error));
+}
+
+static void on_limit(void *userdata, uint64_t now_us) {
+  HttpTransfer *transfer = userdata;
+  HttpError error = HTTP_TOTAL;
+  uint64_t at_us = next_limit(transfer, now_us, &error);
+  char detail[64];
+
+  if (at_us > now_us) {
+    loop_timer_set(transfer->silence, at_us);
     return;
   }
-  if (silent_us > now_us)
-    error = HTTP_TOTAL;
-  end(transfer, error, http_error_about(error));
+  snprintf(detail, sizeof detail, "after %" PRIu64 " ms", (now_us - transfer->began_us) / US_PER_MS);
+  end(transfer, error, detail);
+}
+
+void http_progress(HttpTransfer *transfer) {
+  if (transfer->progressed)
+    return;
+  transfer->progressed = true;
+  watch_limits(transfer, clock_monotonic_us());
 }
 
 /* --- what comes --- */
@@ -281,8 +305,7 @@ static void tell_head(HttpTransfer *transfer) {
     return; /* 100 Continue and the like come before the answer */
   transfer->answered = true;
   transfer->heard_us = clock_monotonic_us();
-  loop_timer_set(transfer->silence,
-                 min_u64(transfer->heard_us + transfer->idle_us, transfer->began_us + transfer->total_us));
+  watch_limits(transfer, transfer->heard_us);
   transfer->handler.on_head(transfer->handler.userdata,
                             &(HttpHead){.status = (unsigned)status,
                                         .content_type = text_of(transfer->values[CONTENT_TYPE]),
@@ -338,7 +361,20 @@ static CURL *take_easy(Http *http) {
   return http->spares > 0 ? http->spare[--http->spares] : curl_easy_init();
 }
 
+/* Whether url is this machine, where no proxy of the environment leads. */
+static bool is_here(const char *url) {
+  const char *host = strstr(url, "://");
+  size_t size = host ? strcspn(host + 3, ":/") : 0;
+
+  if (!host)
+    return false;
+  host += 3;
+  return (size == 9 && strncasecmp(host, "localhost", 9) == 0) || strncmp(host, "[::1]", 5) == 0 ||
+         (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == size);
+}
+
 static void set_up(HttpTransfer *transfer, const HttpRequest *request) {
+  const HttpOptions *options = &transfer->http->options;
   CURL *easy = transfer->easy;
 
   curl_easy_setopt(easy, CURLOPT_URL, request->url);
@@ -346,9 +382,20 @@ static void set_up(HttpTransfer *transfer, const HttpRequest *request) {
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->detail);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+  /* Of a stream of HTTP/2 that is paused libcurl keeps up to 32 MiB, and the caller's other requests go on beside it. */
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                   (long)(request->pauses ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
+  /* The first answer of a server says whether it has HTTP/2: others wait for that rather than connect by themselves. */
+  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, !request->pauses && strncmp(request->url, "https:", 6) == 0 ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_ms);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->limits.connect_ms);
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else taking out one whose name is being resolved waits for that */
+  if (options->ca_file)
+    curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+  if (options->proxy || is_here(request->url))
+    curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy ? options->proxy : "");
+  if (options->proxy)
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* one of this provider's own is meant, whatever no_proxy says */
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
@@ -385,24 +432,22 @@ static void drop(HttpTransfer *transfer) {
 
 int http_start(Http *http, const HttpRequest *request, const HttpHandler *handler, HttpTransfer **ret) {
   HttpTransfer *transfer = calloc(1, sizeof *transfer);
-  uint64_t first_us = min_u64(request->first_ms, request->total_ms) * US_PER_MS;
 
   if (!transfer)
     return -ENOMEM;
   *transfer = (HttpTransfer){.http = http,
                              .handler = *handler,
                              .easy = take_easy(http),
-                             .began_us = clock_monotonic_us(),
-                             .first_us = first_us,
-                             .idle_us = request->idle_ms * US_PER_MS,
-                             .total_us = request->total_ms * US_PER_MS};
+                             .pauses = request->pauses,
+                             .limits = request->limits,
+                             .began_us = clock_monotonic_us()};
   if (!transfer->easy || copy_headers(transfer, request) < 0 ||
-      loop_timer_new(http->loop, on_silence, transfer, &transfer->silence) < 0) {
+      loop_timer_new(http->loop, on_limit, transfer, &transfer->silence) < 0) {
     drop(transfer);
     return -ENOMEM;
   }
   set_up(transfer, request);
-  loop_timer_set(transfer->silence, transfer->began_us + first_us);
+  watch_limits(transfer, transfer->began_us);
   if (!http->inside && curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK) {
     drop(transfer);
     return -ENOMEM;
@@ -452,13 +497,14 @@ uint32_t http_running(const Http *http) {
 
 /* --- making --- */
 
-int http_new(Loop *loop, uint32_t connections, Http **ret) {
+int http_new(Loop *loop, const HttpOptions *options, Http **ret) {
   Http *http = calloc(1, sizeof *http);
   int r;
 
   if (!http)
     return -ENOMEM;
   http->loop = loop;
+  http->options = *options;
   list_init(&http->transfers);
   r = loop_timer_new(loop, on_timer, http, &http->timer);
   http->multi = r == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
@@ -471,8 +517,8 @@ int http_new(Loop *loop, uint32_t connections, Http **ret) {
   curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
   curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
   curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-  curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)connections);
-  curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)connections);
+  curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)options->connections);
+  curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)options->connections);
   curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
   *ret = http;
   return 0;

@@ -2,7 +2,7 @@
  * Owns:      the connections, the transfers that have not ended.
  * May use:   base, loop; libcurl.
  * Threading: the loop thread. Names are resolved in the background by libcurl.
- * Spec:      RFC 9110, RFC 9112; docs/adr/0019-http-transport.md */
+ * Spec:      RFC 9110, RFC 9112, RFC 9113; docs/adr/0019-http-transport.md */
 #ifndef PONS_HTTP_HTTP_H
 #define PONS_HTTP_HTTP_H
 
@@ -14,29 +14,32 @@ typedef struct HttpTransfer HttpTransfer;
 
 /* Why a transfer ended. */
 typedef enum HttpError {
-  HTTP_OK,        /* the whole answer has come, whatever its status */
-  HTTP_RESOLVE,   /* the host's name can't be resolved */
-  HTTP_CONNECT,   /* refused, unreachable, or the connection took longer than connect_ms */
-  HTTP_TLS,       /* the certificate is not valid, or there is no TLS */
-  HTTP_NO_ANSWER, /* nothing came within first_ms */
-  HTTP_IDLE,      /* silence of idle_ms in mid-answer */
-  HTTP_TOTAL,     /* longer than total_ms in all */
-  HTTP_CUT,       /* the connection broke before the end */
-  HTTP_PROTOCOL,  /* what came is no HTTP */
+#define HTTP_ERROR(name, text, about) HTTP_##name,
+#include "adapters/http/errors.def"
+#undef HTTP_ERROR
   HTTP_END,
 } HttpError;
 
+/* A word for each, for programs: "headers_timeout". */
+const char *http_error_name(HttpError error);
 /* A sentence for each, without its full stop. */
 const char *http_error_about(HttpError error);
+
+/* Five limits, each with its own error: HTTP_CONNECT_SLOW, HTTP_NO_HEAD, HTTP_NO_FIRST, HTTP_IDLE, HTTP_TOTAL. */
+typedef struct HttpLimits {
+  uint32_t connect_ms; /* to be connected, name and TLS included */
+  uint32_t headers_ms; /* from http_start to the headers of the answer; a wait for a connection counts */
+  uint32_t first_ms;   /* from http_start to http_progress */
+  uint32_t idle_ms;    /* of silence after http_progress, but for that of a transfer that is paused */
+  uint32_t total_ms;   /* from http_start to the end */
+} HttpLimits;
 
 typedef struct HttpRequest {
   const char *url;
   const char *const *headers; /* "Name: value", NULL at the end; copied */
   Bytes body;                 /* POSTed; borrowed until the transfer ends. Empty: GET */
-  uint32_t connect_ms;
-  uint32_t first_ms;
-  uint32_t idle_ms;
-  uint32_t total_ms;
+  bool pauses;                /* http_pause will be used: a connection of its own, over HTTP/1.1 */
+  HttpLimits limits;
 } HttpRequest;
 
 /* What the headers say; borrowed during the callback. */
@@ -59,8 +62,15 @@ typedef struct HttpHandler {
   void *userdata;
 } HttpHandler;
 
-/* At most so many connections; further transfers wait for one. Returns 0 and the caller owns *ret, or negative errno. */
-int http_new(Loop *loop, uint32_t connections, Http **ret);
+/* All borrowed until http_destroy. */
+typedef struct HttpOptions {
+  uint32_t connections; /* at most; further transfers wait for one */
+  const char *ca_file;  /* certificates that are trusted instead of the system's; NULL: the system's */
+  const char *proxy;    /* NULL: what http_proxy, https_proxy and no_proxy say, and none to this machine itself */
+} HttpOptions;
+
+/* Returns 0 and the caller owns *ret, or negative errno. */
+int http_new(Loop *loop, const HttpOptions *options, Http **ret);
 /* Cancels what has not ended. Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void http_destroy(Http **http);
 
@@ -69,8 +79,11 @@ int http_start(Http *http, const HttpRequest *request, const HttpHandler *handle
 /* Closes it at once: over HTTP/1 the connection, over HTTP/2 the stream. May be called from its own callbacks. Nulls the
    pointer; takes NULL. */
 void http_cancel(HttpTransfer **transfer);
-/* Stops taking bytes of the answer, and goes on. While it is paused no silence is counted. */
+/* Stops taking bytes of the answer, and goes on; for a request that said so. While it is paused no silence is counted. */
 void http_pause(HttpTransfer *transfer, bool paused);
+/* The first of the answer has been understood: first_ms is kept, and idle_ms begins. Bytes alone are no beginning: a server
+   may send comments for as long as it likes. */
+void http_progress(HttpTransfer *transfer);
 /* Transfers that have not ended. */
 uint32_t http_running(const Http *http);
 

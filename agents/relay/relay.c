@@ -48,13 +48,16 @@ static void end(Relay *relay, RelayOutcome outcome) {
   free(relay);
 }
 
-static void set_fault(Relay *relay, Cause cause, const char *message) {
+/* code: for a program; may be NULL. */
+static void set_fault(Relay *relay, Cause cause, const char *code, const char *message) {
   relay->has_fault = true;
-  dialect_fault_set(&relay->fault, &(Fault){.cause = cause, .message = text_of(message), .http_status = relay->status});
+  dialect_fault_set(
+      &relay->fault,
+      &(Fault){.cause = cause, .code = text_of(code), .message = text_of(message), .http_status = relay->status});
 }
 
 static void fail(Relay *relay, Cause cause, const char *message) {
-  set_fault(relay, cause, message);
+  set_fault(relay, cause, NULL, message);
   end(relay, RELAY_FAILED);
 }
 
@@ -134,13 +137,20 @@ static void on_event(void *userdata, Text type, Text data) {
     relay->has_fault = relay->request.dialect->stream_event(&relay->stream, type, data, &relay->fault) != 0;
 }
 
+static void note_first(Relay *relay) {
+  if (relay->work.first_us > 0)
+    return;
+  relay->work.first_us = clock_monotonic_us();
+  http_progress(relay->transfer);
+}
+
 static void on_stream_body(Relay *relay, Bytes bytes) {
   const char *wrong = relay->request.dialect->framing->feed(relay->frames, bytes, on_event, relay);
 
   if (wrong && !relay->has_fault)
-    set_fault(relay, CAUSE_MALFORMED, wrong);
-  if (relay->work.first_us == 0 && relay->stream.events.size > 0)
-    relay->work.first_us = clock_monotonic_us();
+    set_fault(relay, CAUSE_MALFORMED, NULL, wrong);
+  if (relay->stream.events.size > 0)
+    note_first(relay);
   if (relay->has_fault) {
     http_cancel(&relay->transfer);
     relay->ended = true;
@@ -170,8 +180,7 @@ static void on_body(void *userdata, Bytes bytes) {
     on_stream_body(relay, bytes);
     return;
   }
-  if (relay->work.first_us == 0)
-    relay->work.first_us = clock_monotonic_us();
+  note_first(relay);
   if (relay->body.size + bytes.size > LIMIT_REPLY_BYTES)
     fail(relay, CAUSE_MALFORMED, "its answer is over 16 MiB");
   else
@@ -230,8 +239,9 @@ static void end_plain(Relay *relay) {
 
 static Cause cause_of_error(HttpError error) {
   static const Cause causes[HTTP_END] = {
-      [HTTP_RESOLVE] = CAUSE_TRANSPORT, [HTTP_CONNECT] = CAUSE_TRANSPORT,  [HTTP_TLS] = CAUSE_TRANSPORT,
-      [HTTP_NO_ANSWER] = CAUSE_STALL,   [HTTP_IDLE] = CAUSE_STALL,         [HTTP_TOTAL] = CAUSE_STALL,
+      [HTTP_RESOLVE] = CAUSE_TRANSPORT, [HTTP_CONNECT] = CAUSE_TRANSPORT,  [HTTP_CONNECT_SLOW] = CAUSE_TRANSPORT,
+      [HTTP_PROXY] = CAUSE_TRANSPORT,   [HTTP_TLS] = CAUSE_TRANSPORT,      [HTTP_NO_HEAD] = CAUSE_STALL,
+      [HTTP_NO_FIRST] = CAUSE_STALL,    [HTTP_IDLE] = CAUSE_STALL,         [HTTP_TOTAL] = CAUSE_STALL,
       [HTTP_CUT] = CAUSE_CUT,           [HTTP_PROTOCOL] = CAUSE_MALFORMED,
   };
 
@@ -246,7 +256,7 @@ static void on_transfer_end(void *userdata, HttpError error, const char *detail)
   /* Behind the end mark nothing is missing, however the connection ends. */
   if (error != HTTP_OK && !(relay->streams && relay->stream.done)) {
     snprintf(message, sizeof message, "%s: %s (%s)", relay->request.name, http_error_about(error), detail);
-    set_fault(relay, cause_of_error(error), message);
+    set_fault(relay, cause_of_error(error), http_error_name(error), message);
   }
   if (relay->streams) {
     relay->ended = true;
@@ -316,10 +326,8 @@ static int start(Relay *relay) {
                     &(HttpRequest){.url = (const char *)url.data,
                                    .headers = headers,
                                    .body = buffer_bytes(&relay->out.body),
-                                   .connect_ms = request->connect_ms,
-                                   .first_ms = request->first_ms,
-                                   .idle_ms = request->idle_ms,
-                                   .total_ms = request->total_ms},
+                                   .pauses = request->wants_stream,
+                                   .limits = request->limits},
                     &handler, &relay->transfer);
 }
 
@@ -334,7 +342,7 @@ static int encode(Relay *relay) {
     return dialect->encode_chat(request->request, &relay->out, &relay->fault);
   if (dialect->encode_embed)
     return dialect->encode_embed(request->request, &relay->out, &relay->fault);
-  set_fault(relay, CAUSE_UNAVAILABLE, "the provider's API has no embeddings");
+  set_fault(relay, CAUSE_UNAVAILABLE, NULL, "the provider's API has no embeddings");
   return DIALECT_E_FAULT;
 }
 

@@ -17,10 +17,7 @@ typedef struct RelayRequest {
   const char *name; /* of the API, as a sentence about it begins: "openai", "the server at http://…" */
   const DialectSettings *settings;
   DialectKey key; /* all NULL = none */
-  uint32_t connect_ms;
-  uint32_t first_ms;
-  uint32_t idle_ms;
-  uint32_t total_ms;
+  HttpLimits limits;
   Json request; /* an object that has passed json_check */
   Text upstream;
   bool is_embedding;

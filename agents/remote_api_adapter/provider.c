@@ -27,7 +27,7 @@ static int init_provider(Loop *loop, const ConfigProvider *config, Provider *ret
   ret->dialect = table_find_dialect(config->dialect);
   if (!ret->dialect)
     return -EINVAL;
-  r = http_new(loop, config->connections, &ret->http);
+  r = http_new(loop, &(HttpOptions){config->connections, config->ca_file, config->proxy}, &ret->http);
   return r < 0 ? r : read_key(ret);
 }
 

@@ -73,10 +73,11 @@ void server_ask(Server *server, Call *call, Text request, Text model, bool is_em
                         .name = (const char *)server->name.data,
                         .settings = &server->settings,
                         .key = {.secret = server->key},
-                        .connect_ms = CONNECT_MS,
-                        .first_ms = FIRST_MS,
-                        .idle_ms = IDLE_MS,
-                        .total_ms = TOTAL_MS,
+                        .limits = {.connect_ms = CONNECT_MS,
+                                   .headers_ms = FIRST_MS,
+                                   .first_ms = FIRST_MS,
+                                   .idle_ms = IDLE_MS,
+                                   .total_ms = TOTAL_MS},
                         .upstream = model,
                         .is_embedding = is_embedding,
                         .wants_stream = !is_embedding && call_wants_stream(call),
@@ -117,7 +118,7 @@ int server_new(Loop *loop, const ConfigLocalLlm *config, Server **ret, Buffer *w
   buffer_append(&server->name, "", 1);
   r = read_key(server, why);
   if (r == 0)
-    r = http_new(loop, CONNECTIONS, &server->http);
+    r = http_new(loop, &(HttpOptions){.connections = CONNECTIONS}, &server->http);
   if (r == 0)
     *ret = TAKE(server);
   return r;

@@ -101,6 +101,7 @@ static void check_provider(const Whole *whole, uint32_t index) {
   check_secret(whole, whole_path(path, "providers", index, "key"), &provider->key);
   whole_path(path, "providers", index, "total_ms");
   whole_order(whole, path, provider->total_ms, false, "connect_ms", provider->connect_ms);
+  whole_order(whole, path, provider->total_ms, false, "headers_ms", provider->headers_ms);
   whole_order(whole, path, provider->total_ms, false, "first_ms", provider->first_ms);
   whole_order(whole, path, provider->total_ms, false, "idle_ms", provider->idle_ms);
 }

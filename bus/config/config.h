@@ -123,9 +123,12 @@ typedef struct ConfigProvider {
   ConfigSecret key;
   bool insecure;
   uint32_t connect_ms;
+  uint32_t headers_ms;
   uint32_t first_ms;
   uint32_t idle_ms;
   uint32_t total_ms;
+  char *ca_file; /* absolute; NULL: the system's */
+  char *proxy;   /* NULL: as the environment says */
   uint32_t attempts;
   uint32_t wait_ms;
   uint32_t connections;

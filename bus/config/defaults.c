@@ -192,6 +192,7 @@ static void work_out_models(Config *config, const char *file) {
     for (size_t size = strlen(url); size > 0 && url[size - 1] == '/'; size--)
       url[size - 1] = '\0';
     complete_path(&config->providers[i].key.file, file);
+    complete_path(&config->providers[i].ca_file, file);
   }
   for (uint32_t i = 0; i < config->gateway.keys_count; i++)
     complete_path(&config->gateway.keys[i].secret.file, file);

@@ -270,6 +270,22 @@ def packed(value):
     return msgpack.packb(value)
 
 
+def wait_listening(port, process):
+    """Waits until a process that says nothing of itself takes connections at a port of 127.0.0.1."""
+    due = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > due:
+                raise AssertionError(f"nobody listens on port {port}: {error}") from error
+            try:
+                process.wait(0.02)  # its end is an event, its listening is none
+            except subprocess.TimeoutExpired:
+                pass
+
+
 def free_port():
     """A TCP port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:

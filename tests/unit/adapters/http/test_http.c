@@ -1,152 +1,6 @@
 /* The transport against a real server on loopback that this test plays. Nothing waits but for an event or a limit that is to
    be reached; those are short. */
-#include "adapters/http/http.h"
-#include "tests/unit/adapters/http/server.h"
-
-#define GOOD "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\ngood"
-#define OPEN_END "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-typedef struct Scene {
-  Loop *loop;
-  Http *http;
-  Server server;
-  uint64_t due_us; /* of the test */
-} Scene;
-
-/* One transfer as its owner sees it. */
-typedef struct Seen {
-  HttpTransfer *transfer;
-  unsigned status;
-  char content_type[64];
-  char retry_after[64];
-  char retry_after_ms[64];
-  Buffer body;
-  bool is_ended;
-  HttpError error;
-  char detail[300];
-  size_t pause_at;   /* pauses when so many bytes have come; 0: never */
-  bool cancels;      /* at the first byte, from inside the callback */
-  struct Seen *then; /* is begun from inside on_end */
-  Scene *scene;
-} Seen;
-
-static int set_up(void **state) {
-  static Scene scene;
-
-  assert_int_equal(loop_new(&scene.loop), 0);
-  assert_int_equal(http_new(scene.loop, 4, &scene.http), 0);
-  server_init(&scene.server, scene.loop);
-  scene.due_us = clock_monotonic_us() + 3 * SERVER_PATIENCE_US;
-  *state = &scene;
-  return 0;
-}
-
-static int tear_down(void **state) {
-  Scene *scene = *state;
-
-  http_destroy(&scene->http);
-  server_done(&scene->server);
-  loop_destroy(&scene->loop);
-  return 0;
-}
-
-static void start(Scene *scene, Seen *seen);
-
-static void on_head(void *userdata, const HttpHead *head) {
-  Seen *seen = userdata;
-
-  seen->status = head->status;
-  snprintf(seen->content_type, sizeof seen->content_type, "%.*s", TEXT_ARG(head->content_type));
-  snprintf(seen->retry_after, sizeof seen->retry_after, "%.*s", TEXT_ARG(head->retry_after));
-  snprintf(seen->retry_after_ms, sizeof seen->retry_after_ms, "%.*s", TEXT_ARG(head->retry_after_ms));
-}
-
-static void on_body(void *userdata, Bytes bytes) {
-  Seen *seen = userdata;
-
-  buffer_append(&seen->body, bytes.data, bytes.size);
-  if (seen->cancels)
-    http_cancel(&seen->transfer);
-  else if (seen->pause_at > 0 && seen->body.size >= seen->pause_at)
-    http_pause(seen->transfer, true);
-}
-
-static void on_end(void *userdata, HttpError error, const char *detail) {
-  Seen *seen = userdata;
-
-  assert_false(seen->is_ended);
-  seen->is_ended = true;
-  seen->error = error;
-  seen->transfer = NULL;
-  snprintf(seen->detail, sizeof seen->detail, "%s", detail);
-  if (seen->then)
-    start(seen->scene, seen->then);
-}
-
-/* Limits that are never reached, but for those that a test sets. */
-static HttpRequest request_to(const char *url) {
-  return (HttpRequest){.url = url,
-                       .body = {(const uint8_t *)"{}", 2},
-                       .connect_ms = 10000,
-                       .first_ms = 10000,
-                       .idle_ms = 10000,
-                       .total_ms = 10000};
-}
-
-static void start_with(Scene *scene, Seen *seen, const HttpRequest *request) {
-  HttpHandler handler = {on_head, on_body, on_end, seen};
-
-  seen->scene = scene;
-  assert_int_equal(http_start(scene->http, request, &handler, &seen->transfer), 0);
-  assert_false(seen->is_ended);
-}
-
-static const char *url_of(const Scene *scene) {
-  static char url[64];
-
-  snprintf(url, sizeof url, "http://127.0.0.1:%u/v1", scene->server.port);
-  return url;
-}
-
-static void start(Scene *scene, Seen *seen) {
-  HttpRequest request = request_to(url_of(scene));
-
-  start_with(scene, seen, &request);
-}
-
-static bool is_ended(void *userdata) {
-  const Seen *seen = userdata;
-
-  return seen->is_ended;
-}
-
-static void until(Scene *scene, bool (*done)(void *), void *userdata) {
-  assert_int_equal(loop_run_until(scene->loop, done, userdata, clock_monotonic_us() + SERVER_PATIENCE_US), 0);
-}
-
-/* One turn of a loop that does something between two turns; fails when the test has taken too long. */
-static void turn(Scene *scene, uint64_t wait_us) {
-  assert_true(clock_monotonic_us() < scene->due_us);
-  loop_turn(scene->loop, clock_monotonic_us() + wait_us);
-}
-
-/* Whether a request has come. */
-static bool has_requests(void *userdata) {
-  const Scene *scene = userdata;
-
-  return scene->server.requests > 0;
-}
-
-static void seen_done(Seen *seen) {
-  buffer_done(&seen->body);
-}
-
-/* Runs one request that the server answers with answer. */
-static void exchange(Scene *scene, Seen *seen, const char *answer) {
-  scene->server.answer = answer;
-  start(scene, seen);
-  until(scene, is_ended, seen);
-}
+#include "tests/unit/adapters/http/scene.h"
 
 static void assert_body(const Seen *seen, const char *text) {
   assert_int_equal(seen->body.size, strlen(text));
@@ -261,25 +115,6 @@ static void there_is_no_tls(void **state) {
   assert_int_equal(seen.error, HTTP_TLS);
 }
 
-/* Where the environment names a proxy, it is asked for what is elsewhere. */
-static void a_proxy_of_the_environment_is_used(void **state) {
-  Scene *scene = *state;
-  _cleanup_(seen_done) Seen seen = {.status = 0};
-  HttpRequest request = request_to("http://elsewhere.invalid/v1");
-  char proxy[64];
-
-  snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", scene->server.port);
-  setenv("http_proxy", proxy, 1);
-  unsetenv("no_proxy");
-  scene->server.answer = GOOD;
-  start_with(scene, &seen, &request);
-  until(scene, is_ended, &seen);
-  unsetenv("http_proxy");
-  setenv("no_proxy", "*", 1);
-  assert_int_equal(seen.error, HTTP_OK);
-  assert_memory_equal(scene->server.connections[0].heard.data, "POST http://elsewhere.invalid/v1 HTTP/1.1\r\n", 43);
-}
-
 /* A redirect is an answer: the key does not go elsewhere. */
 static void it_follows_nobody(void **state) {
   Scene *scene = *state;
@@ -317,59 +152,6 @@ static void answers_that_break(void **state) {
     if (seen.error != cases[i].error)
       fail_msg("case %zu: %d, %s", i, (int)seen.error, seen.detail);
   }
-}
-
-/* Each limit by itself: the others are far. */
-static void silence_has_its_limits(void **state) {
-  Scene *scene = *state;
-  static const struct {
-    const char *said;
-    uint32_t first_ms;
-    uint32_t idle_ms;
-    uint32_t total_ms;
-    HttpError error;
-  } cases[] = {
-      {"", 30, 10000, 10000, HTTP_NO_ANSWER},
-      {"HTTP/1.1 200 OK\r\nContent-", 30, 10000, 10000, HTTP_NO_ANSWER},
-      {OPEN_END "4\r\npart\r\n", 10000, 30, 10000, HTTP_IDLE},
-      {OPEN_END "4\r\npart\r\n", 10000, 10000, 60, HTTP_TOTAL},
-  };
-
-  for (size_t i = 0; i < ELEMENTS(cases); i++) {
-    _cleanup_(seen_done) Seen seen = {.status = 0};
-    HttpRequest request = request_to(url_of(scene));
-    uint64_t began_us = clock_monotonic_us();
-
-    scene->server.requests = 0;
-    scene->server.answer = cases[i].said;
-    request.first_ms = cases[i].first_ms;
-    request.idle_ms = cases[i].idle_ms;
-    request.total_ms = cases[i].total_ms;
-    start_with(scene, &seen, &request);
-    until(scene, is_ended, &seen);
-    if (seen.error != cases[i].error)
-      fail_msg("case %zu: %d, %s", i, (int)seen.error, seen.detail);
-    assert_in_range(clock_monotonic_us() - began_us, 25000, SERVER_PATIENCE_US / 2);
-  }
-}
-
-/* Bytes that come now and then are no silence, and the limit of all ends it. */
-static void a_trickle_is_no_silence(void **state) {
-  Scene *scene = *state;
-  _cleanup_(seen_done) Seen seen = {.status = 0};
-  HttpRequest request = request_to(url_of(scene));
-
-  scene->server.answer = OPEN_END;
-  request.idle_ms = 500;
-  request.total_ms = 1500;
-  start_with(scene, &seen, &request);
-  until(scene, has_requests, scene);
-  while (!seen.is_ended) {
-    server_say(&scene->server, 0, "1\r\nx\r\n", 6);
-    turn(scene, 10000);
-  }
-  assert_int_equal(seen.error, HTTP_TOTAL);
-  assert_true(seen.body.size >= 5); /* how many it says in that time is the machine's affair */
 }
 
 static bool is_server_told(void *userdata) {
@@ -432,7 +214,8 @@ static void a_pause_stops_the_server(void **state) {
   size_t said = 0;
   size_t idle_turns = 0;
 
-  request.idle_ms = 100; /* which a pause does not count */
+  request.pauses = true;
+  request.limits.idle_ms = 100; /* which a pause does not count */
   scene->server.answer = "HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n";
   start_with(scene, &seen, &request);
   until(scene, has_requests, scene);
@@ -486,11 +269,8 @@ int main(void) {
       CASE(nobody_listens),
       CASE(what_is_not_http),
       CASE(there_is_no_tls),
-      CASE(a_proxy_of_the_environment_is_used),
       CASE(it_follows_nobody),
       CASE(answers_that_break),
-      CASE(silence_has_its_limits),
-      CASE(a_trickle_is_no_silence),
       CASE(a_cancel_reaches_the_server),
       CASE(a_cancel_from_inside),
       CASE(one_begins_another),

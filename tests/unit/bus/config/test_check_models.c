@@ -45,6 +45,7 @@ static void test_providers(void **state _unused_) {
        "https://, or set insecure: true if the network is yours alone"},
       {"providers:\n  - {name: p, base_url: \"https://h/v1\", total_ms: 1000}\n",
        "2:51: providers[0].total_ms: is 1000, must be at least connect_ms, which is 5000\n"
+       "2:51: providers[0].total_ms: is 1000, must be at least headers_ms, which is 60000\n"
        "2:51: providers[0].total_ms: is 1000, must be at least first_ms, which is 60000\n"
        "2:51: providers[0].total_ms: is 1000, must be at least idle_ms, which is 60000"},
       {"providers:\n  - {name: p, base_url: \"https://h/v1\", key: {env: PONS_TEST_KEY}}\n",
