@@ -15,6 +15,29 @@ static Request *find_own(Core *core, Session *session, const Header *header) {
   return request;
 }
 
+/* An instance whose broker is gone answers here: its client takes it, if it is with us. */
+static bool pass_on(Core *core, const Header *header, Bytes body, Block *block) {
+  const Client *client = core->options.has_peer ? client_find(core, header->id.client) : NULL;
+  const Request shadow = {.id = header->id, .attempt = header->attempt, .hop = header->hop};
+  Header out = {
+      .kind = header->kind,
+      .id = header->id,
+      .attempt = header->attempt,
+      .status = header->status,
+      .number = header->number,
+      .flags = header->flags & FLAG_PART,
+      .content_type = header->content_type,
+      .annotations = header->annotations,
+  };
+
+  if (!client || !client->session || request_find(core, header->id))
+    return false;
+  core->counters[COUNTER_PASSED_ON]++;
+  trace_step(core, &shadow, STEP_PASSED_ON, NULL, header->status);
+  core_send(core, client->session, &out, body, block);
+  return true;
+}
+
 /* The instance broke the rules of chunks: what it was sending ends. */
 static void break_stream(Core *core, Request *request) {
   core->counters[COUNTER_MALFORMED]++;
@@ -33,11 +56,13 @@ static void measure(Core *core, const Request *request) {
   Offer *offer = request->offer;
   uint64_t took_us = core->now_us - request->sent_us;
 
+  if (request->attached)
+    return; /* it had begun before */
   offer->latency_us = offer->latency_us ? (offer->latency_us * 7 + took_us) / 8 : took_us;
 }
 
 void answer_reply(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
-  Request *request = find_own(core, session, header);
+  Request *request = pass_on(core, header, body, block) ? NULL : find_own(core, session, header);
 
   if (!request)
     return;
@@ -53,6 +78,10 @@ void answer_reply(Core *core, Session *session, const Header *header, Bytes body
 /* The request was not begun. */
 static void return_request(Core *core, Request *request, Status status) {
   request->sent_us = 0;
+  if (status == STATUS_STALE) { /* the client has moved, and another broker is at it: no further target may be tried */
+    request_fail(core, request, STATUS_STALE, NULL, 0);
+    return;
+  }
   if (request->chunks > 0) {
     request_fail(core, request, request_status_cut(request), NULL, 0);
     return;
@@ -116,7 +145,7 @@ static void take_targets(Request *request, const ForwardBody *forward) {
 
 /* Why a FORWARD can't be followed, as a status, or OK. */
 static Status check_forward(const Request *request) {
-  if (request->chunks > 0)
+  if (request->chunks > 0 && !request->forwarded)
     return STATUS_STREAM_LOST;
   return request->hop > LIMIT_HOPS ? STATUS_TOO_MANY_HOPS : STATUS_OK;
 }
@@ -131,6 +160,7 @@ static void follow(Core *core, Request *request, const Header *header, const For
   }
   core->counters[COUNTER_FORWARDS]++;
   request->sent_us = 0;
+  request->forwarded = false;
   request->n_nacks = 0;
   first = request->targets[0];
   memmove(request->targets, request->targets + 1, --request->n_targets * sizeof(Target));
@@ -203,7 +233,7 @@ static bool is_in_order(const Request *request, const Header *header, size_t byt
 }
 
 void answer_chunk(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
-  Request *request = find_own(core, session, header);
+  Request *request = pass_on(core, header, body, block) ? NULL : find_own(core, session, header);
   bool part = (header->flags & FLAG_PART) != 0;
 
   if (!request)

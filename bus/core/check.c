@@ -34,7 +34,7 @@ static uint32_t check_session(const Session *session) {
     n++;
   }
   REQUIRE(n == session->n_executing, "an instance counts what it executes");
-  REQUIRE(session->has_room == (session->ready && !session->draining && n < session->credit),
+  REQUIRE(session->has_room == (session->ready && !session->draining && !session->suspect && n < session->credit),
           "room is what credit leaves");
   REQUIRE(heap_has(&session->timer.entry), "a session is looked after");
   return count_queue(&session->pinned);
@@ -50,6 +50,7 @@ static uint64_t check_client(const Client *client, uint32_t *unanswered) {
     REQUIRE(request->state != REQUEST_CANCELLED, "a cancelled request has left its client");
     REQUIRE((request->state == REQUEST_QUEUED) == (request->queue != NULL), "who waits is in a queue");
     REQUIRE((request->state == REQUEST_EXECUTING) == (request->worker != NULL), "who executes has a worker");
+    REQUIRE((request->state == REQUEST_PROBING) == (request->probing != NULL), "who is asked for says so");
     REQUIRE((request->state == REQUEST_ANSWERED) == (request->held != NULL), "a held answer is there");
     REQUIRE(request->state != REQUEST_COLLECTING || request->n_answered < request->n_children, "collecting goes on");
     kept += request->kept_bytes;

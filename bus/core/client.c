@@ -9,22 +9,28 @@ static uint64_t id_hash(ClientId id) {
 
 static void on_grace_over(Core *core, Timer *timer, uint64_t now_us);
 
-Client *client_ref(Core *core, ClientId id) {
-  uint64_t hash = id_hash(id);
-  Client *client;
+Client *client_find(const Core *core, ClientId id) {
+  for (TableLink *at = table_bucket(&core->clients, id_hash(id)); at; at = at->next) {
+    Client *client = CONTAINER_OF(at, Client, link);
 
-  for (TableLink *at = table_bucket(&core->clients, hash); at; at = at->next) {
-    client = CONTAINER_OF(at, Client, link);
     if (client->id.value == id.value)
       return client;
   }
+  return NULL;
+}
+
+Client *client_ref(Core *core, ClientId id) {
+  Client *client = client_find(core, id);
+
+  if (client)
+    return client;
   client = calloc(1, sizeof *client);
   if (!client)
     abort();
   client->id = id;
   client->grace.on_due = on_grace_over;
   list_init(&client->requests);
-  table_add(&core->clients, &client->link, hash);
+  table_add(&core->clients, &client->link, id_hash(id));
   return client;
 }
 

@@ -11,11 +11,11 @@
 #include "bus/base/list.h"
 #include "bus/base/table.h"
 #include "bus/core/core.h"
+#include "bus/core/events-internal.h"
+#include "bus/core/moved-internal.h"
 #include "bus/wire/session.h"
 
-typedef struct Client Client;
 typedef struct Offer Offer;
-typedef struct Request Request;
 typedef struct Service Service;
 
 /* Something that is due at a time; lives inside what waits. */
@@ -41,6 +41,7 @@ struct Client {
   Timer grace;
   uint32_t losses; /* as an instance, within the last minute: the back-off of its re-admission */
   uint64_t lost_us;
+  uint64_t confirmed; /* serial of the last PING or WELCOME that it has answered */
 };
 
 typedef enum SessionState {
@@ -71,14 +72,20 @@ struct Session {
   uint32_t malformed;
   uint8_t n_late; /* looks that came too late since it was heard */
   bool no_hello_told;
-  bool unreachable; /* its connection is gone, its last messages are being read */
-  bool away_told;   /* GOAWAY was sent */
+  bool unreachable;  /* its connection is gone, its last messages are being read */
+  bool away_told;    /* GOAWAY was sent */
+  bool warm_wanted;  /* WELCOME said that WARM follows */
+  bool noted;        /* the other broker knows it */
+  uint64_t welcomed; /* serials: of its WELCOME, which is that of its registration, too, */
+  uint64_t asked;    /* of the last PING, */
+  uint64_t suspect;  /* since when it must answer a PING; 0 = it need not */
 
   Client *client;
   char agent[LIMIT_NAME_BYTES + 1];
   char site[LIMIT_NAME_BYTES + 1];
   char instance[LIMIT_TARGET_BYTES + 1]; /* agent:incarnation */
   uint64_t incarnation;
+  uint64_t features;
   uint64_t pid;
   List subscriptions;
   uint32_t n_subscriptions;
@@ -95,7 +102,12 @@ struct Session {
   uint32_t n_executing;
   bool has_room; /* it can be given work now; counted in the n_free of its services */
   List executing;
-  Queue pinned; /* requests for this instance alone */
+  Queue pinned;     /* requests for this instance alone */
+  List probes;      /* what it was asked and has not answered */
+  Buffer questions; /* items of the next PROBE */
+  uint32_t n_questions;
+  List in_askers;  /* questions wait for the end of the step */
+  uint64_t probed; /* number of the Probing that asked it last */
 
   uint64_t messages_in;
   uint64_t messages_out;
@@ -151,6 +163,7 @@ typedef enum RequestState {
   REQUEST_CANCELLED,  /* ended for its client; the instance has not answered yet */
   REQUEST_COLLECTING, /* a service@*: its children execute */
   REQUEST_ANSWERED,   /* the client was away; the answer waits for it */
+  REQUEST_PROBING,    /* it was sent again: the instances are asked whether they have it */
 } RequestState;
 
 typedef struct Target {
@@ -183,7 +196,9 @@ struct Request {
   uint32_t n_children;
   uint32_t n_answered;
 
-  uint64_t due_us; /* the deadline */
+  Probing *probing;
+  uint64_t first_us; /* of one that was sent again: no later than that was it sent first */
+  uint64_t due_us;   /* the deadline */
   uint64_t received_us;
   uint64_t waiting_us; /* since when it is in the queue */
   uint64_t sent_us;
@@ -198,7 +213,10 @@ struct Request {
   uint8_t n_nacks;
   uint8_t n_losses; /* of instances that executed it */
   bool idempotent;  /* as its instance declares it, or while it has none, as the first that offers the method does */
-  bool moved;       /* it came with an attempt: it may have been begun through a broker that is gone */
+  bool moved;       /* it was sent again: another broker may have handed it on, at this hop or a later one */
+  bool attached;    /* its instance had it from another broker, */
+  bool forwarded;   /* and has forwarded it: FORWARD follows */
+  bool doubtful;    /* two instances had it: what became of both can't be known */
   bool stream_hole; /* a chunk was lost while the client was away */
   bool has_parts;   /* the reply has begun, in parts */
   uint8_t method_size;
@@ -217,33 +235,6 @@ struct Request {
   char method[LIMIT_METHOD_BYTES];
   char content_type[LIMIT_CONTENT_TYPE_BYTES];
 };
-
-/* A pattern that somebody subscribes to. */
-typedef struct Pattern {
-  TableLink link;
-  List in_wild; /* in core->wild when it has a wildcard */
-  List subscriptions;
-  uint8_t size;
-  char text[];
-} Pattern;
-
-typedef struct Subscription {
-  List in_pattern;
-  List in_session;
-  Pattern *pattern;
-  Session *session;
-} Subscription;
-
-/* The last value of a topic. */
-typedef struct Topic {
-  TableLink link;
-  RequestId id;
-  Block *body;
-  char content_type[LIMIT_CONTENT_TYPE_BYTES];
-  uint8_t content_type_size;
-  uint8_t size;
-  char name[];
-} Topic;
 
 typedef enum TraceStep {
 #define STEP(name) STEP_##name,
@@ -301,7 +292,22 @@ struct Core {
   uint64_t n_trace;
   TraceName *names; /* ring of TRACE_NAMES */
   uint64_t n_names;
-  Buffer scratch; /* for bodies that the core writes */
+  Buffer scratch;       /* for bodies that the core writes */
+  uint64_t serial;      /* counts PINGs, WELCOMEs and what must be newer than an answer to one */
+  uint64_t late;        /* serial of the last late turn */
+  uint64_t late_for_us; /* what was due in it */
+  List probing;         /* Probings, oldest first */
+  Timer probe_timer;
+  uint64_t n_probings; /* so far */
+  uint32_t n_probes;   /* unanswered */
+  List askers;         /* sessions with questions */
+  Timer warm_timer;
+  bool warming;
+  uint64_t known_since_us; /* since then all instances of both brokers are known, but for the leavers forgotten */
+  Leaver *leavers;         /* ring of LEAVERS, or NULL: none yet */
+  uint64_t n_leavers;
+  PeerBroker peer;
+  Timer newcomers; /* then the silence of the other broker holds back no newcomer any more */
 };
 
 /* core.c */
@@ -412,6 +418,8 @@ void request_drop_body(Core *core, Request *request);
 void request_send(Core *core, Request *request, Offer *offer);
 /* Takes the request off its worker: the credit is free again. */
 void request_release(Core *core, Request *request);
+/* The session of offer has it from another broker: it counts as handed to it. */
+void request_attach(Core *core, Request *request, Offer *offer);
 /* Ends it for its client with an error of the broker and frees it; when it executes, CANCEL goes to the worker. A client
    that is away finds the error when it is back, but for DEADLINE. */
 void request_fail(Core *core, Request *request, Status status, const char *message, uint64_t retry_after_us);
@@ -432,6 +440,10 @@ static inline Text request_method(const Request *request) {
 
 /* Routes a whole request to its first target that takes it, else ends it with the reason. */
 void request_route(Core *core, Request *request, Text target, Text method);
+/* Goes on with the targets that the request has; the first is tried first. */
+void request_go_on(Core *core, Request *request);
+/* Whether each target that the request has is idempotent, as far as is known. */
+bool request_targets_idempotent(const Core *core, const Request *request);
 /* The instance that executed it is lost (it was released before). */
 void request_lost(Core *core, Request *request);
 /* It was not begun, or may be begun again, and is in no queue: another instance, the next target, or the end. */
@@ -458,6 +470,8 @@ void answer_spoilt(Core *core, Session *session, const Header *header);
 /* client.c: who asks */
 
 Client *client_ref(Core *core, ClientId id);
+/* The client of this id, or NULL. */
+Client *client_find(const Core *core, ClientId id);
 /* The client's session is gone: its requests are cancelled, at once or after the grace. */
 void client_lost(Core *core, Client *client, bool clean);
 /* The client is back with a session: held answers go out. */
@@ -472,16 +486,6 @@ void client_sweep(Core *core, Client *client);
 Status collect_start(Core *core, Request *request);
 /* A child has its answer, or its end. */
 void collect_answer(Core *core, Request *child, const Header *header, Bytes body, Block *block);
-
-/* events.c */
-
-void events_publish(Core *core, Session *session, const Header *header, Bytes body, Block *block);
-void events_subscribe(Core *core, Session *session, const Header *header);
-void events_unsubscribe(Core *core, Session *session, const Header *header);
-void events_forget_session(Core *core, Session *session);
-/* Publishes an event of the broker itself. */
-void events_tell(Core *core, const char *topic, Bytes body);
-void events_done(Core *core);
 
 /* introspect.c */
 

@@ -47,6 +47,9 @@ int core_new(Core **ret, const CoreOptions *options, const CoreSink *sink, uint6
   list_init(&core->over);
   list_init(&core->gaps);
   list_init(&core->wild);
+  list_init(&core->probing);
+  list_init(&core->askers);
+  roster_start(core);
   core->trace = calloc(LIMIT_TRACE_STEPS, sizeof *core->trace);
   core->names = calloc(TRACE_NAMES, sizeof *core->names);
   if (!core->trace || !core->names)
@@ -71,6 +74,7 @@ void core_destroy(Core **core) {
     client_lost(gone, client, true);
   }
   events_done(gone);
+  roster_done(gone);
   table_done(&gone->clients);
   table_done(&gone->services);
   table_done(&gone->requests);
@@ -149,24 +153,6 @@ void core_send_error(Core *core, Session *session, RequestId id, Status status, 
   core_send(core, session, &header, buffer_bytes(&body), NULL);
 }
 
-void core_count(Core *core, Counter counter, uint64_t n) {
-  core->counters[counter] += n;
-}
-
-uint64_t core_counter(const Core *core, Counter counter) {
-  return core->counters[counter];
-}
-
-const char *counter_name(Counter counter) {
-  static const char *const names[] = {
-#define COUNTER(name, about) #name,
-#include "bus/core/counters.def"
-#undef COUNTER
-  };
-
-  return names[counter];
-}
-
 /* --- one message --- */
 
 /* Counts and answers a message that can't be used. What it names must end all the same: the client of an id that comes
@@ -212,7 +198,9 @@ static void on_ping(Core *core, Session *session, const Incoming *in) {
 }
 
 static void on_pong(Core *core, Session *session, const Incoming *in) {
-  (void)core, (void)session, (void)in; /* that it came is all it says */
+  once_answered(core, session, in->header->number);
+  if (session->suspect)
+    session_ping(core, session); /* this one was sent before the suspicion */
 }
 
 static void on_request(Core *core, Session *session, const Incoming *in) {
@@ -231,7 +219,7 @@ static void on_reply(Core *core, Session *session, const Incoming *in) {
 static void on_cancel(Core *core, Session *session, const Incoming *in) {
   Request *request = request_find(core, in->header->id);
 
-  if (request && request->client == session->client)
+  if (request && request->client == session->client && in->header->attempt >= request->attempt)
     request_cancel(core, request);
   else
     core->counters[COUNTER_STRAY]++;
@@ -245,9 +233,12 @@ static void on_nack(Core *core, Session *session, const Incoming *in) {
   answer_nack(core, session, in->header);
 }
 
-static void on_have_or_pass(Core *core, Session *session, const Incoming *in) {
-  (void)session, (void)in; /* nobody is probed yet */
-  core->counters[COUNTER_STRAY]++;
+static void on_have(Core *core, Session *session, const Incoming *in) {
+  probe_have(core, session, in->header, in->body);
+}
+
+static void on_pass(Core *core, Session *session, const Incoming *in) {
+  probe_pass(core, session, in->header);
 }
 
 static void on_credit(Core *core, Session *session, const Incoming *in) {
@@ -285,8 +276,8 @@ static void (*const handlers[KIND_END])(Core *core, Session *session, const Inco
     [KIND_NACK] = on_nack,           [KIND_CREDIT] = on_credit,
     [KIND_WINDOW] = on_window,       [KIND_PUBLISH] = on_publish,
     [KIND_SUBSCRIBE] = on_subscribe, [KIND_UNSUBSCRIBE] = on_unsubscribe,
-    [KIND_DRAIN] = on_drain,         [KIND_HAVE] = on_have_or_pass,
-    [KIND_PASS] = on_have_or_pass,
+    [KIND_DRAIN] = on_drain,         [KIND_HAVE] = on_have,
+    [KIND_PASS] = on_pass,
 };
 
 /* A newer peer may say something about a request that goes on: then the id stays out of the ERROR. */
@@ -379,8 +370,27 @@ static bool hear(Core *core, Session *session) {
   return was_silent;
 }
 
+/* A turn of the loop that comes so much later than something was due. */
+enum { LATE_US = 50000 };
+
+void core_late(Core *core, uint64_t now_us) {
+  core->now_us = now_us;
+  core->late = ++core->serial;
+}
+
+static void begin_step(Core *core, uint64_t now_us) {
+  const HeapEntry *due = heap_first(&core->timers);
+
+  core->now_us = now_us;
+  if (!due || now_us <= due->at_us + LATE_US || due->at_us == core->late_for_us)
+    return;
+  core->late_for_us = due->at_us; /* once, though a tick may come only after many messages */
+  core_late(core, now_us);
+}
+
 static void end_step(Core *core) {
   dispatch_fill_gaps(core);
+  probe_flush(core);
   session_sweep(core);
 }
 
@@ -388,7 +398,7 @@ void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes 
   Header none = {0};
   bool was_silent;
 
-  core->now_us = now_us;
+  begin_step(core, now_us);
   core->message++;
   was_silent = hear(core, session);
   if (frames > 2)
@@ -413,6 +423,7 @@ Session *core_connect(Core *core, void *peer, uint64_t now_us) {
   session->heard_us = now_us;
   list_init(&session->executing);
   list_init(&session->subscriptions);
+  list_init(&session->probes);
   queue_init(&session->pinned);
   list_push(&core->sessions, &session->in_core);
   core->n_sessions++;
@@ -439,7 +450,7 @@ void core_disconnect(Core *core, Session *session, uint64_t now_us) {
 void core_tick(Core *core, uint64_t now_us) {
   HeapEntry *entry;
 
-  core->now_us = now_us;
+  begin_step(core, now_us);
   while ((entry = heap_first(&core->timers)) && entry->at_us <= now_us) {
     Timer *timer = CONTAINER_OF(entry, Timer, entry);
 

@@ -12,6 +12,7 @@
 
 typedef struct Core Core;
 typedef struct Session Session;
+struct RosterEntry;
 
 /* What happened that an operator may want to know. The shell decides what is logged. */
 typedef enum CoreNote {
@@ -33,6 +34,8 @@ typedef struct CoreSink {
   void (*in_hand)(void *userdata, RequestId id);
   /* Told for the log; text is one sentence without a final point. May be NULL. */
   void (*note)(void *userdata, CoreNote note, const char *text);
+  /* An instance has come, or (has_left) has left, ago_us ago: to be told to the other broker. See roster.h. May be NULL. */
+  void (*roster)(void *userdata, const struct RosterEntry *entry, bool has_left, uint64_t ago_us);
   void *userdata;
 } CoreSink;
 
@@ -70,6 +73,7 @@ typedef struct CoreOptions {
   CoreLimits limits;
   const Route *routes; /* borrowed for the life of the core */
   size_t n_routes;
+  bool has_peer;                /* there is another broker, which roster.h tells of */
   const char *const *endpoints; /* for pons.info; borrowed */
   size_t n_endpoints;
 } CoreOptions;
@@ -97,6 +101,10 @@ void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes 
 void core_tick(Core *core, uint64_t now_us);
 /* When core_tick has something to do next, or TIME_NEVER. */
 uint64_t core_next_us(const Core *core);
+
+/* A turn of the loop was late: clients may have moved meanwhile, so none of them is believed in until it has answered a PING.
+   core_tick and core_receive notice it by themselves when something was due. */
+void core_late(Core *core, uint64_t now_us);
 
 /* Tells every peer GOAWAY, those that come later too; new requests are answered DRAINING. */
 void core_drain(Core *core, uint64_t now_us);

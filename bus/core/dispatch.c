@@ -21,7 +21,7 @@ static bool version_fits(const Offer *offer, const RouteVersion *version) {
 }
 
 static bool can_take(const Session *session) {
-  return session->ready && !session->draining && session->n_executing < session->credit;
+  return session->ready && !session->draining && session->n_executing < session->credit && !session->suspect;
 }
 
 void dispatch_note_room(Session *session) {
@@ -52,9 +52,19 @@ static bool is_awake(Core *core, const Offer *offer, const Request *request) {
   return false;
 }
 
+static const Client *asker(const Request *request) {
+  return request->parent ? request->parent->client : request->client;
+}
+
+/* Whether the instance may be given it now, as far as it is `once`. */
+static bool may_begin(Core *core, const Offer *offer, const Request *request) {
+  return is_awake(core, offer, request) &&
+         (offer_is_idempotent(offer, request) || once_may_begin(core, offer->session, asker(request)));
+}
+
 static bool fits(Core *core, Offer *offer, const Request *request) {
   return can_take(offer->session) && offer->weight > 0 && version_fits(offer, request->version) &&
-         offer_find_method(offer, request_method(request)) && is_awake(core, offer, request);
+         offer_find_method(offer, request_method(request)) && may_begin(core, offer, request);
 }
 
 /* Whether a is the better choice: primary, then own site, then least load by weight, then fastest. */
@@ -195,14 +205,10 @@ void dispatch_draw_version(Core *core, Request *request) {
 
 /* --- waiting requests --- */
 
-static const Client *asker(const Request *request) {
-  return request->parent ? request->parent->client : request->client;
-}
-
 /* The offer that can take this waiting request now: `only` or nobody, when set. A standby is asked after the primaries. */
 static Offer *find_taker(Core *core, Request *request, Offer *only) {
   if (request->only)
-    return can_take(request->only) && is_awake(core, request->offer, request) ? request->offer : NULL;
+    return can_take(request->only) && may_begin(core, request->offer, request) ? request->offer : NULL;
   if (only && !fits(core, only, request))
     return NULL;
   return only && !only->standby ? only : dispatch_pick(core, request->service, request);
@@ -298,7 +304,8 @@ bool dispatch_can_be_taken(const Core *core, const Request *request) {
     bool awake = core->now_us - offer->session->heard_us <= TIME_SILENT_ONCE_US || offer_is_idempotent(offer, request);
 
     if (can_take(offer->session) && offer->weight > 0 && version_fits(offer, request->version) &&
-        offer_find_method(offer, request_method(request)) && awake)
+        offer_find_method(offer, request_method(request)) && awake &&
+        (offer_is_idempotent(offer, request) || once_is_safe(core, offer->session, asker(request))))
       return true;
   }
   return false;

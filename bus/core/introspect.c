@@ -252,7 +252,8 @@ static void answer_registry(Core *core, Request *request, Buffer *b) {
 /* --- requests --- */
 
 static const char *request_state_name(const Request *request) {
-  static const char *const names[] = {"receiving", "queued", "running", "cancelling", "collecting", "answered"};
+  static const char *const names[] = {"receiving",  "queued",   "running", "cancelling",
+                                      "collecting", "answered", "probing"};
 
   return request->state == REQUEST_EXECUTING && request->chunks > 0 ? "streaming" : names[request->state];
 }

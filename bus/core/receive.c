@@ -9,6 +9,22 @@ static void set_text(char *to, uint8_t *ret_size, Text text) {
   *ret_size = (uint8_t)text.size;
 }
 
+/* The broker can't know how long ago it was sent first; what the client says is made longer by what its clock may be slow, and
+   by the time that it may have been on its way from a client that would have moved after it. */
+static uint64_t first_sent_us(const Core *core, const Header *header) {
+  uint64_t age_us = header->age_us ? header->age_us : TIME_HORIZON_US;
+  uint64_t ago_us = age_us + age_us / 64 + core->options.ping_interval_us + core->options.ping_timeout_us;
+
+  return core->now_us > ago_us ? core->now_us - ago_us : 0;
+}
+
+/* What a client that has sent it before has of it. How many bytes that is only the instance knows. */
+static void expect_rest(const Core *core, Request *request, const Header *header) {
+  request->first_us = first_sent_us(core, header);
+  request->chunks = header->number;
+  request->window_bytes = header->window_bytes;
+}
+
 static Request *new_request(Core *core, Session *session, const Header *header) {
   Request *request = calloc(1, sizeof *request);
 
@@ -24,6 +40,8 @@ static Request *new_request(Core *core, Session *session, const Header *header) 
   request->waiting_us = core->now_us;
   request->due_us = core->now_us + header->deadline_us;
   request->window_bytes = min_u64(header->window_bytes, LIMIT_STREAM_WINDOW_BYTES);
+  if (request->moved)
+    expect_rest(core, request, header);
   request->trace = header->trace;
   set_text(request->method, &request->method_size, header->method);
   set_text(request->content_type, &request->content_type_size, header->content_type);
@@ -94,9 +112,43 @@ static Status status_of_cancelled(const Request *request) {
   return request->idempotent ? STATUS_WORKER_LOST : STATUS_UNKNOWN;
 }
 
+/* Takes off it what this broker has made of it so far: its client has been elsewhere meanwhile. */
+static void begin_anew(Core *core, Request *request, const Header *header) {
+  Session *worker = request->worker;
+
+  probe_stop(core, request);
+  if (request->queue)
+    queue_remove(core, request);
+  if (worker)
+    request_release(core, request); /* who has it says so when it is asked */
+  request_drop_body(core, request);
+  registry_unref(core, &request->service);
+  free(TAKE(request->targets));
+  request->n_targets = 0;
+  request->only = NULL;
+  request->hop = 0;
+  request->moved = true;
+  request->doubtful = request->forwarded = request->has_parts = request->stream_hole = false;
+  request->chunk_bytes = request->part_bytes = 0;
+  expect_rest(core, request, header);
+  if (worker)
+    dispatch_pump_instance(core, worker);
+}
+
+/* Whether what this broker has of it may be older than what another has made of it. A basic instance goes on with what it has,
+   and can't be asked. */
+static bool was_elsewhere(const Core *core, const Request *request, const Header *header) {
+  bool can_ask = !request->worker || (request->worker->features & FEATURE_PROBE);
+
+  return core->options.has_peer && header->attempt > request->attempt + 1 && can_ask &&
+         request->state != REQUEST_COLLECTING && request->state != REQUEST_ANSWERED;
+}
+
 /* The same request again, after its client has moved or come back: it is attached, not done again. A body of which a part
    was lost with the old session begins anew. */
 static void attach(Core *core, Session *session, Request *request, const Header *header, Bytes body, Block *block) {
+  bool is_old = was_elsewhere(core, request, header);
+
   if (header->attempt <= request->attempt) {
     refuse(core, session, header, STATUS_DUPLICATE);
     return;
@@ -107,7 +159,9 @@ static void attach(Core *core, Session *session, Request *request, const Header 
   }
   request->attempt = header->attempt;
   trace_step(core, request, STEP_ATTACHED, NULL, STATUS_OK);
-  if (request->state != REQUEST_RECEIVING)
+  if (is_old)
+    begin_anew(core, request, header);
+  else if (request->state != REQUEST_RECEIVING)
     return;
   request_drop_body(core, request);
   if (check_bytes(core, request->client, body.size) == STATUS_OK)
@@ -124,6 +178,7 @@ void request_receive(Core *core, Session *session, const Header *header, Bytes b
     refuse(core, session, header, STATUS_FOREIGN_ID);
     return;
   }
+  session->client->confirmed = max_u64(session->client->confirmed, session->welcomed);
   if (request) {
     attach(core, session, request, header, body, block);
     return;

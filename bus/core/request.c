@@ -79,6 +79,7 @@ static void free_held(Request *request) {
 void request_free(Core *core, Request *request) {
   if (request->client)
     detach(core, request);
+  probe_stop(core, request);
   if (request->queue)
     queue_remove(core, request);
   assert(!request->worker && request->n_children == request->n_answered);
@@ -97,6 +98,7 @@ void request_free(Core *core, Request *request) {
 
 /* Ends what still runs or waits of a request that has ended for its client. */
 static void stop_work(Core *core, Request *request) {
+  probe_stop(core, request);
   if (request->queue)
     queue_remove(core, request);
   if (request->worker) {
@@ -181,12 +183,14 @@ void request_fail(Core *core, Request *request, Status status, const char *messa
     return;
   }
   if (!request->client->session && !expired && !request->worker && request->state != REQUEST_COLLECTING) {
+    probe_stop(core, request);
     if (request->queue)
       queue_remove(core, request);
     hold(core, request, &error, buffer_bytes(&body), NULL);
     return;
   }
   core->counters[expired ? COUNTER_EXPIRED : COUNTER_ERRORS]++;
+  core->counters[COUNTER_UNKNOWN] += status == STATUS_UNKNOWN;
   trace_step(core, request, expired ? STEP_EXPIRED : STEP_FAILED, request->worker, status);
   if (request->client->session)
     tell(core, request, &error, buffer_bytes(&body), NULL);
@@ -255,6 +259,20 @@ void request_watch_deadline(Core *core, Request *request) {
 
 /* --- handing on --- */
 
+/* It is in the hands of the offer's instance from now on. */
+static void begin(Core *core, Request *request, Offer *offer) {
+  Session *session = offer->session;
+
+  request->state = REQUEST_EXECUTING;
+  request->worker = session;
+  request->offer = offer;
+  request->idempotent = offer_is_idempotent(offer, request);
+  request->sent_us = core->now_us;
+  list_push(&session->executing, &request->in_holder);
+  session->n_executing++;
+  dispatch_note_room(session);
+}
+
 void request_send(Core *core, Request *request, Offer *offer) {
   Session *session = offer->session;
   Request *from = source(request);
@@ -280,14 +298,7 @@ void request_send(Core *core, Request *request, Offer *offer) {
     request_fail(core, request, STATUS_DEADLINE, NULL, 0);
     return;
   }
-  request->state = REQUEST_EXECUTING;
-  request->worker = session;
-  request->offer = offer;
-  request->idempotent = offer_is_idempotent(offer, request);
-  request->sent_us = core->now_us;
-  list_push(&session->executing, &request->in_holder);
-  session->n_executing++;
-  dispatch_note_room(session);
+  begin(core, request, offer);
   trace_step(core, request, STEP_SENT, session, STATUS_OK);
   core_send(core, session, &header, block_bytes(first), first);
   for (uint32_t i = 1; i < from->n_parts; i++) {
@@ -299,6 +310,16 @@ void request_send(Core *core, Request *request, Offer *offer) {
   session_watch(core, session);
 }
 
+void request_attach(Core *core, Request *request, Offer *offer) {
+  assert(!request->worker && !request->queue);
+  begin(core, request, offer);
+  request->attached = true;
+  core->counters[COUNTER_TAKEN_OVER]++;
+  trace_step(core, request, STEP_ATTACHED, offer->session, STATUS_OK);
+  request_watch_deadline(core, request);
+  session_watch(core, offer->session);
+}
+
 void request_release(Core *core, Request *request) {
   Session *session = TAKE(request->worker);
 
@@ -307,6 +328,7 @@ void request_release(Core *core, Request *request) {
   session->n_executing--;
   dispatch_note_room(session);
   request->offer = NULL;
+  request->attached = false;
 }
 
 Request *request_find(const Core *core, RequestId id) {

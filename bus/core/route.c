@@ -95,8 +95,6 @@ static Status try_target(Core *core, Request *request, Text target, Text method)
   request->idempotent = (declared->flags & METHOD_IDEMPOTENT) || (request->flags & FLAG_IDEMPOTENT);
   request->only = NULL;
   request->offer = NULL;
-  if (request->moved && request->hop == 0 && !request->idempotent)
-    return STATUS_UNKNOWN;
   if (text_is(instance, "*"))
     return collect_start(core, request);
   return at ? dispatch_to(core, request, instance) : dispatch(core, request);
@@ -123,13 +121,37 @@ static void try_rest(Core *core, Request *request, Status status) {
     if (status == STATUS_OK)
       return;
   }
+  if (status == STATUS_NO_SERVICE && core->warming)
+    status = STATUS_OTHER_BROKER; /* it may be on its way */
   if (status != STATUS_OK)
     request_fail(core, request, status, NULL, retry_after(request, status));
 }
 
-void request_route(Core *core, Request *request, Text target, Text method) {
-  Status status = try_target(core, request, target, method);
+void request_go_on(Core *core, Request *request) {
+  request->window_bytes = min_u64(request->window_bytes, LIMIT_STREAM_WINDOW_BYTES);
+  try_rest(core, request, STATUS_NO_SERVICE);
+}
 
+bool request_targets_idempotent(const Core *core, const Request *request) {
+  for (uint32_t i = 0; i < request->n_targets; i++) {
+    Text target = text_of(request->targets[i].service);
+    const char *at = memchr(target.data, '@', target.size);
+    const Service *service = registry_find(core, at ? (Text){target.data, (size_t)(at - target.data)} : target);
+    const OfferMethod *declared = service ? find_declared(service, text_of(request->targets[i].method), 0) : NULL;
+
+    if (!(request->flags & FLAG_IDEMPOTENT) && !(declared && (declared->flags & METHOD_IDEMPOTENT)) &&
+        !text_is(target, "pons"))
+      return false;
+  }
+  return true;
+}
+
+void request_route(Core *core, Request *request, Text target, Text method) {
+  Status status;
+
+  if (probe_start(core, request, target, method))
+    return;
+  status = try_target(core, request, target, method);
   if (status != STATUS_OK)
     try_rest(core, request, status);
 }

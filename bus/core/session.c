@@ -47,6 +47,7 @@ static void introduce(Core *core, Session *session, const Hello *hello) {
   set_name(session->agent, sizeof session->agent, hello->agent);
   set_name(session->site, sizeof session->site, hello->has_site ? hello->site : text_of(core->options.site));
   session->incarnation = hello->incarnation;
+  session->features = hello->has_features ? hello->features : 0;
   session->pid = hello->has_pid ? hello->pid : 0;
   snprintf(session->instance, sizeof session->instance, "%s:%" PRIu64, session->agent, session->incarnation);
   session->id.value = ++core->last_session;
@@ -79,7 +80,7 @@ static void send_welcome(Core *core, Session *session, uint64_t version) {
   Buffer *body = &core->scratch;
 
   buffer_clear(body);
-  msgpack_put_map(body, 12);
+  msgpack_put_map(body, 13 + core->warming);
   put_pair(body, "version", version);
   put_pair(body, "session", session->id.value);
   msgpack_put_text(body, TEXT("broker"));
@@ -93,9 +94,16 @@ static void send_welcome(Core *core, Session *session, uint64_t version) {
   put_pair(body, "idle_interval_us", options->idle_interval_us);
   put_pair(body, "body_max_bytes", LIMIT_BODY_BYTES);
   put_pair(body, "outstanding_max", options->limits.client_requests);
+  put_pair(body, "features", FEATURE_PROBE);
+  if (core->warming) {
+    msgpack_put_text(body, TEXT("warming"));
+    msgpack_put_bool(body, true);
+  }
   msgpack_put_text(body, TEXT("mismatches"));
   msgpack_put_array(body, n);
   msgpack_put_raw(body, buffer_bytes(&rows));
+  session->warm_wanted = core->warming;
+  session->welcomed = session->asked = ++core->serial;
   core_send(core, session, &header, buffer_bytes(body), NULL);
   if (n > 0)
     tell_mismatches(core, session, n, buffer_bytes(&rows));
@@ -130,6 +138,7 @@ static void open_session(Core *core, Session *session, const Hello *hello) {
   introduce(core, session, hello);
   trace_name(core, session);
   registry_add(core, session, hello);
+  roster_add(core, session);
   core->counters[COUNTER_SESSIONS_OPENED]++;
   core_note(core, CORE_NOTE_SESSION_OPEN, "%s is here with %u services", session->instance, session->n_offers);
   core_set_timer(core, &session->timer, core->now_us + core->options.idle_interval_us * 3 + US_PER_S);
@@ -137,6 +146,7 @@ static void open_session(Core *core, Session *session, const Hello *hello) {
   if (core->draining)
     session_send_away(core, session);
   client_attach(core, session->client, session);
+  probe_ask_newcomer(core, session);
 }
 
 void session_hello(Core *core, Session *session, Bytes body) {
@@ -168,10 +178,11 @@ void session_hello(Core *core, Session *session, Bytes body) {
 /* --- life signs --- */
 
 void session_ping(Core *core, Session *session) {
-  Header ping = {.kind = KIND_PING, .number = core->now_us};
+  Header ping = {.kind = KIND_PING, .number = core->serial + 1};
 
   if (session->pinged_us)
     return;
+  session->asked = ++core->serial;
   session->pinged_us = core->now_us;
   core_send(core, session, &ping, BYTES_NONE, NULL);
   core_set_timer(core, &session->timer, core->now_us + core->options.ping_timeout_us);
@@ -259,6 +270,7 @@ static void admit(Core *core, Session *session) {
   dispatch_note_room(session);
   if (session->n_offers > 0)
     tell_instance(core, session, "pons.instance.up");
+  roster_check_warm(core);
   dispatch_pump_instance(core, session);
 }
 
@@ -352,6 +364,8 @@ void session_end(Core *core, Session *session, bool clean, bool tell) {
   dispatch_note_room(session);
   core_stop_timer(core, &session->timer);
   core_stop_timer(core, &session->readmit);
+  if (session->client && !core->stopped)
+    roster_remove(core, session);
   if (session->client && was_ready && !clean)
     count_loss(core, session->client);
   if (session->client && !clean)
@@ -360,6 +374,7 @@ void session_end(Core *core, Session *session, bool clean, bool tell) {
   if (session->client && (session->client->session == session || (session->unreachable && !session->client->session)))
     client_lost(core, TAKE(session->client), clean);
   settle_work(core, session);
+  probe_forget_session(core, session);
   list_remove(&session->in_core);
   core->n_sessions--;
   list_push(&core->over, &session->in_core);

@@ -117,6 +117,7 @@ typedef struct TestInstance {
   size_t n_methods;
   bool has_weight;
   uint64_t weight;
+  bool is_full; /* answers PROBE */
 } TestInstance;
 
 static inline void harness_instance(Harness *h, TestPeer *peer, const TestInstance *about) {
@@ -138,6 +139,8 @@ static inline void harness_instance(Harness *h, TestPeer *peer, const TestInstan
                  .incarnation = about->client,
                  .has_site = about->site != NULL,
                  .site = text_of(about->site),
+                 .has_features = about->is_full,
+                 .features = FEATURE_PROBE,
                  .has_services = true,
                  .services = {&service, 1}};
 

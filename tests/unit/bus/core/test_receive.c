@@ -111,13 +111,18 @@ static void test_an_attempt_of_which_nothing_is_known(void **state) {
 
   (void)state;
   harness_start(&h, NULL);
-  once = harness_request(&h, &h.client, (Header){.attempt = 1, .method = TEXT("once")}, BYTES_NONE);
-  harness_ended(&h.client, once, STATUS_UNKNOWN);
+  once = harness_request(&h, &h.client, (Header){.attempt = 1, .method = TEXT("once"), .deadline_us = 10000000},
+                         BYTES_NONE);
   idempotent = harness_request(&h, &h.client, (Header){.attempt = 1}, BYTES_NONE);
   harness_work(&h.worker, idempotent);
   flagged = harness_request(&h, &h.client, (Header){.attempt = 1, .method = TEXT("once"), .flags = FLAG_IDEMPOTENT},
                             BYTES_NONE);
   harness_work(&h.worker, flagged);
+  harness_reply(&h, &h.worker, idempotent);
+  harness_reply(&h, &h.worker, flagged);
+  harness_open(&h.client, once); /* the broker has just started: who has it may be on its way */
+  harness_wait(&h, TIME_WARMING_US);
+  harness_ended(&h.client, once, STATUS_UNKNOWN);
   harness_stop(&h);
 }
 

@@ -1,0 +1,51 @@
+/* What:      what a broker is told about the other broker: whether it is there, which instances it has and had. By it a
+ *            broker knows who may have begun a request that is sent to it again, and when it has warmed up.
+ * Owns:      nothing: the state is the core's.
+ * May use:   base, wire.
+ * Threading: one thread.
+ * Spec:      docs/protocol.md, section 17; docs/adr/0026-done-once-across-two-brokers.md */
+#ifndef PONS_CORE_ROSTER_H
+#define PONS_CORE_ROSTER_H
+
+#include "bus/core/core.h"
+
+/* An instance as one broker tells it to the other. */
+typedef struct RosterEntry {
+  ClientId client;
+  uint64_t incarnation;
+  const Text *services; /* borrowed for the call; at most LIMIT_SERVICES_PER_INSTANCE are read */
+  size_t n_services;
+} RosterEntry;
+
+/* How far a broker's knowledge reaches back, all in microseconds before now. */
+typedef struct RosterHistory {
+  uint64_t own_for_us;   /* it has run for so long, and knows all that were with itself */
+  uint64_t both_for_us;  /* it knows all that were with either broker; until its link was lost, if it was */
+  uint64_t apart_for_us; /* so long ago its link to the other was lost; 0 = never, or the other was dead meanwhile */
+} RosterHistory;
+
+/* The link to the other broker is up; its machine is called site. What it knows follows: core_peer_has for each instance,
+   core_peer_lost for each that has left within the horizon, then core_peer_complete. All are told as they change, too. */
+void core_peer_up(Core *core, Text site, uint64_t now_us);
+/* The other broker has this instance. Repeating it changes nothing. */
+void core_peer_has(Core *core, const RosterEntry *entry, uint64_t now_us);
+/* The other broker has it no longer, since ago_us. */
+void core_peer_lost(Core *core, const RosterEntry *entry, uint64_t ago_us, uint64_t now_us);
+/* That was all that the other broker knows; what it did not tell is gone. */
+void core_peer_complete(Core *core, const RosterHistory *history, uint64_t now_us);
+/* The other broker has noted what CoreSink.roster said of this instance: from now on it may be given `once` work. */
+void core_peer_noted(Core *core, ClientId client, uint64_t incarnation, uint64_t now_us);
+/* The link is lost; is_dead = its process is known to be gone. Each session of its site is suspect: it gets nothing new
+   until it has answered a PING. May be repeated when the death is known later. */
+void core_peer_down(Core *core, bool is_dead, uint64_t now_us);
+/* Makes each session of a site suspect. */
+void core_suspect_site(Core *core, Text site, uint64_t now_us);
+
+/* Tells CoreSink.roster all instances that are here, and all that have left within the horizon: for a link that is up. */
+void core_tell_roster(Core *core, uint64_t now_us);
+/* What the other broker is to be told with it. */
+RosterHistory core_history(const Core *core, uint64_t now_us);
+/* Whether the broker does not know all instances yet. */
+bool core_is_warming(const Core *core);
+
+#endif

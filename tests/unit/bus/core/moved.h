@@ -1,0 +1,96 @@
+/* What:      two brokers seen from one: a client that has moved here, full instances, and what they say about requests.
+ * Owns:      nothing of its own; see harness.h.
+ * May use:   base, wire, core, cmocka.
+ * Threading: one thread.
+ * Spec:      docs/protocol.md, section 17 */
+#ifndef PONS_TESTS_UNIT_CORE_MOVED_H
+#define PONS_TESTS_UNIT_CORE_MOVED_H
+
+#include "bus/core/roster.h"
+#include "tests/unit/bus/core/harness.h"
+
+/* Long after the start, so that ages have room and nothing is young. */
+enum { MOVED_START_US = 100000000, MOVED_AGE_US = 300000 };
+
+static inline Bytes moved_bytes(const char *text) {
+  return (Bytes){(const uint8_t *)text, strlen(text)};
+}
+
+/* A broker whose peer is up and has told that it has nobody; client and worker (full, credit 4, noted) are there. */
+static inline void moved_start(Harness *h, const CoreSink *sink) {
+  CoreOptions options = core_options_default();
+  CoreSink own = {.send = on_harness_send, .close = on_harness_close};
+  RosterHistory history = {.own_for_us = MOVED_START_US - 1000000, .both_for_us = MOVED_START_US - 1000000};
+
+  options.has_peer = true;
+  options.site = "here";
+  *h = (Harness){.now_us = 1000000};
+  assert_int_equal(core_new(&h->core, &options, sink ? sink : &own, h->now_us), 0);
+  harness_wait(h, MOVED_START_US - h->now_us);
+  core_peer_up(h->core, TEXT("there"), h->now_us);
+  core_peer_complete(h->core, &history, h->now_us);
+  harness_instance(h, &h->worker, &(TestInstance){.name = "worker", .client = 22, .credit = 4, .is_full = true});
+  core_peer_noted(h->core, (ClientId){22}, 22, h->now_us);
+  harness_client(h, &h->client, "tester", 11);
+  harness_wait(h, 10000000);
+  harness_say(h, &h->worker, KIND_PING, (RequestId){{0}, 0}, STATUS_OK);
+  harness_clear(&h->worker);
+  harness_clear(&h->client);
+}
+
+/* Sends a request again, of which this broker knows nothing: attempt 1, MOVED_AGE_US old. */
+static inline RequestId moved_ask(Harness *h, Header header) {
+  header.attempt = header.attempt ? header.attempt : 1;
+  header.age_us = header.age_us ? header.age_us : MOVED_AGE_US;
+  header.deadline_us = header.deadline_us ? header.deadline_us : 20000000;
+  return harness_request(h, &h->client, header, BYTES_NONE);
+}
+
+static inline RequestId moved_ask_once(Harness *h) {
+  return moved_ask(h, (Header){.method = TEXT("once")});
+}
+
+static inline void moved_have(Harness *h, TestPeer *peer, Header header, const char *state) {
+  const HaveBody have = {.state = text_of(state)};
+  _cleanup_(buffer_done) Buffer body = {0};
+
+  header.kind = KIND_HAVE;
+  header.attempt = header.attempt ? header.attempt : 1;
+  assert_int_equal(contract_encode(CONTRACT(HaveBody), &have, &body, NULL), 0);
+  harness_give(h, peer, &header, buffer_bytes(&body));
+}
+
+static inline void moved_pass(Harness *h, TestPeer *peer, RequestId id, uint8_t hop, Status status) {
+  Header header = {.kind = KIND_PASS, .id = id, .attempt = 1, .hop = hop, .status = status};
+
+  harness_give(h, peer, &header, BYTES_NONE);
+}
+
+/* Another full instance of a service; noted. */
+static inline void moved_instance(Harness *h, TestPeer *peer, const char *name, uint64_t client, const char *service) {
+  harness_instance(h, peer,
+                   &(TestInstance){.name = name, .client = client, .credit = 4, .service = service, .is_full = true});
+  core_peer_noted(h->core, (ClientId){client}, client, h->now_us);
+}
+
+/* Answers the last PING that the peer got. */
+static inline void moved_pong(Harness *h, TestPeer *peer) {
+  Heard *ping = NULL;
+
+  for (int n = 0; harness_find(peer, KIND_PING, n); n++)
+    ping = harness_find(peer, KIND_PING, n);
+  assert_non_null(ping);
+  harness_give(h, peer, &(Header){.kind = KIND_PONG, .number = ping->header.number}, BYTES_NONE);
+}
+
+/* The body of the n-th PROBE; the arena must outlive it. */
+static inline ProbeBody moved_probe(TestPeer *peer, int n, Arena *arena) {
+  Heard *heard = harness_find(peer, KIND_PROBE, n);
+  ProbeBody probe;
+
+  assert_non_null(heard);
+  assert_int_equal(contract_decode(CONTRACT(ProbeBody), buffer_bytes(&heard->body), arena, &probe, NULL), 0);
+  return probe;
+}
+
+#endif
