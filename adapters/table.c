@@ -2,11 +2,15 @@
 
 #include "adapters/openai/openai.h"
 
-const Dialect *table_find_dialect(const char *name) {
-  static const Dialect *const dialects[] = {&openai_dialect};
+const Dialect *const *table_dialects(void) {
+  static const Dialect *const dialects[] = {&openai_dialect, NULL};
 
-  for (size_t i = 0; i < ELEMENTS(dialects); i++)
-    if (strcmp(dialects[i]->name, name) == 0)
-      return dialects[i];
+  return dialects;
+}
+
+const Dialect *table_find_dialect(const char *name) {
+  for (const Dialect *const *at = table_dialects(); *at; at++)
+    if (strcmp((*at)->name, name) == 0)
+      return *at;
   return NULL;
 }

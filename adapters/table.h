@@ -10,5 +10,7 @@
 
 /* The dialect of that name in pons.yaml, or NULL. */
 const Dialect *table_find_dialect(const char *name);
+/* All of them, with NULL at the end. */
+const Dialect *const *table_dialects(void);
 
 #endif
