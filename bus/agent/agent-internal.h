@@ -77,6 +77,9 @@ struct Call {
   List in_runtime;
   HeapEntry deadline;
   bool is_listed; /* in the runtime's table, list and heap */
+  uint8_t broker; /* who is told the answer */
+  uint32_t era;   /* of its session when that gave us the call */
+  bool mute;      /* nobody is told */
 
   _Atomic uint32_t references; /* the runtime until it is answered; the handler while it runs; who keeps it */
   _Atomic bool cancelled;
@@ -182,6 +185,16 @@ typedef enum Phase {
   PHASE_LEAVING,  /* BYE is said */
 } Phase;
 
+/* The session with one broker. */
+typedef struct BrokerSession {
+  SessionId id;
+  bool is_open;
+  bool refused;  /* BUSY was said: credit is 0 there until the next CREDIT */
+  bool drained;  /* the echo of DRAIN is here, or will not come */
+  uint32_t era;  /* counts its sessions */
+  uint32_t held; /* unanswered calls of it */
+} BrokerSession;
+
 struct Runtime {
   const Agent *agent;
   const AgentOptions *options;
@@ -210,9 +223,10 @@ struct Runtime {
   Memory memory;
   Credit credit;
   uint32_t inline_calls;
-  bool refused_busy; /* credit is 0 at the broker until the next CREDIT */
-  SessionId session;
-  bool has_session;
+  BrokerSession sessions[CLIENT_BROKERS_MAX];
+  LoopTimer *patience; /* for the second broker, and for who asks for what a lost one had */
+  bool contended;      /* both brokers have work for us: each is granted half */
+  uint64_t contended_us;
   bool was_ready;
   Phase phase;
   int exit_status;
@@ -223,7 +237,7 @@ struct Runtime {
 
 /* Whether this is the loop thread. */
 bool runtime_is_here(const Runtime *runtime);
-/* Says CREDIT if there is a session. */
+/* Says CREDIT wherever there is a session. */
 void runtime_grant(Runtime *runtime);
 /* Makes a runtime from a checked table. Returns 0 or negative errno, said on standard error. */
 int runtime_new(const Agent *agent, const AgentOptions *options, Runtime **ret);
@@ -247,9 +261,30 @@ const Method *methods_find(const Runtime *runtime, Text service, Text name, bool
 /* The services for HELLO; the caller frees with methods_hello_done. */
 HelloService *methods_hello(const Runtime *runtime, size_t *ret_count);
 void methods_hello_done(HelloService *services, size_t count);
-/* The echo of DRAIN is here, or will not come: ends when the last call has. */
-void runtime_drained(Runtime *runtime);
-/* What comes from the broker for this instance. */
-bool serve_message(void *userdata, const Message *message);
+/* The echo of DRAIN is here, or will not come: with the last of them the process ends when the last call has. */
+void runtime_drained(Runtime *runtime, uint32_t broker);
+/* What comes from a broker for this instance. */
+bool serve_message(void *userdata, uint32_t broker, const Message *message);
+
+/* --- its brokers --- */
+
+/* Whether there is a session with one of them. */
+bool brokers_any(const Runtime *runtime);
+/* The call came from this broker. */
+void brokers_take(Call *call, uint32_t broker);
+/* From now on this broker is told. */
+void brokers_move(Call *call, uint32_t broker);
+/* Sends a message about a call to its broker; to the other when that is gone. */
+void brokers_send(Call *call, const Header *header, Bytes body, Block *block);
+/* Whether one more call is more than the process can run. */
+bool brokers_are_full(const Runtime *runtime);
+/* BUSY is being said: its credit is 0 until there is room. */
+void brokers_refuse(Runtime *runtime, uint32_t broker);
+/* A call has ended; it is not counted in runtime->held any more. */
+void brokers_release(Call *call);
+/* The hooks of instance.h, and the timer. */
+void brokers_on_open(void *userdata, uint32_t broker, SessionId id, Text name);
+void brokers_on_lost(void *userdata, uint32_t broker, const char *why);
+void brokers_on_patience(void *userdata, uint64_t now_us);
 
 #endif

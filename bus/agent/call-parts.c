@@ -77,7 +77,7 @@ static void send_part(Call *call) {
   Bytes part = {call->out_body.data, LIMIT_BODY_BYTES};
 
   header.number = call->chunks++;
-  client_send(call->runtime->client, &header, part, call->out_block);
+  brokers_send(call, &header, part, call->out_block);
   call->out_body.data += part.size;
   call->out_body.size -= part.size;
 }

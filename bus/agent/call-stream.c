@@ -97,7 +97,7 @@ void call_flush_chunks(Call *call) {
     size_t size = (size_t)min_u64(ready.size - at, LIMIT_BODY_BYTES);
 
     header.number = call->chunks++;
-    client_send(runtime->client, &header, (Bytes){ready.data + at, size}, NULL);
+    brokers_send(call, &header, (Bytes){ready.data + at, size}, NULL);
     at += size;
   }
 }

@@ -94,14 +94,14 @@ void call_send_end(Call *call) {
   if (call->out.kind == KIND_REPLY)
     call->out.number = call->chunks;
   remember(call);
-  client_send(runtime->client, &call->out, call->out_body, call->out_block);
+  brokers_send(call, &call->out, call->out_body, call->out_block);
   runtime_unlist(runtime, call);
   call_unref(call);
 }
 
 void call_send(Call *call) {
   call_flush_chunks(call);
-  if (call->out.kind == KIND_REPLY && call->out_body.size > LIMIT_BODY_BYTES && call->runtime->has_session)
+  if (call->out.kind == KIND_REPLY && call->out_body.size > LIMIT_BODY_BYTES && brokers_any(call->runtime))
     parts_begin(call);
   else
     call_send_end(call);

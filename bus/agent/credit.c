@@ -28,5 +28,8 @@ bool credit_measure(Credit *credit, uint64_t took_ns) {
     took_ns = min_u64(took_ns, credit->average_ns * OUTLIER);
   credit->average_ns = credit->average_ns ? (credit->average_ns * 7 + took_ns) / 8 : took_ns + 1;
   credit->prefetch = prefetch_for(credit->average_ns);
-  return credit->prefetch != before;
+  if (credit->prefetch == before)
+    return false;
+  credit->prefetch_before = before;
+  return true;
 }

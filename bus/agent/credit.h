@@ -14,7 +14,8 @@ enum { CREDIT_PREFETCH_MAX = 256 };
 typedef struct Credit {
   uint32_t concurrency;
   uint32_t prefetch;
-  uint64_t average_ns; /* 0 = nothing measured yet */
+  uint32_t prefetch_before; /* the one before it */
+  uint64_t average_ns;      /* 0 = nothing measured yet */
 } Credit;
 
 /* fast: handlers are expected to take microseconds, until measured otherwise. */

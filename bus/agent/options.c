@@ -32,7 +32,9 @@ typedef struct Values {
 
 static const Setting settings[] = {
     {"endpoint", "PONS_AGENT_ENDPOINT", "LIST",
-     "where the broker listens: tcp://ADDRESS:PORT, ipc://PATH, with commas between", offsetof(Values, endpoint)},
+     "where the broker listens: tcp://ADDRESS:PORT, ipc://PATH, with commas between; a second broker's after a "
+     "semicolon",
+     offsetof(Values, endpoint)},
     {"name", "PONS_AGENT_NAME", "NAME", "of this process on the bus", offsetof(Values, name)},
     {"site", "PONS_AGENT_SITE", "NAME", "where it runs", offsetof(Values, site)},
     {"weight", "PONS_AGENT_WEIGHT", "0-1000", "its share of the work; 0 takes nothing but @instance",

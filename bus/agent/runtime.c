@@ -87,9 +87,13 @@ void runtime_end_work(Runtime *runtime) {
   check_drained(runtime);
 }
 
-void runtime_drained(Runtime *runtime) {
+void runtime_drained(Runtime *runtime, uint32_t broker) {
+  runtime->sessions[broker].drained = true;
   if (runtime->phase != PHASE_DRAINING)
     return;
+  for (uint32_t i = 0; i < client_brokers(runtime->client); i++)
+    if (!runtime->sessions[i].drained)
+      return;
   runtime->phase = PHASE_DRAINED;
   check_drained(runtime);
 }
@@ -100,13 +104,15 @@ static void on_impatient(void *userdata, uint64_t now_us) {
 
   (void)now_us;
   if (runtime->phase == PHASE_DRAINING)
-    runtime_drained(runtime);
+    for (uint32_t i = 0; i < client_brokers(runtime->client); i++)
+      runtime_drained(runtime, i);
   else if (runtime->phase == PHASE_DRAINED && !is_busy(runtime))
     leave(runtime);
 }
 
 static void drain(Runtime *runtime) {
   Header header = {.kind = KIND_DRAIN};
+  uint32_t brokers = client_brokers(runtime->client);
 
   if (runtime->phase != PHASE_SERVING)
     return;
@@ -114,10 +120,12 @@ static void drain(Runtime *runtime) {
   notify_stopping();
   if (runtime->agent->drain)
     runtime->agent->drain(runtime);
-  if (client_send(runtime->client, &header, BYTES_NONE, NULL) == 0)
-    loop_timer_set(runtime->drain_timer, clock_monotonic_us() + ECHO_PATIENCE_US);
-  else
-    runtime_drained(runtime);
+  loop_timer_set(runtime->drain_timer, clock_monotonic_us() + ECHO_PATIENCE_US);
+  for (uint32_t i = 0; i < brokers; i++)
+    runtime->sessions[i].drained = client_send(runtime->client, i, &header, BYTES_NONE, NULL) != 0;
+  for (uint32_t i = 0; i < brokers; i++)
+    if (runtime->sessions[i].drained)
+      runtime_drained(runtime, i);
 }
 
 static void on_drain(void *userdata) {
@@ -149,6 +157,8 @@ void runtime_list(Runtime *runtime, Call *call) {
   table_add(&runtime->calls, &call->link, request_id_hash(call->id));
   list_push(&runtime->running, &call->in_runtime);
   runtime->held++;
+  runtime->sessions[call->broker].held++;
+  call->is_listed = true;
   heap_set(&runtime->deadlines, &call->deadline, call->due_us);
   if (call->due_us < runtime->deadline_timer_us) {
     runtime->deadline_timer_us = call->due_us;
@@ -163,53 +173,12 @@ void runtime_unlist(Runtime *runtime, Call *call) {
   list_remove(&call->in_runtime);
   heap_remove(&runtime->deadlines, &call->deadline);
   runtime->held--;
-  if (runtime->refused_busy && runtime->held < credit_value(&runtime->credit))
-    runtime_grant(runtime);
+  call->is_listed = false;
+  brokers_release(call);
   check_drained(runtime);
 }
 
-/* --- the session --- */
-
-void runtime_grant(Runtime *runtime) {
-  Header header = {.kind = KIND_CREDIT, .session = runtime->session, .credit = credit_value(&runtime->credit)};
-
-  if (!runtime->has_session || runtime->phase != PHASE_SERVING)
-    return;
-  runtime->refused_busy = false;
-  client_send(runtime->client, &header, BYTES_NONE, NULL);
-}
-
-/* The turn that sent CREDIT is over. */
-static void on_credit_sent(void *userdata) {
-  (void)userdata;
-  notify_ready("serving");
-}
-
-static void on_open(void *userdata, SessionId session) {
-  Runtime *runtime = userdata;
-
-  runtime->session = session;
-  runtime->has_session = true;
-  runtime_grant(runtime);
-  if (!runtime->was_ready)
-    loop_post(runtime->loop, on_credit_sent, runtime);
-  else
-    notify_status("serving");
-  runtime->was_ready = true;
-}
-
-/* What was streaming has lost its reader; the rest is answered into the next session, where the broker may ask for it. */
-static void on_lost(void *userdata) {
-  Runtime *runtime = userdata;
-
-  runtime->has_session = false;
-  LIST_EACH (&runtime->running, Call, in_runtime, call) {
-    if (call->chunks > 0 || call->assembling)
-      call_stop(call, STATUS_CANCELLED);
-  }
-  notify_status("no broker");
-  runtime_drained(runtime);
-}
+/* --- the hooks --- */
 
 static void on_flush(void *userdata) {
   pool_flush(userdata);
@@ -218,12 +187,9 @@ static void on_flush(void *userdata) {
 static void on_state(void *userdata, ClientState state, Status status, const char *text) {
   Runtime *runtime = userdata;
 
-  if (state == CLIENT_OPEN)
-    log_info("PONS-AGENT-OPEN", "%s serves at broker %.*s", runtime->instance,
-             TEXT_ARG(client_broker(runtime->client)));
-  else if (state != CLIENT_REFUSED)
-    log_info("PONS-AGENT-SESSION", "%s: %s", runtime->instance, text);
-  else
+  if (state == CLIENT_CONNECTING)
+    log_info("PONS-AGENT-ALONE", "%s: %s", runtime->instance, text);
+  else if (state == CLIENT_REFUSED)
     log_error("PONS-AGENT-REFUSED", "%s is refused by the broker: %s", runtime->instance, text);
   if (state == CLIENT_REFUSED && status != STATUS_LIMIT)
     loop_stop(runtime->loop, EXIT_REFUSED);
@@ -245,9 +211,9 @@ static int make_client(Runtime *runtime) {
       .userdata = runtime,
   };
   InstanceHooks hooks = {
-      .on_open = on_open,
+      .on_open = brokers_on_open,
       .on_message = serve_message,
-      .on_lost = on_lost,
+      .on_lost = brokers_on_lost,
       .on_flush = on_flush,
       .userdata = runtime,
   };
@@ -303,6 +269,8 @@ int runtime_new(const Agent *agent, const AgentOptions *options, Runtime **ret) 
   if (r == 0)
     r = loop_timer_new(runtime->loop, on_impatient, runtime, &runtime->drain_timer);
   if (r == 0)
+    r = loop_timer_new(runtime->loop, brokers_on_patience, runtime, &runtime->patience);
+  if (r == 0)
     r = make_client(runtime);
   if (r < 0)
     return r;
@@ -339,6 +307,7 @@ void runtime_destroy(Runtime **p) {
   drop_calls(runtime);
   loop_timer_destroy(&runtime->deadline_timer);
   loop_timer_destroy(&runtime->drain_timer);
+  loop_timer_destroy(&runtime->patience);
   loop_destroy(&runtime->loop);
   memory_done(&runtime->memory);
   heap_done(&runtime->deadlines);

@@ -1,4 +1,4 @@
-/* What the broker sends to this instance: work, its pieces, and what takes it back. */
+/* What a broker sends to this instance: work, its pieces, and what takes it back. */
 #include <time.h>
 
 #include "bus/agent/agent-internal.h"
@@ -18,27 +18,37 @@ static Call *find_call(const Runtime *runtime, RequestId id, int hop) {
   return NULL;
 }
 
-static void send_short(Runtime *runtime, Kind kind, const Header *about, Status status) {
-  Header header = {.kind = kind, .id = about->id, .attempt = about->attempt, .status = status};
+static void send_short(Runtime *runtime, uint32_t broker, Kind kind, const Header *about, Status status) {
+  Header header = {.kind = kind, .id = about->id, .attempt = about->attempt, .hop = about->hop, .status = status};
 
-  client_send(runtime->client, &header, BYTES_NONE, NULL);
+  client_send(runtime->client, broker, &header, BYTES_NONE, NULL);
 }
 
 /* --- REQUEST: what was seen before --- */
 
+/* The broker that gave us the call is told no more: that frees the credit there. */
+static void dismiss(const Call *call) {
+  Header nack = {.kind = KIND_NACK, .id = call->id, .attempt = call->attempt, .hop = call->hop, .status = STATUS_STALE};
+
+  client_send(call->runtime->client, call->broker, &nack, BYTES_NONE, NULL);
+}
+
 /* It is being executed: the answer goes to whoever asked last. */
-static void attach(Runtime *runtime, Call *call, const Header *header) {
+static void attach(Runtime *runtime, Call *call, uint32_t broker, const Header *header) {
   if (header->attempt < call->attempt) {
-    send_short(runtime, KIND_NACK, header, STATUS_STALE);
+    send_short(runtime, broker, KIND_NACK, header, STATUS_STALE);
     return;
   }
+  if (broker != call->broker)
+    dismiss(call);
   call->attempt = header->attempt;
+  brokers_move(call, broker);
   if (header->window_bytes)
     call_open_window(call, header->window_bytes);
 }
 
 /* True when the request was answered before; then that is said again. */
-static bool answer_again(Runtime *runtime, const Header *header) {
+static bool answer_again(Runtime *runtime, uint32_t broker, const Header *header) {
   Bytes frame;
   Bytes body;
   Header answer;
@@ -48,13 +58,13 @@ static bool answer_again(Runtime *runtime, const Header *header) {
     if (header_decode(frame, &answer) != 0)
       return false;
     answer.attempt = header->attempt;
-    client_send(runtime->client, &answer, body, NULL);
+    client_send(runtime->client, broker, &answer, body, NULL);
     return true;
   case MEMORY_E_STALE:
-    send_short(runtime, KIND_NACK, header, STATUS_STALE);
+    send_short(runtime, broker, KIND_NACK, header, STATUS_STALE);
     return true;
   case MEMORY_E_GONE:
-    send_short(runtime, KIND_ERROR, header, STATUS_GONE);
+    send_short(runtime, broker, KIND_ERROR, header, STATUS_GONE);
     return true;
   case MEMORY_E_UNKNOWN:
   default:
@@ -107,39 +117,43 @@ static void begin(Runtime *runtime, Call *call) {
   }
 }
 
-static void refuse(Runtime *runtime, const Message *message, Status status) {
-  call_refuse(call_new(runtime, &message->header, BYTES_NONE, NULL, 0), status);
+static void refuse(Runtime *runtime, uint32_t broker, const Message *message, Status status) {
+  Call *call = call_new(runtime, &message->header, BYTES_NONE, NULL, 0);
+
+  brokers_take(call, broker);
+  call_refuse(call, status);
 }
 
-static void on_request(Runtime *runtime, const Message *message) {
+static void on_request(Runtime *runtime, uint32_t broker, const Message *message) {
   const Header *header = &message->header;
   Call *call = runtime->held > 0 ? find_call(runtime, header->id, header->hop) : NULL;
   const Method *method;
   bool offered = false;
 
   if (call) {
-    attach(runtime, call, header);
+    attach(runtime, call, broker, header);
     return;
   }
-  if (answer_again(runtime, header))
+  if (answer_again(runtime, broker, header))
     return;
   if (runtime->phase > PHASE_DRAINING) {
-    send_short(runtime, KIND_NACK, header, STATUS_DRAINING);
+    send_short(runtime, broker, KIND_NACK, header, STATUS_DRAINING);
     return;
   }
-  if (runtime->held >= runtime->credit.concurrency + CREDIT_PREFETCH_MAX) {
-    runtime->refused_busy = true;
-    send_short(runtime, KIND_NACK, header, STATUS_BUSY);
+  if (brokers_are_full(runtime)) {
+    send_short(runtime, broker, KIND_NACK, header, STATUS_BUSY);
+    brokers_refuse(runtime, broker);
     return;
   }
   method = methods_find(runtime, header->service, header->method, &offered);
   if (!method) {
-    refuse(runtime, message, offered ? STATUS_NO_METHOD : STATUS_NO_SERVICE);
+    refuse(runtime, broker, message, offered ? STATUS_NO_METHOD : STATUS_NO_SERVICE);
     return;
   }
   call = call_new(runtime, header, message->body, message->block,
                   method->contract ? method->contract->request->size_bytes : 0);
   call->method = method;
+  brokers_take(call, broker);
   call->forgettable =
       methods_flags(method) & METHOD_IDEMPOTENT; /* it may be done again, so nobody asks what became of it */
   runtime_list(runtime, call);
@@ -154,10 +168,10 @@ static void on_request(Runtime *runtime, const Message *message) {
 /* --- the rest --- */
 
 /* A further piece of a request's body. Returns false when no call waits for one. */
-static bool on_part(Runtime *runtime, const Message *message) {
+static bool on_part(Runtime *runtime, uint32_t broker, const Message *message) {
   Call *call = runtime->held > 0 ? find_call(runtime, message->header.id, -1) : NULL;
 
-  if (!call || !call->assembling)
+  if (!call || !call->assembling || call->broker != broker)
     return false;
   if (message->header.number != ++call->parts) {
     call_refuse(call, STATUS_MALFORMED);
@@ -186,19 +200,19 @@ static void on_cancel(Runtime *runtime, const Header *header) {
 static void on_window(Runtime *runtime, const Header *header) {
   Call *call = find_call(runtime, header->id, -1);
 
-  if (call)
+  if (call && header->attempt >= call->attempt)
     call_open_window(call, header->window_bytes);
 }
 
-bool serve_message(void *userdata, const Message *message) {
+bool serve_message(void *userdata, uint32_t broker, const Message *message) {
   Runtime *runtime = userdata;
 
   switch (message->header.kind) {
   case KIND_REQUEST:
-    on_request(runtime, message);
+    on_request(runtime, broker, message);
     return true;
   case KIND_CHUNK:
-    return on_part(runtime, message);
+    return on_part(runtime, broker, message);
   case KIND_CANCEL:
     on_cancel(runtime, &message->header);
     return true;
@@ -206,7 +220,7 @@ bool serve_message(void *userdata, const Message *message) {
     on_window(runtime, &message->header);
     return true;
   case KIND_DRAIN:
-    runtime_drained(runtime);
+    runtime_drained(runtime, broker);
     return true;
   default:
     return false;

@@ -21,21 +21,37 @@ static bool try_again(Pending *pending, const Answer *answer) {
   uint64_t at_us;
 
   if (pending->asked >= pending->attempts || pending->pieces > 0 || !retry_has_budget(&client->budget) ||
-      !retry_may(answer->status, (pending->flags & FLAG_IDEMPOTENT) != 0, pending->attempt > 0))
+      !retry_may(answer->status, (pending->flags & FLAG_IDEMPOTENT) != 0, pending->was_lost))
     return false;
   at_us = clock_monotonic_us() + retry_wait_us(pending->asked, answer->retry_after_us, client_random(client));
   if (at_us >= pending->due_us)
     return false;
   pending->state = PENDING_WAITING;
+  pending_expect(pending, NULL);
   timer_set(client, &pending->timer, at_us);
   return true;
 }
 
-/* A request that was sent more than once may have been begun the first time, whatever the second was told. */
-static void doubt(const Pending *pending, Answer *answer) {
+/* What one broker can't take now, the other may: these are the end when both have said so. */
+static bool ask_other(Pending *pending, const Link *from, Status status) {
+  Link *other = move_other(from);
+
+  if (status != STATUS_NO_SERVICE && status != STATUS_OVERLOADED && status != STATUS_OTHER_BROKER)
+    return false;
+  pending->refused |= (uint8_t)(1u << link_index(from));
+  if (!other || pending->refused & 1u << link_index(other))
+    return false;
+  pending_send_again(pending, other, clock_monotonic_us());
+  return true;
+}
+
+/* A request that was sent more than once may have been begun the first time, whatever the second was told by a broker that
+   does not find out. */
+static void doubt(const Pending *pending, const Link *link, Answer *answer) {
   Retry retry = status_retry(answer->status);
 
-  if (pending->attempt == 0 || (pending->flags & FLAG_IDEMPOTENT) || (retry != RETRY_KNOWN && retry != RETRY_LATER))
+  if (!pending->was_lost || (link->welcome.features & FEATURE_PROBE) || (pending->flags & FLAG_IDEMPOTENT) ||
+      (retry != RETRY_KNOWN && retry != RETRY_LATER))
     return;
   answer->status = STATUS_UNKNOWN;
   answer->message = TEXT("the session was lost after it was asked, and now it can't be asked again");
@@ -59,18 +75,31 @@ static void end_with_reply(Pending *pending, const Message *message, Answer *ans
   pending_end(pending, answer);
 }
 
-bool pending_answer(Client *client, const Message *message) {
+/* A reply counts wherever it comes from if all that came before it is here: the first is the answer. What goes wrong with
+   an attempt that is not the last does not. */
+static bool counts(const Pending *pending, const Link *link, const Header *header) {
+  if (!pending || pending->state != PENDING_SENT)
+    return false;
+  if (header->kind == KIND_ERROR && header->attempt > 0 && header->attempt < pending->attempt)
+    return false;
+  return pending->at == link || (header->kind == KIND_REPLY && header->number == pending->number);
+}
+
+bool pending_answer(Link *link, const Message *message) {
+  Client *client = link->client;
   Pending *pending = pending_find(client, message->header.id, false);
   Answer answer = {
-      .status = message->header.kind == KIND_ERROR ? message->header.status : STATUS_OK,
+      .status = message->header.kind == KIND_REPLY ? STATUS_OK : message->header.status,
       .content_type = message->header.content_type,
       .annotations = message->header.annotations,
   };
 
-  if (!pending || pending->state != PENDING_SENT)
+  if (!counts(pending, link, &message->header))
     return false;
-  if (message->header.kind == KIND_ERROR && answer.status == STATUS_OK)
+  if (message->header.kind != KIND_REPLY && answer.status == STATUS_OK)
     answer.status = STATUS_INTERNAL; /* an error without a status that we know as one */
+  if (ask_other(pending, link, answer.status))
+    return true;
   retry_count(&client->budget, answer.status);
   if (answer.status == STATUS_OK) {
     end_with_reply(pending, message, &answer);
@@ -79,7 +108,7 @@ bool pending_answer(Client *client, const Message *message) {
   read_error(message, &answer);
   if (try_again(pending, &answer))
     return true;
-  doubt(pending, &answer);
+  doubt(pending, link, &answer);
   pending_end(pending, &answer);
   return true;
 }
@@ -89,13 +118,17 @@ bool pending_answer(Client *client, const Message *message) {
 /* Opens the window when half of it is used up. */
 static void grant(Pending *pending) {
   uint64_t highest = pending->consumed_bytes + pending->window_bytes;
-  Header header = {.kind = KIND_WINDOW, .id = pending->id, .number = pending->number, .window_bytes = highest};
+  Header header = {.kind = KIND_WINDOW,
+                   .id = pending->id,
+                   .attempt = pending->attempt,
+                   .number = pending->number,
+                   .window_bytes = highest};
 
   if (highest - pending->granted_bytes < pending->window_bytes / 2 + 1 || pending->state != PENDING_SENT)
     return;
   pending->granted_bytes = highest;
-  if (link_is_open(&pending->client->link))
-    link_send(pending->client, &header, BYTES_NONE, NULL);
+  if (pending->at)
+    link_send(pending->at, &header, BYTES_NONE, NULL);
 }
 
 void pending_consumed(Pending *pending, uint64_t bytes) {
@@ -142,13 +175,13 @@ static void tell(Pending *pending, const Message *message) {
     pending->handler.on_chunk(pending->handler.userdata, &chunk);
 }
 
-bool pending_chunk(Client *client, const Message *message) {
+bool pending_chunk(Link *link, const Message *message) {
   const Header *header = &message->header;
   bool is_part = (header->flags & FLAG_PART) != 0;
-  Pending *pending = pending_find(client, header->id, false);
+  Pending *pending = pending_find(link->client, header->id, false);
   const char *why;
 
-  if (!pending || pending->state != PENDING_SENT)
+  if (!pending || pending->state != PENDING_SENT || pending->at != link || header->attempt < pending->attempt)
     return false;
   if (header->flags & FLAG_COLLECT) {
     tell(pending, message);

@@ -1,6 +1,6 @@
-/* What:      what the files of the client share: timers, the session with a broker, unanswered requests, subscriptions.
+/* What:      what the files of the client share: timers, the sessions with brokers, unanswered requests, subscriptions.
  * Owns:      see each struct.
- * May use:   client.h, instance.h, retry.h; base, wire, loop.
+ * May use:   client.h, instance.h, prefer.h, retry.h; base, wire, loop.
  * Threading: the loop thread, but for what is atomic and pending_new, pending_free.
  * Spec:      docs/protocol.md */
 #ifndef PONS_CLIENT_CLIENT_INTERNAL_H
@@ -12,6 +12,7 @@
 #include "bus/base/list.h"
 #include "bus/base/table.h"
 #include "bus/client/instance.h"
+#include "bus/client/prefer.h"
 #include "bus/client/retry.h"
 #include "bus/loop/socket.h"
 #include "bus/wire/pack.h"
@@ -39,10 +40,12 @@ typedef enum LinkState {
   LINK_LEAVING,    /* BYE is said */
 } LinkState;
 
-/* One per broker; a second broker would be a second Link. */
+/* One per broker, the preferred one first. */
 typedef struct Link {
+  Client *client; /* NULL = never begun */
   LinkState state;
   bool going_away;
+  bool cold; /* it does not know all instances yet: WARM follows */
   bool refused;
   Socket *socket;
   char **endpoints; /* alternatives for the one broker */
@@ -60,33 +63,49 @@ typedef struct Link {
   ClientTimer again; /* tries the outbox again */
   Block *welcome_body;
   Arena welcome_arena;
-  Welcome welcome; /* the last one; all zero before it */
-  void (*on_left)(void *userdata);
-  void *left_userdata;
+  Welcome welcome;      /* the last one; all zero before it */
+  uint32_t outstanding; /* requests whose answer is expected here */
 } Link;
 
 /* Prepares a link to endpoints, a comma list. Returns 0, -EINVAL for an empty list or -ENOMEM. */
-int link_init(Client *client, const char *endpoints);
+int link_init(Link *link, Client *client, Text endpoints);
 /* Says BYE, closes and frees; takes a link that was never begun. */
-void link_done(Client *client, bool clean);
+void link_done(Link *link, bool clean);
 /* Begins to connect. Returns 0 or negative errno when no socket can be made. */
-int link_start(Client *client);
+int link_start(Link *link);
+/* Says BYE and connects no more; client_left follows if there was a session. */
+void link_leave(Link *link);
 /* Queues a message for the end of the turn, in order. The session need not be open (HELLO). */
-void link_send(Client *client, const Header *header, Bytes body, Block *block);
+void link_send(Link *link, const Header *header, Bytes body, Block *block);
 /* Sends what was packed. */
-void link_flush(Client *client);
+void link_flush(Link *link);
 /* Forgets what waits for room. */
-void link_drop_outbox(Client *client);
+void link_drop_outbox(Link *link);
 /* Somebody waits for the broker now: looks for life signs from now on. */
-void link_watch(Client *client, uint64_t now_us);
+void link_watch(Link *link, uint64_t now_us);
 /* Ends the connection and begins anew after the back-off. */
-void link_lose(Client *client, Status status, const char *why);
+void link_lose(Link *link, Status status, const char *why);
 /* A message that came, or one out of a PACK. */
-void link_dispatch(Client *client, const Message *message);
+void link_dispatch(Link *link, const Message *message);
 
 static inline bool link_is_open(const Link *link) {
   return link->state == LINK_OPEN;
 }
+
+/* --- which broker is asked: client->home --- */
+
+/* A session is open: what waited is sent, and the instance's hook is called. */
+void move_on_open(Link *link);
+/* The session is lost: what was asked there is asked at the other broker, or waits for one. */
+void move_on_lost(Link *link);
+/* The broker stops (GOAWAY): the same, but what can't be asked elsewhere may still be answered. */
+void move_on_goaway(Link *link);
+/* The broker knows all instances now. */
+void move_on_warm(Link *link);
+/* Returns to the preferred broker if it has been there for long enough and nothing is outstanding. */
+void move_look(Client *client);
+/* The other broker, if it can be asked now. */
+Link *move_other(const Link *link);
 
 /* --- HELLO and WELCOME --- */
 
@@ -99,7 +118,7 @@ int hello_read_welcome(Link *link, Bytes body);
 
 typedef enum PendingState {
   PENDING_UNSENT,  /* waits for a session */
-  PENDING_SENT,    /* waits for its answer */
+  PENDING_SENT,    /* waits for its answer, or for a session to be sent again */
   PENDING_WAITING, /* waits for its next attempt under a new id */
   PENDING_ENDING,  /* its end is known and told by its timer */
 } PendingState;
@@ -110,16 +129,21 @@ typedef struct Pending {
   List in_client;
   ClientTimer timer; /* the deadline; WAITING: the next attempt; ENDING: now */
   PendingState state;
+  Link *at;             /* SENT: where the answer is expected; NULL = its session is gone */
+  uint64_t incarnation; /* of the broker that it was sent to last */
   RequestId id;
   RequestId first_id; /* what the caller knows */
   AskHandler handler;
   uint64_t asked_us;
   uint64_t due_us;
+  uint64_t sent_us;  /* first, under this id */
   uint32_t attempt;  /* of this id, on the wire */
   uint32_t asked;    /* ids used */
   uint32_t attempts; /* ids that may be used */
   uint32_t flags;    /* of REQUEST */
   uint8_t priority;
+  uint8_t refused; /* bit i: broker i can't take it, as far as it said about this id */
+  bool was_lost;   /* with a session: it may have been begun */
   bool manual_window;
   bool has_trace;
   Status end_status;
@@ -155,15 +179,19 @@ void pending_end_soon(Pending *pending, Status status, const char *message);
 /* Ends it now: tells the caller and frees. */
 void pending_end(Pending *pending, const Answer *answer);
 /* Sends REQUEST with its body. */
-void pending_send(Pending *pending, uint64_t now_us);
+void pending_send(Pending *pending, Link *link, uint64_t now_us);
+/* The same as the next attempt, which goes on where the last one was. */
+void pending_send_again(Pending *pending, Link *link, uint64_t now_us);
 /* Ends it soon, and tells the broker that nobody waits. */
 void pending_cancel(Pending *pending, Status status, const char *message);
 /* So many more bytes of its stream were used up. */
 void pending_consumed(Pending *pending, uint64_t bytes);
-/* REPLY and ERROR with an id; false when the id is unknown. */
-bool pending_answer(Client *client, const Message *message);
+/* REPLY, ERROR and NACK with an id; false when the id is unknown, or the word of a broker that is not asked any more. */
+bool pending_answer(Link *link, const Message *message);
 /* CHUNK; false when it belongs to no stream of ours. */
-bool pending_chunk(Client *client, const Message *message);
+bool pending_chunk(Link *link, const Message *message);
+/* Its answer is expected from link (NULL = from nobody now); counts. */
+void pending_expect(Pending *pending, Link *link);
 /* Takes a part of its reply; ends the request when it is over a limit. */
 void parts_take(Pending *pending, Bytes body);
 /* The whole reply, its last part being body. Returns it and *ret the block that holds it, which the caller unrefs; with
@@ -173,8 +201,10 @@ Bytes parts_join(Pending *pending, Bytes body, Block *block, Block **ret);
 void parts_drop(Pending *pending);
 /* How a request ends of whose chunks some are missing, and why. */
 Status parts_missing(const Pending *pending, const char **ret_message);
-/* A session is open: sends what waits, and again what the lost session had. same: the same broker process as before. */
-void pending_on_open(Client *client, bool same);
+/* Sends to client->home what waits for a session: what was never sent, and again what a lost session had. */
+void pending_place(Client *client);
+/* What was asked at link is not expected from there any more. */
+void pending_orphan(Link *link);
 /* Ends everything with CANCELLED. */
 void pending_end_all(Client *client);
 
@@ -196,7 +226,7 @@ typedef struct Subscription {
   void *userdata;
   Table seen; /* per publisher and topic */
   List seen_order;
-  uint64_t lost;
+  uint64_t lost[CLIENT_BROKERS_MAX];
   ClientTimer refetch;
   Client *client;
   bool over; /* unsubscribed inside a callback of its own */
@@ -215,9 +245,11 @@ typedef struct Publication {
 } Publication;
 
 /* EVENT. */
-void events_receive(Client *client, const Message *message);
-/* A session is open: subscribes again and publishes what waited. */
-void events_on_open(Client *client);
+void events_receive(Link *link, const Message *message);
+/* A session is open: subscribes there. */
+void events_on_open(Link *link);
+/* There is a broker to publish by: publishes what waited. */
+void events_place(Client *client);
 /* Frees all of it. */
 void events_done(Client *client);
 
@@ -244,7 +276,15 @@ struct Client {
   bool has_instance;
   InstanceHooks instance;
 
-  Link link;
+  Link links[CLIENT_BROKERS_MAX];
+  uint32_t links_count;
+  Link *home;     /* who is asked and told; NULL = nobody can be */
+  Link *was_home; /* the last that was */
+  Prefer prefer;
+  ClientTimer homecoming;
+  void (*on_left)(void *userdata);
+  void *left_userdata;
+
   Heap timers;
   LoopTimer *timer;
   uint64_t timer_at_us;
@@ -275,9 +315,16 @@ bool client_is_here(const Client *client);
 int client_do(Client *client, void (*fn)(void *userdata), void *userdata);
 /* What client_do has begun is done: the client may be destroyed. */
 void client_did(Client *client);
-/* Tells the state to whoever listens, if it has changed or says why. */
-void client_tell(Client *client, ClientState state, Status status, const char *text);
+/* Works out the state of all sessions together and tells it to whoever listens, if it has changed or says why. */
+void client_tell(Client *client, Status status, const char *text);
+/* A session has ended after link_leave. */
+void client_left(Client *client);
 /* Pseudo-random, for jitter alone (xorshift64*; S. Vigna, "An experimental exploration of Marsaglia's xorshift generators"). */
 uint64_t client_random(Client *client);
+
+/* Which of the client's brokers it is. */
+static inline uint32_t link_index(const Link *link) {
+  return (uint32_t)(link - link->client->links);
+}
 
 #endif

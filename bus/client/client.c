@@ -1,4 +1,4 @@
-/* One client is: one Link (the session with the broker), a table of Pending (unanswered requests), subscriptions, one heap of
+/* One client is: a Link per broker (the session with it), a table of Pending (unanswered requests), subscriptions, one heap of
    timers with one LoopTimer under it, and a hook at the end of each turn that sends what was packed. Other threads build
    what they want done on their own and post it; the loop thread alone touches the tables. */
 #include "bus/client/client.h"
@@ -80,13 +80,28 @@ static void on_turn_end(void *userdata) {
 
   if (client->has_instance && client->instance.on_flush)
     client->instance.on_flush(client->instance.userdata);
-  link_flush(client);
+  for (uint32_t i = 0; i < client->links_count; i++)
+    link_flush(&client->links[i]);
 }
 
 /* --- life --- */
 
 static char *copy_text(Text text) {
   return strndup(text.data ? text.data : "", text.size);
+}
+
+/* One list of endpoints per broker, with a semicolon between them. */
+static int take_endpoints(Client *client, const char *endpoints) {
+  for (const char *at = endpoints;; at++) {
+    size_t size = strcspn(at, ";");
+    int r = client->links_count == CLIENT_BROKERS_MAX
+                ? -EINVAL
+                : link_init(&client->links[client->links_count++], client, (Text){at, size});
+
+    at += size;
+    if (r < 0 || *at == '\0')
+      return r;
+  }
 }
 
 static int take_options(Client *client, const ClientOptions *options) {
@@ -107,7 +122,7 @@ static int take_options(Client *client, const ClientOptions *options) {
   client->incarnation_us = options->incarnation_us ? options->incarnation_us : clock_realtime_us();
   client->on_state = options->on_state;
   client->userdata = options->userdata;
-  return link_init(client, options->endpoint);
+  return take_endpoints(client, options->endpoint);
 }
 
 /* What is empty but must not be all zero. */
@@ -120,7 +135,8 @@ static void init(Client *client, Loop *loop) {
   list_init(&client->unanswered);
   list_init(&client->subscriptions);
   list_init(&client->publications);
-  list_init(&client->link.outbox);
+  for (size_t i = 0; i < CLIENT_BROKERS_MAX; i++)
+    list_init(&client->links[i].outbox);
   retry_init(&client->budget);
 }
 
@@ -138,8 +154,8 @@ int client_new(Loop *loop, const ClientOptions *options, Client **ret) {
     r = loop_on_turn_end(loop, on_turn_end, client);
   if (r == 0)
     r = hello_build(client);
-  if (r == 0)
-    r = link_start(client);
+  for (uint32_t i = 0; i < client->links_count && r == 0; i++)
+    r = link_start(&client->links[i]);
   if (r < 0)
     return r;
   *ret = TAKE(client);
@@ -159,7 +175,8 @@ void client_destroy(Client **p) {
   client->on_state = NULL;
   client->has_instance = false;
   pending_end_all(client);
-  link_done(client, clean);
+  for (uint32_t i = 0; i < client->links_count; i++)
+    link_done(&client->links[i], clean);
   events_done(client);
   loop_remove_turn_end(client->loop, on_turn_end, client);
   loop_timer_destroy(&client->timer);
@@ -183,16 +200,58 @@ int client_serve(Client *client, const InstanceHooks *hooks) {
   return r;
 }
 
-int client_send(Client *client, const Header *header, Bytes body, Block *block) {
-  if (!link_is_open(&client->link))
+uint32_t client_brokers(const Client *client) {
+  return client->links_count;
+}
+
+int client_send(Client *client, uint32_t broker, const Header *header, Bytes body, Block *block) {
+  if (!link_is_open(&client->links[broker]))
     return -ENOTCONN;
-  link_send(client, header, body, block);
+  link_send(&client->links[broker], header, body, block);
   return 0;
+}
+
+void client_left(Client *client) {
+  void (*on_left)(void *) = client->on_left;
+
+  for (uint32_t i = 0; i < client->links_count; i++)
+    if (client->links[i].state == LINK_LEAVING)
+      return;
+  client->on_left = NULL;
+  if (on_left)
+    on_left(client->left_userdata);
+}
+
+void client_leave(Client *client, void (*on_left)(void *userdata), void *userdata) {
+  client->home = NULL;
+  client->on_left = on_left;
+  client->left_userdata = userdata;
+  for (uint32_t i = 0; i < client->links_count; i++)
+    link_leave(&client->links[i]);
+  client_left(client);
 }
 
 /* --- what can be asked about it --- */
 
-void client_tell(Client *client, ClientState state, Status status, const char *text) {
+static ClientState state_of(const Client *client) {
+  ClientState state = CLIENT_CONNECTING;
+
+  if (client->home)
+    return CLIENT_OPEN;
+  for (uint32_t i = 0; i < client->links_count; i++) {
+    if (link_is_open(&client->links[i]))
+      return CLIENT_GOING_AWAY;
+    if (client->links[i].refused)
+      state = CLIENT_REFUSED;
+  }
+  return state;
+}
+
+void client_tell(Client *client, Status status, const char *text) {
+  ClientState state = state_of(client);
+
+  if (state == CLIENT_OPEN && client->told == CLIENT_OPEN)
+    return; /* the other session came or went */
   client->told = state;
   log_debug("PONS-CLIENT-STATE", "%s: state %d, %s: %s", client->agent, (int)state, status_name(status), text);
   if (client->on_state)
@@ -208,12 +267,14 @@ ClientId client_id(const Client *client) {
 }
 
 const Mismatch *client_mismatches(const Client *client, size_t *ret_count) {
-  *ret_count = client->link.welcome.mismatches.count;
-  return client->link.welcome.mismatches.items;
+  const Link *link = client->was_home ? client->was_home : &client->links[0];
+
+  *ret_count = link->welcome.mismatches.count;
+  return link->welcome.mismatches.items;
 }
 
 Text client_broker(const Client *client) {
-  return client->link.welcome.broker;
+  return client->was_home ? client->was_home->welcome.broker : TEXT_NONE;
 }
 
 ClientStats client_stats(const Client *client) {

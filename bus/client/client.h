@@ -23,8 +23,9 @@
  * What is promised. Every request ends exactly once: with a reply, with a named status, or by client_cancel (then
  * CANCELLED). None outlives its deadline. Nobody waits for a broker that isn't there: requests wait inside the client until
  * a session is open, and end UNAVAILABLE at their deadline when they were never sent. What was sent when the session was
- * lost is sent again with a higher attempt when the same broker process is back within a second, or when the request is
- * idempotent; else it ends UNKNOWN: nobody can know whether it took effect. */
+ * lost is sent again with a higher attempt, at the other broker at once, else at the next session; that broker finds out
+ * what became of the first attempt, or says UNKNOWN where nobody can know. With two brokers there is a session with each;
+ * requests go to the preferred one, and return to it when it has been there for 10 s and nothing is outstanding. */
 #ifndef PONS_CLIENT_CLIENT_H
 #define PONS_CLIENT_CLIENT_H
 
@@ -35,18 +36,21 @@
 
 typedef struct Client Client;
 
+enum { CLIENT_BROKERS_MAX = 2 };
+
 /* --- the session --- */
 
 typedef enum ClientState {
   CLIENT_CONNECTING, /* no session yet, or it was lost; goes on by itself */
-  CLIENT_OPEN,       /* WELCOME has come */
+  CLIENT_OPEN,       /* there is a broker to ask */
   CLIENT_GOING_AWAY, /* the broker is stopping: what was asked is still answered, new requests wait for the next session */
   CLIENT_REFUSED     /* the broker said no to HELLO; tried again every 5 s, for the cause may go away */
 } ClientState;
 
 typedef struct ClientOptions {
   const char *endpoint; /* of the broker: "tcp://ADDRESS:PORT", "ipc://PATH", or several with commas between: they are
-                           tried in turn, half a second each, and the first that answers is used */
+                           tried in turn, half a second each, and the first that answers is used. With a second broker:
+                           its list too, after a semicolon; the preferred broker stands first */
   Text agent;           /* name of this process on the bus; required */
   Text site;            /* where it runs; may be empty */
   Text library;         /* what speaks; empty = "libpons VERSION" */
@@ -80,14 +84,16 @@ int client_wait_open(Client *client, uint64_t timeout_us);
 /* What the broker said in its last WELCOME: contracts of this process that differ from the other side's. Loop thread;
    borrowed until the loop turns. */
 const Mismatch *client_mismatches(const Client *client, size_t *ret_count);
-/* Name of the broker of the last WELCOME, empty before it. Loop thread; borrowed until the loop turns. */
+/* Name of the broker that is asked now, or was last; empty before the first WELCOME. Loop thread; borrowed until the loop
+   turns. */
 Text client_broker(const Client *client);
 
 typedef struct ClientStats {
   uint64_t asked;            /* requests of the caller */
   uint64_t answered;         /* that have ended, however */
   uint64_t retried;          /* asked again under a new id */
-  uint64_t resent;           /* sent again under the same id after a reconnect */
+  uint64_t resent;           /* sent again under the same id after a loss */
+  uint64_t moves;            /* from one broker to the other, returns included */
   uint64_t sessions;         /* WELCOMEs */
   uint64_t dropped;          /* messages that could not be used */
   uint64_t events_dropped;   /* duplicates, and published ones that found no session for too long */

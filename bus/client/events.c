@@ -53,6 +53,7 @@ static void drop_publication(Client *client, Publication *publication) {
   free(publication);
 }
 
+/* By the broker that is asked too, which tells the other. */
 static void send_publication(Client *client, Publication *publication) {
   Header header = {
       .kind = KIND_PUBLISH,
@@ -62,7 +63,7 @@ static void send_publication(Client *client, Publication *publication) {
   };
   Bytes body = {(const uint8_t *)publication->bytes + publication->topic_size, publication->body_size};
 
-  link_send(client, &header, body, NULL);
+  link_send(client->home, &header, body, NULL);
   drop_publication(client, publication);
 }
 
@@ -77,7 +78,7 @@ static void on_publish(void *userdata) {
     free(publication);
     return;
   }
-  if (link_is_open(&client->link)) {
+  if (client->home) {
     send_publication(client, publication);
     return;
   }
@@ -115,16 +116,22 @@ static Text pattern_of(const Subscription *subscription) {
   return (Text){subscription->pattern, subscription->pattern_size};
 }
 
-static void send_pattern(Client *client, Kind kind, const Subscription *subscription) {
+static void send_pattern(Link *link, Kind kind, const Subscription *subscription) {
   Header header = {.kind = kind, .service = pattern_of(subscription)};
 
-  if (link_is_open(&client->link))
-    link_send(client, &header, BYTES_NONE, NULL);
+  if (link_is_open(link))
+    link_send(link, &header, BYTES_NONE, NULL);
+}
+
+/* Every broker is heard, so that the loss of one loses no event. */
+static void send_pattern_to_all(Client *client, Kind kind, const Subscription *subscription) {
+  for (uint32_t i = 0; i < client->links_count; i++)
+    send_pattern(&client->links[i], kind, subscription);
 }
 
 static void on_refetch(Client *client, ClientTimer *timer, uint64_t now_us) {
   (void)now_us;
-  send_pattern(client, KIND_SUBSCRIBE, CONTAINER_OF(timer, Subscription, refetch));
+  send_pattern_to_all(client, KIND_SUBSCRIBE, CONTAINER_OF(timer, Subscription, refetch));
 }
 
 static void forget(Subscription *subscription, Seen *seen) {
@@ -166,7 +173,7 @@ static void on_subscribe(void *userdata) {
 
   client_did(client);
   list_push(&client->subscriptions, &subscription->in_client);
-  send_pattern(client, KIND_SUBSCRIBE, subscription);
+  send_pattern_to_all(client, KIND_SUBSCRIBE, subscription);
 }
 
 int client_subscribe(Client *client, Text pattern, OnEvent *on_event, void *userdata, uint64_t *ret) {
@@ -222,7 +229,7 @@ static void on_unsubscribe(void *userdata) {
     timer_stop(client, &subscription->refetch);
     atomic_fetch_sub(&client->subscriptions_count, 1);
     if (!pattern_is_used(client, pattern_of(subscription)))
-      send_pattern(client, KIND_UNSUBSCRIBE, subscription);
+      send_pattern_to_all(client, KIND_UNSUBSCRIBE, subscription);
   }
   sweep(client);
   free(ending);
@@ -285,9 +292,19 @@ static bool note(Subscription *subscription, const Header *header, bool *ret_gap
   return true;
 }
 
-static void deliver(Subscription *subscription, const Message *message) {
+/* What this subscription's sessions have lost, all together. */
+static uint64_t total_lost(const Subscription *subscription) {
+  uint64_t lost = 0;
+
+  for (size_t i = 0; i < CLIENT_BROKERS_MAX; i++)
+    lost += subscription->lost[i];
+  return lost;
+}
+
+static void deliver(Subscription *subscription, Link *link, const Message *message) {
   const Header *header = &message->header;
   Client *client = subscription->client;
+  uint64_t *lost = &subscription->lost[link_index(link)];
   bool retained = (header->flags & FLAG_RETAIN) != 0;
   bool gap;
 
@@ -295,8 +312,8 @@ static void deliver(Subscription *subscription, const Message *message) {
     client->stats.events_dropped++;
     return;
   }
-  if (header->number > subscription->lost) {
-    subscription->lost = header->number;
+  if (header->number > *lost) {
+    *lost = header->number;
     gap = true;
   }
   if (gap && !retained && !heap_has(&subscription->refetch.entry))
@@ -307,27 +324,32 @@ static void deliver(Subscription *subscription, const Message *message) {
                                                      .content_type = header->content_type,
                                                      .publisher = header->id.client,
                                                      .sequence = header->id.sequence,
-                                                     .lost = header->number,
+                                                     .lost = total_lost(subscription),
                                                      .retained = retained,
                                                      .gap = gap,
                                                  });
 }
 
-void events_receive(Client *client, const Message *message) {
+void events_receive(Link *link, const Message *message) {
+  Client *client = link->client;
+
   client->in_events = true;
   LIST_EACH (&client->subscriptions, Subscription, in_client, subscription) {
     if (!subscription->over && topic_matches(pattern_of(subscription), message->header.service))
-      deliver(subscription, message);
+      deliver(subscription, link, message);
   }
   client->in_events = false;
   sweep(client);
 }
 
-void events_on_open(Client *client) {
-  LIST_EACH (&client->subscriptions, Subscription, in_client, subscription) {
-    subscription->lost = 0;
-    send_pattern(client, KIND_SUBSCRIBE, subscription);
+void events_on_open(Link *link) {
+  LIST_EACH (&link->client->subscriptions, Subscription, in_client, subscription) {
+    subscription->lost[link_index(link)] = 0;
+    send_pattern(link, KIND_SUBSCRIBE, subscription);
   }
+}
+
+void events_place(Client *client) {
   LIST_EACH (&client->publications, Publication, in_client, publication)
     send_publication(client, publication);
 }

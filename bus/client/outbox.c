@@ -26,23 +26,24 @@ static void free_out(Link *link, Out *out) {
   free(out);
 }
 
-void link_drop_outbox(Client *client) {
-  LIST_EACH (&client->link.outbox, Out, in_link, out)
-    free_out(&client->link, out);
-  timer_stop(client, &client->link.again);
+void link_drop_outbox(Link *link) {
+  LIST_EACH (&link->outbox, Out, in_link, out)
+    free_out(link, out);
+  timer_stop(link->client, &link->again);
 }
 
 static void on_again(Client *client, ClientTimer *timer, uint64_t now_us) {
-  (void)timer;
+  Link *link = CONTAINER_OF(timer, Link, again);
+
+  (void)client;
   (void)now_us;
-  if (client->link.outbox_bytes > OUTBOX_MAX_BYTES)
-    link_lose(client, STATUS_UNAVAILABLE, "the broker does not read");
+  if (link->outbox_bytes > OUTBOX_MAX_BYTES)
+    link_lose(link, STATUS_UNAVAILABLE, "the broker does not read");
   else
-    link_flush(client);
+    link_flush(link);
 }
 
-static void put_aside(Client *client, Bytes header, Bytes body, Block *block) {
-  Link *link = &client->link;
+static void put_aside(Link *link, Bytes header, Bytes body, Block *block) {
   size_t copied = block ? 0 : body.size;
   Out *out = malloc(sizeof *out + header.size + copied);
 
@@ -58,54 +59,48 @@ static void put_aside(Client *client, Bytes header, Bytes body, Block *block) {
   link->outbox_bytes += header.size + body.size;
   link->again.on_due = on_again;
   if (!heap_has(&link->again.entry))
-    timer_set(client, &link->again, clock_monotonic_us() + AGAIN_US);
+    timer_set(link->client, &link->again, clock_monotonic_us() + AGAIN_US);
 }
 
-static void emit(Client *client, Bytes header, Bytes body, Block *block) {
-  Link *link = &client->link;
-
+static void emit(Link *link, Bytes header, Bytes body, Block *block) {
   if (!link->socket)
     return;
   if (!list_is_empty(&link->outbox) || socket_send(link->socket, 0, header, body, block) == -EAGAIN)
-    put_aside(client, header, body, block);
+    put_aside(link, header, body, block);
 }
 
-static void flush_pack(Client *client) {
+static void flush_pack(Link *link) {
   Bytes header;
   Bytes body;
 
-  if (client->link.pack.count == 0)
+  if (link->pack.count == 0)
     return;
-  pack_frames(&client->link.pack, &header, &body);
-  emit(client, header, body, NULL);
-  pack_clear(&client->link.pack);
+  pack_frames(&link->pack, &header, &body);
+  emit(link, header, body, NULL);
+  pack_clear(&link->pack);
 }
 
-void link_send(Client *client, const Header *header, Bytes body, Block *block) {
-  Link *link = &client->link;
-
+void link_send(Link *link, const Header *header, Bytes body, Block *block) {
   if (pack_takes(body.size)) {
     if (!pack_has_room(&link->pack, body.size))
-      flush_pack(client);
+      flush_pack(link);
     pack_add(&link->pack, header, body);
     return;
   }
-  flush_pack(client);
+  flush_pack(link);
   buffer_clear(&link->scratch);
   header_encode(header, &link->scratch);
-  emit(client, buffer_bytes(&link->scratch), body, block);
+  emit(link, buffer_bytes(&link->scratch), body, block);
 }
 
-void link_flush(Client *client) {
-  Link *link = &client->link;
-
+void link_flush(Link *link) {
   LIST_EACH (&link->outbox, Out, in_link, out) {
     if (!link->socket || socket_send(link->socket, 0, out->header, out->body, out->block) == -EAGAIN) {
       if (!heap_has(&link->again.entry))
-        timer_set(client, &link->again, clock_monotonic_us() + AGAIN_US);
+        timer_set(link->client, &link->again, clock_monotonic_us() + AGAIN_US);
       break;
     }
     free_out(link, out);
   }
-  flush_pack(client);
+  flush_pack(link);
 }

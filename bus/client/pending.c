@@ -134,7 +134,8 @@ Pending *pending_find(Client *client, RequestId id, bool first) {
 
 /* Why there is no room for it, or OK. */
 static Status over_quota(const Client *client, const Pending *pending) {
-  uint64_t most = client->link.welcome.outstanding_max ? client->link.welcome.outstanding_max : LIMIT_CLIENT_REQUESTS;
+  uint64_t said = client->was_home ? client->was_home->welcome.outstanding_max : 0;
+  uint64_t most = said ? said : LIMIT_CLIENT_REQUESTS;
 
   return client->outstanding >= most || client->kept_bytes + pending->body.size > LIMIT_CLIENT_BYTES ? STATUS_QUOTA
                                                                                                      : STATUS_OK;
@@ -155,14 +156,14 @@ void pending_take(Pending *pending) {
     return;
   }
   timer_set(client, &pending->timer, pending->due_us);
-  if (link_is_open(&client->link) && !client->link.going_away)
-    pending_send(pending, pending->asked_us);
+  if (client->home)
+    pending_send(pending, client->home, pending->asked_us);
 }
 
 /* --- sending --- */
 
 /* The body's further pieces. */
-static void send_parts(Pending *pending) {
+static void send_parts(Pending *pending, Link *link) {
   size_t at = LIMIT_BODY_BYTES;
   Header header = {.kind = KIND_CHUNK, .id = pending->id, .attempt = pending->attempt};
 
@@ -171,12 +172,20 @@ static void send_parts(Pending *pending) {
 
     header.number++;
     header.flags = at + size < pending->body.size ? FLAG_MORE : 0;
-    link_send(pending->client, &header, (Bytes){pending->body.data + at, size}, pending->block);
+    link_send(link, &header, (Bytes){pending->body.data + at, size}, pending->block);
     at += size;
   }
 }
 
-void pending_send(Pending *pending, uint64_t now_us) {
+void pending_expect(Pending *pending, Link *link) {
+  if (pending->at)
+    pending->at->outstanding--;
+  pending->at = link;
+  if (link)
+    link->outstanding++;
+}
+
+void pending_send(Pending *pending, Link *link, uint64_t now_us) {
   Header header = {
       .kind = KIND_REQUEST,
       .id = pending->id,
@@ -192,6 +201,10 @@ void pending_send(Pending *pending, uint64_t now_us) {
   };
   Bytes body = pending->body;
 
+  if (pending->attempt == 0)
+    pending->sent_us = now_us;
+  header.age_us = min_u64(now_us - pending->sent_us, LIMIT_DEADLINE_US);
+  header.number = pending->attempt ? pending->number : 0;
   if (pending->has_trace)
     header.trace = pending->trace;
   if (body.size > LIMIT_BODY_BYTES) {
@@ -199,40 +212,63 @@ void pending_send(Pending *pending, uint64_t now_us) {
     body.size = LIMIT_BODY_BYTES;
   }
   pending->state = PENDING_SENT;
-  link_send(pending->client, &header, body, pending->block);
+  pending_expect(pending, link);
+  pending->incarnation = link->welcome.incarnation;
+  link_send(link, &header, body, pending->block);
   if (pending->body.size > LIMIT_BODY_BYTES)
-    send_parts(pending);
-  link_watch(pending->client, now_us);
+    send_parts(pending, link);
+  link_watch(link, now_us);
 }
 
-/* What the lost session had: the same broker attaches it by its id, or says UNKNOWN where nobody can know; another broker
-   process can be given again what may be done twice. */
-static void send_again(Pending *pending, bool same, uint64_t now_us) {
-  if (pending->pieces > 0 && !same) {
+/* A broker that can't find out what became of an earlier attempt knows nothing of the chunks that have come. */
+static bool can_go_on(const Pending *pending, const Link *link) {
+  return (link->welcome.features & FEATURE_PROBE) || pending->incarnation == link->welcome.incarnation;
+}
+
+void pending_send_again(Pending *pending, Link *link, uint64_t now_us) {
+  bool goes_on = can_go_on(pending, link);
+
+  if (pending->pieces > 0 && !goes_on) {
     pending_end_soon(pending, STATUS_STREAM_LOST, NULL);
-  } else if (same || (pending->flags & FLAG_IDEMPOTENT)) {
-    if (!same)
-      parts_drop(pending);
-    pending->attempt++;
-    pending->client->stats.resent++;
-    pending_send(pending, now_us);
-  } else {
-    pending_end_soon(pending, STATUS_UNKNOWN, "the broker that had the request is gone");
+    return;
   }
+  if (!goes_on)
+    parts_drop(pending);
+  pending->attempt++;
+  pending->client->stats.resent++;
+  pending_send(pending, link, now_us);
 }
 
-void pending_on_open(Client *client, bool same) {
+void pending_place(Client *client) {
   uint64_t now_us = clock_monotonic_us();
 
   LIST_EACH (&client->unanswered, Pending, in_client, pending) {
     if (pending->state == PENDING_UNSENT)
-      pending_send(pending, now_us);
-    else if (pending->state == PENDING_SENT)
-      send_again(pending, same, now_us);
+      pending_send(pending, client->home, now_us);
+    else if (pending->state == PENDING_SENT && !pending->at)
+      pending_send_again(pending, client->home, now_us);
+  }
+}
+
+void pending_orphan(Link *link) {
+  LIST_EACH (&link->client->unanswered, Pending, in_client, pending) {
+    if (pending->at == link) {
+      pending_expect(pending, NULL);
+      pending->refused = 0;
+      pending->was_lost = true;
+    }
   }
 }
 
 /* --- ending --- */
+
+/* Tells the broker that nobody waits any more. */
+static void cancel(const Pending *pending) {
+  Header header = {.kind = KIND_CANCEL, .id = pending->id, .attempt = pending->attempt};
+
+  if (pending->at)
+    link_send(pending->at, &header, BYTES_NONE, NULL);
+}
 
 void pending_end(Pending *pending, const Answer *answer) {
   Client *client = pending->client;
@@ -245,6 +281,7 @@ void pending_end(Pending *pending, const Answer *answer) {
   now_us = max_u64(loop_now_us(client->loop), pending->asked_us); /* the turn's: exact enough, and free */
   told.took_us = now_us - pending->asked_us;
   timer_stop(client, &pending->timer);
+  pending_expect(pending, NULL);
   table_remove(&client->requests, &pending->link);
   list_remove(&pending->in_client);
   client->outstanding--;
@@ -254,9 +291,12 @@ void pending_end(Pending *pending, const Answer *answer) {
   if (pending->handler.on_end)
     pending->handler.on_end(pending->handler.userdata, &told);
   pending_free(pending);
+  if (client->outstanding == 0)
+    move_look(client);
 }
 
 void pending_end_soon(Pending *pending, Status status, const char *message) {
+  pending_expect(pending, NULL);
   pending->state = PENDING_ENDING;
   pending->end_status = status;
   pending->end_message = message;
@@ -276,28 +316,20 @@ static void ask_again(Pending *pending, uint64_t now_us) {
   pending->id.sequence = atomic_fetch_add_explicit(&client->sequence, 1, memory_order_relaxed) + 1;
   table_add(&client->requests, &pending->link, request_id_hash(pending->id));
   pending->attempt = 0;
+  pending->refused = 0;
+  pending->was_lost = false;
   pending->asked++;
   pending->state = PENDING_UNSENT;
   client->stats.retried++;
   timer_set(client, &pending->timer, pending->due_us);
-  if (link_is_open(&client->link) && !client->link.going_away)
-    pending_send(pending, now_us);
-}
-
-/* Tells the broker that nobody waits any more. */
-static void cancel(const Pending *pending) {
-  Header header = {.kind = KIND_CANCEL, .id = pending->id, .attempt = pending->attempt};
-
-  if (link_is_open(&pending->client->link))
-    link_send(pending->client, &header, BYTES_NONE, NULL);
+  if (client->home)
+    pending_send(pending, client->home, now_us);
 }
 
 static void on_deadline(Pending *pending) {
-  bool open = link_is_open(&pending->client->link);
-
   if (pending->state == PENDING_UNSENT)
     end_with(pending, STATUS_UNAVAILABLE, NULL);
-  else if (!open && !(pending->flags & FLAG_IDEMPOTENT))
+  else if (!pending->at && !(pending->flags & FLAG_IDEMPOTENT))
     end_with(pending, STATUS_UNKNOWN, "the session was lost and no other was there before the deadline");
   else
     end_with(pending, STATUS_DEADLINE, NULL);

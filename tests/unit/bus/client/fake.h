@@ -49,6 +49,8 @@ typedef struct Fake {
   Status refuse; /* HELLO is answered with this; OK = WELCOME */
   bool mute;     /* answers no PING */
   bool deaf;     /* answers no HELLO */
+  bool warming;  /* says so in WELCOME */
+  uint32_t features;
   uint32_t mismatches;
   Kind wanted;
   List taken;
@@ -78,6 +80,10 @@ static inline void fake_welcome(Fake *fake) {
       .idle_interval_us = TIME_IDLE_INTERVAL_US,
       .body_max_bytes = LIMIT_BODY_BYTES,
       .outstanding_max = LIMIT_CLIENT_REQUESTS,
+      .has_features = fake->features > 0,
+      .features = fake->features,
+      .has_warming = true,
+      .warming = fake->warming,
       .has_mismatches = fake->mismatches > 0,
       .mismatches = {&mismatch, fake->mismatches},
   };

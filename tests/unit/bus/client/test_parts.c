@@ -37,10 +37,14 @@ static RequestId ask(Scene *scene, Got *got, bool idempotent) {
   return id;
 }
 
-static void part(Scene *scene, RequestId id, uint64_t number, size_t size) {
-  Header header = {.kind = KIND_CHUNK, .id = id, .number = number, .flags = FLAG_PART};
+static void part_of(Scene *scene, RequestId id, uint32_t attempt, uint64_t number, size_t size) {
+  Header header = {.kind = KIND_CHUNK, .id = id, .attempt = attempt, .number = number, .flags = FLAG_PART};
 
   fake_send(&scene->fake, &header, (Bytes){bytes, size});
+}
+
+static void part(Scene *scene, RequestId id, uint64_t number, size_t size) {
+  part_of(scene, id, 0, number, size);
 }
 
 static void reply(Scene *scene, RequestId id, uint64_t number, size_t size) {
@@ -184,7 +188,8 @@ static void another_broker_begins_anew(void **state) {
   again = fake_take(&scene->fake, KIND_REQUEST);
   assert_true(request_id_equal(again->header.id, id));
   assert_int_equal(again->header.attempt, 1);
-  part(scene, id, 0, 300);
+  part(scene, id, 0, 300); /* of the attempt before: it does not count */
+  part_of(scene, id, 1, 0, 300);
   reply(scene, id, 1, 21);
   scene_wait_end(scene);
   assert_int_equal(scene->status, STATUS_OK);
