@@ -177,6 +177,14 @@ static void try_candidate(Visit *visit) {
     ask(visit);
 }
 
+/* Only completions come in pieces. A provider would ignore it or answer what nobody here expects. */
+static void refuse_stream(Call *call) {
+  call_fail(call, &(CallFault){.status = STATUS_REFUSED,
+                               .message = TEXT("embeddings do not come as a stream; leave 'stream' out"),
+                               .path = TEXT("stream"),
+                               .code = TEXT("unsupported_value")});
+}
+
 void visit_begin(Remote *remote, Call *call, Text request) {
   Visit *visit = calloc(1, sizeof *visit);
   _cleanup_(buffer_done) Buffer model = {0};
@@ -191,6 +199,11 @@ void visit_begin(Remote *remote, Call *call, Text request) {
     return;
   }
   json_get_bool(json_find(visit->request, "stream"), &visit->wants_stream);
+  if (visit->is_embedding && visit->wants_stream) {
+    refuse_stream(call);
+    free(visit);
+    return;
+  }
   json_get_string(json_find(visit->request, "model"), &model);
   remote->running++;
   if (!executor_begin(remote->executor, call, (Text){(const char *)model.data, model.size}, &visit->task)) {

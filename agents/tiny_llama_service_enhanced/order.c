@@ -308,6 +308,7 @@ static int check_inputs(Json input, size_t *ret, OrderFault *fault) {
 
 int order_read_embed(Text request, EmbedOrder *ret, OrderFault *fault) {
   EmbedOrder order = {.count = 0};
+  bool streams = false;
   Json object;
   Json format;
   int r = read_object(request, &object, fault);
@@ -317,6 +318,8 @@ int order_read_embed(Text request, EmbedOrder *ret, OrderFault *fault) {
   if (!is_absent(json_find(object, "dimensions")))
     return refuse(fault, "unsupported_parameter", "dimensions",
                   "the local model has one number of dimensions; leave it out");
+  if (json_get_bool(json_find(object, "stream"), &streams) == 0 && streams)
+    return refuse(fault, "unsupported_value", "stream", "embeddings do not come as a stream; leave 'stream' out");
   order.input = json_find(object, "input");
   r = check_inputs(order.input, &order.count, fault);
   if (r != 0)

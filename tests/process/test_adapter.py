@@ -238,6 +238,15 @@ class Answers(Adapter):
         self.assertEqual((reply["model"], reply["usage"]["input_tokens"]), ("vectors", 2))
         self.assertEqual(self.mock.stats()["last_request"]["path"], "/v1/embeddings")
 
+    def test_an_embedding_is_no_stream(self):
+        asked = self.mock.stats()["requests"]
+        body = {"model": "vectors", "input": "two words", "stream": True}
+        with self.assertRaises(RemoteError) as raised:
+            self.client_.ask("RemoteApiAdapter", "embed", {"request": json.dumps(body)})
+        self.assertEqual((raised.exception.status, raised.exception.body["path"], raised.exception.body["code"]),
+                         (harness.Status.REFUSED, "stream", "unsupported_value"))
+        self.assertEqual(self.mock.stats()["requests"], asked)
+
     def test_a_large_answer(self):
         text, reply = self.pieces(self.begin("flood", max_tokens=100))
         self.assertGreater(len(text), 100 * 8192)

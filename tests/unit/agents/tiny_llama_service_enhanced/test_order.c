@@ -152,6 +152,7 @@ static void test_embeddings(void **state) {
   embed_refused("{\"input\":[1,2]}", "input", "token numbers");
   embed_refused("{\"input\":\"a\",\"encoding_format\":\"hex\"}", "encoding_format", "float or base64");
   embed_refused("{\"input\":\"a\",\"dimensions\":8}", "dimensions", "leave it out");
+  embed_refused("{\"input\":\"a\",\"stream\":true}", "stream", "leave 'stream' out");
   embed_refused("x", "", "no JSON");
 }
 
