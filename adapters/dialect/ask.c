@@ -103,6 +103,7 @@ static AskWrong read_result(const AskMessages *messages, AskMessage *message) {
   for (uint32_t i = 0; i < messages->count; i++)
     if (is_same(messages->ids[i], message->call_id)) {
       message->call_name = messages->names[i];
+      message->call_index = i;
       return FINE;
     }
   return wrong("tool_call_id", "is of no call of the assistant's message before it");

@@ -63,10 +63,11 @@ typedef enum AskRole { ASK_SYSTEM, ASK_USER, ASK_ASSISTANT, ASK_TOOL } AskRole; 
 typedef struct AskMessage {
   AskRole role;
   Json whole;
-  Json content;   /* a string, a list of parts, or none */
-  Json calls;     /* ASSISTANT: a list for ask_next_call, or none */
-  Json call_id;   /* TOOL: of the call that it answers */
-  Json call_name; /* TOOL: the function that was called */
+  Json content;        /* a string, a list of parts, or none */
+  Json calls;          /* ASSISTANT: a list for ask_next_call, or none */
+  Json call_id;        /* TOOL: of the call that it answers */
+  Json call_name;      /* TOOL: the function that was called */
+  uint32_t call_index; /* TOOL: which of that message's calls it was, from 0 */
 } AskMessage;
 
 typedef struct AskMessages {

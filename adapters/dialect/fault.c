@@ -39,3 +39,21 @@ int dialect_fault_malformed(DialectFault *ret, const char *message) {
 void dialect_fault_done(DialectFault *fault) {
   buffer_done(&fault->texts);
 }
+
+Cause dialect_cause_of_status(unsigned status) {
+  static const struct {
+    unsigned first;
+    unsigned last;
+    Cause cause;
+  } rows[] = {
+      {401, 401, CAUSE_AUTH},        {402, 402, CAUSE_QUOTA},      {403, 403, CAUSE_AUTH},
+      {404, 404, CAUSE_UNAVAILABLE}, {408, 408, CAUSE_STALL},      {409, 409, CAUSE_OVERLOAD},
+      {425, 425, CAUSE_OVERLOAD},    {429, 429, CAUSE_RATE_LIMIT}, {400, 499, CAUSE_CALLER},
+      {300, 399, CAUSE_UNAVAILABLE}, {500, 599, CAUSE_OVERLOAD},
+  };
+
+  for (size_t i = 0; i < ELEMENTS(rows); i++)
+    if (status >= rows[i].first && status <= rows[i].last)
+      return rows[i].cause;
+  return CAUSE_OVERLOAD;
+}

@@ -75,6 +75,10 @@ void tell_reasoning(Tell *tell, Json piece, Buffer *out) {
 }
 
 void tell_call(Tell *tell, Json id, Json name, Buffer *out) {
+  tell_call_with(tell, id, name, NULL, TEXT_NONE, out);
+}
+
+void tell_call_with(Tell *tell, Json id, Json name, const char *member, Text value, Buffer *out) {
   Buffer *to = tell->streams ? out : &tell->call_list;
 
   if (tell->streams) {
@@ -87,6 +91,10 @@ void tell_call(Tell *tell, Json id, Json name, Buffer *out) {
   }
   PUT(to, "\"id\":");
   put_text(to, id.text);
+  if (member) {
+    buffer_printf(to, ",\"%s\":", member);
+    put_text(to, value);
+  }
   PUT(to, ",\"type\":\"function\",\"function\":{\"name\":");
   put_text(to, name.text);
   PUT(to, ",\"arguments\":\"");

@@ -32,6 +32,8 @@ void tell_content(Tell *tell, Json piece, Buffer *out);
 void tell_reasoning(Tell *tell, Json piece, Buffer *out);
 /* Begins the next tool call; id and name are JSON strings. The pieces of its arguments follow. */
 void tell_call(Tell *tell, Json id, Json name, Buffer *out);
+/* The same, with a member of the call that OpenAI doesn't have, value raw JSON. */
+void tell_call_with(Tell *tell, Json id, Json name, const char *member, Text value, Buffer *out);
 /* A piece of the text of the arguments, as a JSON string. */
 void tell_arguments(Tell *tell, Json piece, Buffer *out);
 /* The whole arguments as an object: written out as the text that OpenAI has in their place. */

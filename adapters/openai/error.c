@@ -22,16 +22,6 @@ static const struct {
     {"overloaded_error", CAUSE_OVERLOAD},
 };
 
-static const struct {
-  unsigned first;
-  unsigned last;
-  Cause cause;
-} statuses[] = {
-    {401, 401, CAUSE_AUTH},   {402, 402, CAUSE_QUOTA},       {403, 403, CAUSE_AUTH},     {404, 404, CAUSE_UNAVAILABLE},
-    {408, 408, CAUSE_STALL},  {409, 409, CAUSE_OVERLOAD},    {425, 425, CAUSE_OVERLOAD}, {429, 429, CAUSE_RATE_LIMIT},
-    {400, 499, CAUSE_CALLER}, {300, 399, CAUSE_UNAVAILABLE}, {500, 599, CAUSE_OVERLOAD},
-};
-
 static Cause cause_of(unsigned status, Text code, Text type) {
   const Text names[] = {code, type};
 
@@ -39,10 +29,7 @@ static Cause cause_of(unsigned status, Text code, Text type) {
     for (size_t i = 0; i < ELEMENTS(codes); i++)
       if (text_is(names[n], codes[i].code))
         return codes[i].cause;
-  for (size_t i = 0; i < ELEMENTS(statuses); i++)
-    if (status >= statuses[i].first && status <= statuses[i].last)
-      return statuses[i].cause;
-  return CAUSE_OVERLOAD; /* an error without a status, inside an answer: their trouble, not the caller's */
+  return dialect_cause_of_status(status);
 }
 
 /* The string under name, unescaped into buffer; the text is good until buffer grows. */

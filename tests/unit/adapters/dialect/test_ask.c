@@ -187,6 +187,7 @@ static void messages_and_parts_are_walked(void **state) {
     assert_text(of(&seen), expected[i]);
     if (message.role == ASK_TOOL)
       assert_text(message.call_name.text, "\"f\"");
+    assert_int_equal(message.call_index, 0);
   }
   assert_int_equal(i, ELEMENTS(roles));
 }

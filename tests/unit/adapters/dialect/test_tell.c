@@ -33,7 +33,7 @@ static void tell_all(Tell *tell, bool streams, Buffer *out) {
   tell_call(tell, STRING("c1"), STRING("f"), out);
   tell_arguments(tell, STRING("{\\\"a\\\":"), out);
   tell_arguments(tell, STRING("1}"), out);
-  tell_call(tell, STRING("c2"), STRING("g"), out);
+  tell_call_with(tell, STRING("c2"), STRING("g"), "extra", TEXT("{}"), out);
   tell_arguments_object(tell, (Json){TEXT("{\"b\":\"\\n\"}")}, out);
   tell_end(tell, "tool_calls", &usage, out);
 }
@@ -51,7 +51,8 @@ static void a_whole_answer(void **state) {
       "\"index\":"
       "0,\"message\":{\"role\":\"assistant\",\"content\":\"one \\ud83d\\ude00\\n\",\"reasoning_content\":\"hm\","
       "\"extra\":[1],\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
-      "\"{\\\"a\\\":1}\"}},{\"id\":\"c2\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":"
+      "\"{\\\"a\\\":1}\"}},{\"id\":\"c2\",\"extra\":{},\"type\":\"function\",\"function\":{\"name\":\"g\","
+      "\"arguments\":"
       "\"{\\\"b\\\":\\\"\\\\n\\\"}\"}}],\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],"
       "\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4,\"total_tokens\":13,\"prompt_tokens_details\":"
       "{\"cached_tokens\":3}}}");
@@ -73,11 +74,12 @@ static void a_stream(void **state) {
                       "\"tool_calls\":[{\"index\":0,\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
                       "\"arguments\":\"\"}}]")
                       DELTA("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"a\\\":\"}}]")
-                          DELTA("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}}]") DELTA(
-                              "\"tool_calls\":[{\"index\":1,\"id\":\"c2\",\"type\":\"function\",\"function\":{\"name\":"
-                              "\"g\",\"arguments\":\"\"}}]")
-                              DELTA("\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":"
-                                    "\"{\\\"b\\\":\\\"\\\\n\\\"}\"}}]") HEAD
+                          DELTA("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}}]")
+                              DELTA("\"tool_calls\":[{\"index\":1,\"id\":\"c2\",\"extra\":{},\"type\":\"function\","
+                                    "\"function\":{\"name\":"
+                                    "\"g\",\"arguments\":\"\"}}]")
+                                  DELTA("\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":"
+                                        "\"{\\\"b\\\":\\\"\\\\n\\\"}\"}}]") HEAD
               "{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n" HEAD
               "],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4,\"total_tokens\":13,"
               "\"prompt_tokens_details\":{\"cached_tokens\":3}}}\n\n");
