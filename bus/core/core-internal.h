@@ -41,7 +41,6 @@ struct Client {
   Timer grace;
   uint32_t losses; /* as an instance, within the last minute: the back-off of its re-admission */
   uint64_t lost_us;
-  uint64_t confirmed; /* serial of the last PING or WELCOME that it has answered */
 };
 
 typedef enum SessionState {
@@ -75,9 +74,8 @@ struct Session {
   bool unreachable;  /* its connection is gone, its last messages are being read */
   bool away_told;    /* GOAWAY was sent */
   bool warm_wanted;  /* WELCOME said that WARM follows */
-  bool noted;        /* the other broker knows it */
-  uint64_t welcomed; /* serials: of its WELCOME, which is that of its registration, too, */
-  uint64_t asked;    /* of the last PING, */
+  uint64_t noted;    /* serials: when the other broker knew it, or need not know it; 0 = not yet, */
+  uint64_t answered; /* of the last PING or WELCOME that it has answered, */
   uint64_t suspect;  /* since when it must answer a PING; 0 = it need not */
 
   Client *client;
@@ -211,14 +209,16 @@ struct Request {
   uint8_t hop;
   uint8_t priority;
   uint8_t n_nacks;
-  uint8_t n_losses; /* of instances that executed it */
-  bool idempotent;  /* as its instance declares it, or while it has none, as the first that offers the method does */
-  bool moved;       /* it was sent again: another broker may have handed it on, at this hop or a later one */
-  bool attached;    /* its instance had it from another broker, */
-  bool forwarded;   /* and has forwarded it: FORWARD follows */
-  bool doubtful;    /* two instances had it: what became of both can't be known */
-  bool stream_hole; /* a chunk was lost while the client was away */
-  bool has_parts;   /* the reply has begun, in parts */
+  uint8_t n_losses;   /* of instances that executed it */
+  bool idempotent;    /* as its instance declares it, or while it has none, as the first that offers the method does */
+  uint64_t confirmed; /* serial of what its client had answered when it asked, or has said since that it still waits, */
+  uint64_t confirm_asked; /* and of the last PING that asked it that */
+  bool moved;             /* it was sent again: another broker may have handed it on, at this hop or a later one */
+  bool attached;          /* its instance had it from another broker, */
+  bool forwarded;         /* and has forwarded it: FORWARD follows */
+  bool doubtful;          /* two instances had it: what became of both can't be known */
+  bool stream_hole;       /* a chunk was lost while the client was away */
+  bool has_parts;         /* the reply has begun, in parts */
   uint8_t method_size;
   uint8_t content_type_size;
   Trace trace;

@@ -198,7 +198,7 @@ static void on_ping(Core *core, Session *session, const Incoming *in) {
 }
 
 static void on_pong(Core *core, Session *session, const Incoming *in) {
-  once_answered(core, session, in->header->number);
+  once_answered(core, session, in->header);
   if (session->suspect)
     session_ping(core, session); /* this one was sent before the suspicion */
 }

@@ -52,17 +52,13 @@ static bool is_awake(Core *core, const Offer *offer, const Request *request) {
   return false;
 }
 
-static const Client *asker(const Request *request) {
-  return request->parent ? request->parent->client : request->client;
-}
-
 /* Whether the instance may be given it now, as far as it is `once`. */
-static bool may_begin(Core *core, const Offer *offer, const Request *request) {
+static bool may_begin(Core *core, const Offer *offer, Request *request) {
   return is_awake(core, offer, request) &&
-         (offer_is_idempotent(offer, request) || once_may_begin(core, offer->session, asker(request)));
+         (offer_is_idempotent(offer, request) || once_may_begin(core, offer->session, request));
 }
 
-static bool fits(Core *core, Offer *offer, const Request *request) {
+static bool fits(Core *core, Offer *offer, Request *request) {
   return can_take(offer->session) && offer->weight > 0 && version_fits(offer, request->version) &&
          offer_find_method(offer, request_method(request)) && may_begin(core, offer, request);
 }
@@ -205,6 +201,10 @@ void dispatch_draw_version(Core *core, Request *request) {
 
 /* --- waiting requests --- */
 
+static const Client *asker(const Request *request) {
+  return request->parent ? request->parent->client : request->client;
+}
+
 /* The offer that can take this waiting request now: `only` or nobody, when set. A standby is asked after the primaries. */
 static Offer *find_taker(Core *core, Request *request, Offer *only) {
   if (request->only)
@@ -305,7 +305,7 @@ bool dispatch_can_be_taken(const Core *core, const Request *request) {
 
     if (can_take(offer->session) && offer->weight > 0 && version_fits(offer, request->version) &&
         offer_find_method(offer, request_method(request)) && awake &&
-        (offer_is_idempotent(offer, request) || once_is_safe(core, offer->session, asker(request))))
+        (offer_is_idempotent(offer, request) || once_is_safe(core, offer->session, request)))
       return true;
   }
   return false;

@@ -37,9 +37,13 @@ typedef struct Topic {
   char name[];
 } Topic;
 
+/* PUBLISH, SUBSCRIBE and UNSUBSCRIBE of a session; what is wrong is answered to it. */
 void events_publish(Core *core, Session *session, const Header *header, Bytes body, Block *block);
+/* As above. */
 void events_subscribe(Core *core, Session *session, const Header *header);
+/* As above. */
 void events_unsubscribe(Core *core, Session *session, const Header *header);
+/* The session is gone with what it subscribed to. */
 void events_forget_session(Core *core, Session *session);
 /* Publishes an event of the broker itself. */
 void events_tell(Core *core, const char *topic, Bytes body);

@@ -53,13 +53,13 @@ typedef struct PeerBroker {
 
 /* once.c: to whom `once` work may be given */
 
-/* Whether this instance may be given `once` work of a client that may have moved: the client has answered since the instance
-   registered, and the other broker knows the instance. May PING the client, after whose answer the queues are looked at. */
-bool once_may_begin(Core *core, const Session *session, const Client *client);
+/* Whether this instance may be given this `once` request: the other broker knows the instance, and the client has said since
+   then that it still waits for the request here. May PING the client, after whose answer the queue is looked at again. */
+bool once_may_begin(Core *core, const Session *session, Request *request);
 /* The same without a PING, for core_check. */
-bool once_is_safe(const Core *core, const Session *session, const Client *client);
-/* A PONG of that number: what waited for it goes on. */
-void once_answered(Core *core, Session *session, uint64_t number);
+bool once_is_safe(const Core *core, const Session *session, const Request *request);
+/* A PONG: what waited for it goes on. */
+void once_answered(Core *core, Session *session, const Header *pong);
 
 /* probe.c: requests that were sent again */
 
@@ -92,8 +92,6 @@ bool roster_misses(const Core *core, Text service, uint64_t first_us);
 bool roster_reaches_back(const Core *core, uint64_t first_us);
 /* Until when an instance that is expected may still come, for a question asked at since_us. */
 uint64_t roster_patience_us(const Core *core, uint64_t since_us);
-/* Whether the other broker knows this instance, or may not be waited for. */
-bool roster_is_noted(const Core *core, const Session *session);
 /* Ends the warming when all are here. */
 void roster_check_warm(Core *core);
 

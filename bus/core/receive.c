@@ -36,6 +36,7 @@ static Request *new_request(Core *core, Session *session, const Header *header) 
   request->flags = header->flags;
   request->priority = header->priority;
   request->moved = header->attempt > 0;
+  request->confirmed = session->answered;
   request->received_us = core->now_us;
   request->waiting_us = core->now_us;
   request->due_us = core->now_us + header->deadline_us;
@@ -158,6 +159,7 @@ static void attach(Core *core, Session *session, Request *request, const Header 
     return;
   }
   request->attempt = header->attempt;
+  request->confirmed = session->answered;
   trace_step(core, request, STEP_ATTACHED, NULL, STATUS_OK);
   if (is_old)
     begin_anew(core, request, header);
@@ -178,7 +180,6 @@ void request_receive(Core *core, Session *session, const Header *header, Bytes b
     refuse(core, session, header, STATUS_FOREIGN_ID);
     return;
   }
-  session->client->confirmed = max_u64(session->client->confirmed, session->welcomed);
   if (request) {
     attach(core, session, request, header, body, block);
     return;

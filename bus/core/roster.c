@@ -100,8 +100,30 @@ static void tell(Core *core, const Session *session, bool has_left_us) {
   core->sink.roster(core->sink.userdata, &entry, has_left_us, 0);
 }
 
+/* Whether the other broker, which is out of reach, may be expected to know nothing of newcomers. */
+static bool is_out_of_the_way(const Core *core) {
+  const PeerBroker *peer = &core->peer;
+
+  return peer->dead || (!peer->up && core->now_us >= max_u64(peer->down_us, core->started_us) + TIME_NEWCOMER_US);
+}
+
+/* From now on it may be given `once` work. */
+static void note(Core *core, Session *session) {
+  session->noted = ++core->serial;
+  dispatch_pump_instance(core, session);
+}
+
+static void note_all(Core *core) {
+  LIST_EACH (&core->sessions, Session, in_core, session) {
+    if (session->state == SESSION_OPEN && !session->noted)
+      note(core, session);
+  }
+}
+
 void roster_add(Core *core, Session *session) {
   forget(core, session->client->id, session->incarnation);
+  if (is_out_of_the_way(core))
+    note(core, session);
   tell(core, session, false);
 }
 
@@ -117,7 +139,7 @@ void roster_remove(Core *core, const Session *session) {
 void core_tell_roster(Core *core, uint64_t now_us) {
   core->now_us = now_us;
   LIST_EACH (&core->sessions, Session, in_core, session) {
-    session->noted = false;
+    session->noted = 0;
     if (session->state == SESSION_OPEN)
       tell(core, session, false);
   }
@@ -257,10 +279,8 @@ void core_peer_complete(Core *core, const RosterHistory *history, uint64_t now_u
 /* The newcomers have waited long enough for a broker that does not come back. */
 static void on_newcomers(Core *core, Timer *timer, uint64_t now_us) {
   (void)timer, (void)now_us;
-  LIST_EACH (&core->sessions, Session, in_core, session) {
-    if (!session->noted)
-      dispatch_pump_instance(core, session);
-  }
+  if (is_out_of_the_way(core))
+    note_all(core);
 }
 
 void core_peer_noted(Core *core, ClientId id, uint64_t incarnation, uint64_t now_us) {
@@ -269,8 +289,8 @@ void core_peer_noted(Core *core, ClientId id, uint64_t incarnation, uint64_t now
   core->now_us = now_us;
   if (!is_here(core, id, incarnation) || !core->peer.up)
     return;
-  client->session->noted = true;
-  dispatch_pump_instance(core, client->session);
+  if (!client->session->noted)
+    note(core, client->session);
 }
 
 void core_suspect_site(Core *core, Text site, uint64_t now_us) {
@@ -296,10 +316,12 @@ void core_peer_down(Core *core, bool is_dead, uint64_t now_us) {
   peer->dead = is_dead;
   if (was_up)
     peer->down_us = now_us;
-  if (is_dead)
+  if (is_dead) {
     lose_all_elsewhere(core, false);
-  core->newcomers.on_due = on_newcomers;
-  core_set_timer(core, &core->newcomers, is_dead ? now_us : peer->down_us + TIME_NEWCOMER_US);
+    note_all(core);
+  } else {
+    core_set_timer(core, &core->newcomers, now_us + TIME_NEWCOMER_US);
+  }
   if (was_up)
     core_suspect_site(core, text_of(peer->site), now_us);
   roster_check_warm(core);
@@ -307,14 +329,6 @@ void core_peer_down(Core *core, bool is_dead, uint64_t now_us) {
 }
 
 /* --- what is known --- */
-
-bool roster_is_noted(const Core *core, const Session *session) {
-  const PeerBroker *peer = &core->peer;
-
-  if (session->noted || peer->dead)
-    return true;
-  return !peer->up && core->now_us >= max_u64(peer->down_us, core->started_us) + TIME_NEWCOMER_US;
-}
 
 bool roster_misses(const Core *core, Text service, uint64_t first_us) {
   if (has_left(core, service, first_us))
@@ -391,8 +405,11 @@ void roster_start(Core *core) {
   core->known_since_us = core->started_us;
   core->warming = core->options.has_peer;
   core->warm_timer.on_due = on_warm;
+  core->newcomers.on_due = on_newcomers;
   if (core->warming)
     core_set_timer(core, &core->warm_timer, core->started_us + TIME_WARMING_US);
+  if (core->options.has_peer)
+    core_set_timer(core, &core->newcomers, core->started_us + TIME_NEWCOMER_US);
 }
 
 void roster_done(Core *core) {

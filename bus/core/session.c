@@ -103,7 +103,7 @@ static void send_welcome(Core *core, Session *session, uint64_t version) {
   msgpack_put_array(body, n);
   msgpack_put_raw(body, buffer_bytes(&rows));
   session->warm_wanted = core->warming;
-  session->welcomed = session->asked = ++core->serial;
+  session->answered = ++core->serial; /* whatever it says by this session it says after WELCOME */
   core_send(core, session, &header, buffer_bytes(body), NULL);
   if (n > 0)
     tell_mismatches(core, session, n, buffer_bytes(&rows));
@@ -182,7 +182,7 @@ void session_ping(Core *core, Session *session) {
 
   if (session->pinged_us)
     return;
-  session->asked = ++core->serial;
+  core->serial++;
   session->pinged_us = core->now_us;
   core_send(core, session, &ping, BYTES_NONE, NULL);
   core_set_timer(core, &session->timer, core->now_us + core->options.ping_timeout_us);

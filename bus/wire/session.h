@@ -14,6 +14,6 @@
 #undef CONTRACT_DEF
 
 /* Bits of Hello.features and Welcome.features. */
-enum { FEATURE_PROBE = 1 };
+enum { FEATURE_PROBE = 1, FEATURE_CONFIRM = 2 };
 
 #endif

@@ -16,6 +16,18 @@ static inline Bytes moved_bytes(const char *text) {
   return (Bytes){(const uint8_t *)text, strlen(text)};
 }
 
+/* A process that only asks, number 11. */
+static inline void moved_client(Harness *h, TestPeer *peer, uint64_t features) {
+  Hello hello = {.version = 1,
+                 .client = 11,
+                 .agent = TEXT("tester"),
+                 .incarnation = 11,
+                 .has_features = true,
+                 .features = features};
+
+  harness_hello(h, peer, &hello);
+}
+
 /* A broker whose peer is up and has told that it has nobody; client and worker (full, credit 4, noted) are there. */
 static inline void moved_start(Harness *h, const CoreSink *sink) {
   CoreOptions options = core_options_default();
@@ -31,7 +43,7 @@ static inline void moved_start(Harness *h, const CoreSink *sink) {
   core_peer_complete(h->core, &history, h->now_us);
   harness_instance(h, &h->worker, &(TestInstance){.name = "worker", .client = 22, .credit = 4, .is_full = true});
   core_peer_noted(h->core, (ClientId){22}, 22, h->now_us);
-  harness_client(h, &h->client, "tester", 11);
+  moved_client(h, &h->client, FEATURE_CONFIRM);
   harness_wait(h, 10000000);
   harness_say(h, &h->worker, KIND_PING, (RequestId){{0}, 0}, STATUS_OK);
   harness_clear(&h->worker);
@@ -73,14 +85,24 @@ static inline void moved_instance(Harness *h, TestPeer *peer, const char *name, 
   core_peer_noted(h->core, (ClientId){client}, client, h->now_us);
 }
 
-/* Answers the last PING that the peer got. */
-static inline void moved_pong(Harness *h, TestPeer *peer) {
+/* Answers the last PING that the peer got, about a request with status. */
+static inline void moved_pong_status(Harness *h, TestPeer *peer, Status status) {
   Heard *ping = NULL;
 
   for (int n = 0; harness_find(peer, KIND_PING, n); n++)
     ping = harness_find(peer, KIND_PING, n);
   assert_non_null(ping);
-  harness_give(h, peer, &(Header){.kind = KIND_PONG, .number = ping->header.number}, BYTES_NONE);
+  harness_give(h, peer,
+               &(Header){.kind = KIND_PONG,
+                         .number = ping->header.number,
+                         .id = ping->header.id,
+                         .attempt = ping->header.attempt,
+                         .status = status},
+               BYTES_NONE);
+}
+
+static inline void moved_pong(Harness *h, TestPeer *peer) {
+  moved_pong_status(h, peer, STATUS_OK);
 }
 
 /* The body of the n-th PROBE; the arena must outlive it. */

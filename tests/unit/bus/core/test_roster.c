@@ -186,12 +186,12 @@ static void test_a_newcomer_waits_until_it_is_noted(void **state) {
   harness_instance(&h, &other, &(TestInstance){.name = "other", .client = 33, .credit = 4, .is_full = true});
   once = harness_request(&h, &h.client, (Header){.method = TEXT("once"), .deadline_us = 9000000}, BYTES_NONE);
   idempotent = harness_ask(&h, &h.client, "echo", "say", BYTES_NONE);
-  moved_pong(&h, &h.client);
   harness_work(&other, idempotent);
   assert_int_equal(harness_count(&other, KIND_REQUEST), 1);
   core_peer_noted(h.core, (ClientId){33}, 32, h.now_us); /* another incarnation */
   assert_int_equal(harness_count(&other, KIND_REQUEST), 1);
   core_peer_noted(h.core, (ClientId){33}, 33, h.now_us);
+  moved_pong(&h, &h.client);
   harness_work(&other, once);
   harness_stop(&h);
   harness_forget(&other);
@@ -224,29 +224,70 @@ static void test_a_newcomer_does_not_wait_for_ever(void **state) {
   }
 }
 
-/* A client that was here when the newcomer came may have moved since: it is asked first. */
+/* What a client asked before the newcomer came it may have sent again elsewhere: it is asked first. */
 static void test_a_newcomer_gets_nothing_of_who_may_have_moved(void **state) {
   TestPeer other = {0};
-  RequestId first;
-  RequestId second;
+  RequestId before;
+  RequestId after;
+  RequestId late;
   Harness h;
 
   (void)state;
   moved_start(&h, NULL);
   harness_credit(&h, &h.worker, 0);
-  first = harness_ask(&h, &h.client, "echo", "once", BYTES_NONE);
+  before = harness_ask(&h, &h.client, "echo", "once", BYTES_NONE);
   moved_instance(&h, &other, "other", 33, NULL);
   assert_int_equal(harness_count(&other, KIND_REQUEST), 0);
-  assert_int_equal(harness_count(&h.client, KIND_PING), 1);
-  harness_give(&h, &h.client, &(Header){.kind = KIND_PONG, .number = 1}, BYTES_NONE); /* of an older PING */
+  assert_true(request_id_equal(harness_find(&h.client, KIND_PING, 0)->header.id, before));
+  harness_give(&h, &h.client, &(Header){.kind = KIND_PONG, .number = 1, .id = before}, BYTES_NONE); /* an older PING */
   assert_int_equal(harness_count(&other, KIND_REQUEST), 0);
   moved_pong(&h, &h.client);
-  harness_work(&other, first);
+  harness_work(&other, before);
+  after = harness_ask(&h, &h.client, "echo", "once", BYTES_NONE); /* the client has just been heard of */
+  harness_work(&other, after);
   core_late(h.core, h.now_us);
-  second = harness_ask(&h, &h.client, "echo", "once", BYTES_NONE);
-  assert_int_equal(harness_count(&other, KIND_REQUEST), 1);
+  late = harness_ask(&h, &h.client, "echo", "once", BYTES_NONE);
+  assert_int_equal(harness_count(&other, KIND_REQUEST), 2);
   moved_pong(&h, &h.client);
-  harness_work(&other, second);
+  harness_work(&other, late);
+  assert_int_equal(harness_count(&h.client, KIND_PING), 2);
+  harness_stop(&h);
+  harness_forget(&other);
+}
+
+/* It has: the request is dropped without a word, for the other broker is at it. */
+static void test_a_client_that_has_moved(void **state) {
+  TestPeer other = {0};
+  RequestId id;
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  harness_credit(&h, &h.worker, 0);
+  id = harness_ask(&h, &h.client, "echo", "once", BYTES_NONE);
+  moved_instance(&h, &other, "other", 33, NULL);
+  moved_pong_status(&h, &h.client, STATUS_STALE);
+  assert_int_equal(harness_count(&other, KIND_REQUEST), 0);
+  harness_open(&h.client, id);
+  assert_true(core_is_idle(h.core));
+  harness_stop(&h);
+  harness_forget(&other);
+}
+
+/* One that never moves is not asked. */
+static void test_a_client_that_never_moves(void **state) {
+  TestPeer other = {0};
+  RequestId id;
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  harness_cut(&h, &h.client);
+  moved_client(&h, &h.client, 0);
+  harness_credit(&h, &h.worker, 0);
+  id = harness_ask(&h, &h.client, "echo", "once", BYTES_NONE);
+  moved_instance(&h, &other, "other", 33, NULL);
+  harness_work(&other, id);
   harness_stop(&h);
   harness_forget(&other);
 }
@@ -262,10 +303,13 @@ static void test_a_newcomer_that_is_named(void **state) {
   moved_start(&h, NULL);
   moved_instance(&h, &other, "other", 33, NULL);
   named = harness_ask(&h, &h.client, "echo@other", "once", BYTES_NONE);
-  all = harness_ask(&h, &h.client, "echo@*", "once", BYTES_NONE);
   assert_int_equal(harness_count(&other, KIND_REQUEST), 0);
   moved_pong(&h, &h.client);
   harness_work(&other, named);
+  core_late(h.core, h.now_us);
+  all = harness_ask(&h, &h.client, "echo@*", "once", BYTES_NONE);
+  assert_int_equal(harness_count(&other, KIND_REQUEST), 1);
+  moved_pong(&h, &h.client);
   harness_work(&other, all);
   harness_stop(&h);
   harness_forget(&other);
@@ -484,6 +528,8 @@ int main(void) {
       cmocka_unit_test(test_a_newcomer_waits_until_it_is_noted),
       cmocka_unit_test(test_a_newcomer_does_not_wait_for_ever),
       cmocka_unit_test(test_a_newcomer_gets_nothing_of_who_may_have_moved),
+      cmocka_unit_test(test_a_client_that_has_moved),
+      cmocka_unit_test(test_a_client_that_never_moves),
       cmocka_unit_test(test_a_newcomer_that_is_named),
       cmocka_unit_test(test_a_late_turn_believes_in_nobody),
       cmocka_unit_test(test_a_suspect_gets_nothing_until_it_answers),
