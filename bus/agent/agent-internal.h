@@ -101,7 +101,10 @@ struct Call {
   bool forgettable; /* the answer is not to be remembered */
 
   uint64_t chunks; /* sent */
-  bool sending;    /* its reply is on its way in parts; out_body is what is left of it */
+  List pieces;     /* of them, those that may be wanted again */
+  uint64_t pieces_first;
+  uint64_t pieces_before_bytes; /* of the chunks before the first of them */
+  bool sending;                 /* its reply is on its way in parts; out_body is what is left of it */
   uint64_t reply_bytes;
   void (*on_writable)(void *userdata, Call *call);
   void *writable_userdata;
@@ -133,6 +136,16 @@ void parts_begin(Call *call);
 void parts_go_on(Call *call);
 /* Gives up on the rest: the call ends with status. */
 void parts_stop(Call *call, Status status);
+/* Sends the next CHUNK of a call; block may be NULL. */
+void pieces_send(Call *call, uint32_t flags, Bytes bytes, Block *block);
+/* Forgets pieces below the one that is wanted next. */
+void pieces_drop(Call *call, uint64_t wanted);
+/* Sends all that are kept again, to the call's broker. */
+void pieces_send_again(Call *call);
+/* Writes them as pairs that pack_next takes. */
+void pieces_write(const Call *call, Buffer *buffer);
+/* Whoever sent this header is told the answer from now on, and whoever was is told no more. */
+void call_attach(Call *call, uint32_t broker, const Header *header);
 /* Refuses a call that was not begun; it is not remembered. Loop thread. */
 void call_refuse(Call *call, Status status);
 /* Sends the pieces that wait. Loop thread. */
@@ -263,6 +276,14 @@ HelloService *methods_hello(const Runtime *runtime, size_t *ret_count);
 void methods_hello_done(HelloService *services, size_t count);
 /* The echo of DRAIN is here, or will not come: with the last of them the process ends when the last call has. */
 void runtime_drained(Runtime *runtime, uint32_t broker);
+/* The call of this id and hop; hop -1 = the last one that began. */
+Call *calls_find(const Runtime *runtime, RequestId id, int hop);
+/* The highest attempt of the calls of this id, or 0. */
+uint32_t calls_highest(const Runtime *runtime, RequestId id);
+/* PROBE. */
+void probe_message(Runtime *runtime, uint32_t broker, Bytes body);
+/* Says an answer again from the chunk that the header wants on; tell: after HAVE. Returns false when not all of it is kept. */
+bool probe_replay(Runtime *runtime, uint32_t broker, const Header *about, const MemoryReply *reply, bool tell);
 /* What comes from a broker for this instance. */
 bool serve_message(void *userdata, uint32_t broker, const Message *message);
 

@@ -73,11 +73,9 @@ static bool take_room(Call *call, size_t bytes) {
 }
 
 static void send_part(Call *call) {
-  Header header = {.kind = KIND_CHUNK, .id = call->id, .attempt = call->attempt, .flags = FLAG_PART};
   Bytes part = {call->out_body.data, LIMIT_BODY_BYTES};
 
-  header.number = call->chunks++;
-  brokers_send(call, &header, part, call->out_block);
+  pieces_send(call, FLAG_PART, part, call->out_block);
   call->out_body.data += part.size;
   call->out_body.size -= part.size;
 }

@@ -82,7 +82,6 @@ void call_on_writable(Call *call, void (*on_writable)(void *userdata, Call *call
 
 void call_flush_chunks(Call *call) {
   Runtime *runtime = call->runtime;
-  Header header = {.kind = KIND_CHUNK, .id = call->id, .attempt = call->attempt};
   _cleanup_(buffer_done) Buffer ready = {0};
   size_t at = 0;
 
@@ -96,8 +95,7 @@ void call_flush_chunks(Call *call) {
   while (at < ready.size) {
     size_t size = (size_t)min_u64(ready.size - at, LIMIT_BODY_BYTES);
 
-    header.number = call->chunks++;
-    brokers_send(call, &header, (Bytes){ready.data + at, size}, NULL);
+    pieces_send(call, 0, (Bytes){ready.data + at, size}, NULL);
     at += size;
   }
 }

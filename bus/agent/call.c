@@ -45,6 +45,7 @@ Call *call_new(Runtime *runtime, const Header *header, Bytes body, Block *block,
       .references = 1,
       .window_bytes = header->window_bytes,
   };
+  list_init(&call->pieces);
   at = call->tail + struct_bytes;
   call->service = keep_text(&at, header->service);
   call->method_name = keep_text(&at, header->method);
@@ -62,6 +63,7 @@ Call *call_new(Runtime *runtime, const Header *header, Bytes body, Block *block,
 void call_unref(Call *call) {
   if (atomic_fetch_sub(&call->references, 1) != 1)
     return;
+  pieces_drop(call, UINT64_MAX);
   block_unref(&call->block);
   block_unref(&call->out_block);
   arena_done(&call->arena);
@@ -74,15 +76,23 @@ void call_unref(Call *call) {
 
 /* --- ending, on the loop --- */
 
+/* How many chunks there were, and how many bytes went before those that are kept, stands in the header. */
 static void remember(Call *call) {
   Runtime *runtime = call->runtime;
+  _cleanup_(buffer_done) Buffer pieces = {0};
+  Header header = call->out;
 
-  if (call->forgettable)
+  /* What is idempotent is done again; but not when its reader has had a piece. */
+  if (call->forgettable && (call->chunks == 0 || client_brokers(runtime->client) == 1))
     return;
   buffer_clear(&runtime->header);
-  if (call->chunks == 0) /* the pieces of a stream are not kept, so its end alone is of no use */
-    header_encode(&call->out, &runtime->header);
-  memory_put(&runtime->memory, call->id, call->hop, call->attempt, buffer_bytes(&runtime->header), call->out_body,
+  header.number = call->chunks;
+  header.window_bytes = call->pieces_before_bytes;
+  header_encode(&header, &runtime->header);
+  if (call->chunks > 0)
+    pieces_write(call, &pieces);
+  memory_put(&runtime->memory, call->id, call->hop, call->attempt,
+             &(MemoryReply){buffer_bytes(&runtime->header), call->out_body, buffer_bytes(&pieces)},
              loop_now_us(runtime->loop));
 }
 

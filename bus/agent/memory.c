@@ -22,6 +22,7 @@ typedef struct MemoryAnswer {
   uint64_t entry;            /* number */
   uint32_t header_size;
   uint32_t body_size;
+  uint32_t pieces_size;
   uint8_t bytes[];
 } MemoryAnswer;
 
@@ -76,17 +77,25 @@ static void index_remove(Memory *memory, uint64_t number) {
   index_close(memory, at);
 }
 
-/* The newest entry of (id, hop), or NULL. */
-static MemoryEntry *find(const Memory *memory, RequestId id, uint8_t hop) {
+static uint32_t attempt_of(const MemoryEntry *entry) {
+  return (entry->attempt_hop & ~MEMORY_NOTED) >> 8;
+}
+
+/* The newest answer to (id, hop), or NULL; and the highest attempt of the id that was heard of. */
+static MemoryEntry *find(const Memory *memory, RequestId id, uint8_t hop, uint32_t *ret_highest) {
   uint32_t mask = 2 * memory->room - 1;
   MemoryEntry *found = NULL;
 
+  *ret_highest = 0;
   if (memory->size == 0)
     return NULL;
   for (uint32_t at = hash_of(memory, id); memory->index[at]; at = (at + 1) & mask) {
     MemoryEntry *entry = &memory->ring[memory->index[at] - 1];
 
-    if (request_id_equal(entry->id, id) && (entry->attempt_hop & 0xff) == hop &&
+    if (!request_id_equal(entry->id, id))
+      continue;
+    *ret_highest = (uint32_t)max_u64(*ret_highest, attempt_of(entry));
+    if (!(entry->attempt_hop & MEMORY_NOTED) && (entry->attempt_hop & 0xff) == hop &&
         (!found || entry->attempt_hop > found->attempt_hop))
       found = entry;
   }
@@ -115,7 +124,7 @@ static MemoryClient *client_of(Memory *memory, ClientId id) {
 /* Drops a client's oldest answer, and the client with its last. */
 static void drop_oldest(Memory *memory, MemoryClient *client) {
   MemoryAnswer *answer = client->oldest;
-  uint64_t bytes = sizeof *answer + answer->header_size + answer->body_size;
+  uint64_t bytes = sizeof *answer + answer->header_size + answer->body_size + answer->pieces_size;
 
   entry_at(memory, answer->entry)->answer = NULL;
   client->oldest = answer->next;
@@ -144,12 +153,19 @@ static MemoryClient *find_fattest(Memory *memory) {
   return memory->fattest;
 }
 
-static MemoryAnswer *keep_answer(Memory *memory, RequestId id, uint64_t number, Bytes header, Bytes body) {
-  uint64_t bytes = sizeof(MemoryAnswer) + header.size + body.size;
+static void put(uint8_t **at, Bytes bytes) {
+  if (bytes.size)
+    memcpy(*at, bytes.data, bytes.size);
+  *at += bytes.size;
+}
+
+static MemoryAnswer *keep_answer(Memory *memory, RequestId id, uint64_t number, const MemoryReply *reply) {
+  uint64_t bytes = sizeof(MemoryAnswer) + reply->header.size + reply->body.size + reply->pieces.size;
   MemoryClient *client;
   MemoryAnswer *answer;
+  uint8_t *at;
 
-  if (header.size == 0 || bytes > ANSWER_MAX_BYTES)
+  if (reply->header.size == 0 || bytes > ANSWER_MAX_BYTES)
     return NULL;
   while (memory->answer_bytes + bytes > LIMIT_MEMORY_BYTES)
     drop_oldest(memory, find_fattest(memory));
@@ -157,10 +173,15 @@ static MemoryAnswer *keep_answer(Memory *memory, RequestId id, uint64_t number, 
   answer = malloc(bytes);
   if (!answer)
     abort();
-  *answer = (MemoryAnswer){client, NULL, number, (uint32_t)header.size, (uint32_t)body.size};
-  memcpy(answer->bytes, header.data, header.size);
-  if (body.size)
-    memcpy(answer->bytes + header.size, body.data, body.size);
+  *answer = (MemoryAnswer){.client = client,
+                           .entry = number,
+                           .header_size = (uint32_t)reply->header.size,
+                           .body_size = (uint32_t)reply->body.size,
+                           .pieces_size = (uint32_t)reply->pieces.size};
+  at = answer->bytes;
+  put(&at, reply->header);
+  put(&at, reply->body);
+  put(&at, reply->pieces);
   if (client->oldest)
     client->newest->next = answer;
   else
@@ -173,11 +194,13 @@ static MemoryAnswer *keep_answer(Memory *memory, RequestId id, uint64_t number, 
 
 /* --- the ring --- */
 
-static void drop_first(Memory *memory) {
+static void drop_first(Memory *memory, uint64_t now_us) {
   MemoryEntry *entry = entry_at(memory, memory->first);
+  uint64_t age_us = (uint64_t)((uint32_t)(now_us / US_PER_MS) - entry->at_ms) * US_PER_MS;
 
   if (entry->answer) /* answers of one client go in the order in which they came, so it is its oldest */
     drop_oldest(memory, entry->answer->client);
+  memory->covers_us = max_u64(memory->covers_us, now_us - min_u64(age_us, now_us) + US_PER_MS);
   index_remove(memory, memory->first);
   memory->first++;
   memory->size--;
@@ -203,40 +226,69 @@ static bool is_old(const Memory *memory, uint32_t now_ms) {
   return now_ms - entry_at(memory, memory->first)->at_ms > TIME_HORIZON_US / 1000;
 }
 
-void memory_put(Memory *memory, RequestId id, uint8_t hop, uint32_t attempt, Bytes header, Bytes body,
-                uint64_t now_us) {
+/* Makes the newest entry. Returns its number. */
+static uint64_t add(Memory *memory, RequestId id, uint32_t attempt_hop, uint64_t now_us) {
   uint32_t now_ms = (uint32_t)(now_us / US_PER_MS);
   uint64_t number;
 
   while (memory->size > 0 && is_old(memory, now_ms))
-    drop_first(memory);
+    drop_first(memory, now_us);
   if (memory->size == memory->room && memory->room < LIMIT_MEMORY_IDS)
     grow(memory);
   else if (memory->size == memory->room)
-    drop_first(memory);
+    drop_first(memory, now_us);
   number = memory->first + memory->size++;
-  *entry_at(memory, number) = (MemoryEntry){.id = id, .attempt_hop = attempt << 8 | hop, .at_ms = now_ms};
+  *entry_at(memory, number) = (MemoryEntry){.id = id, .attempt_hop = attempt_hop, .at_ms = now_ms};
   index_add(memory, number);
-  entry_at(memory, number)->answer = keep_answer(memory, id, number, header, body);
+  return number;
 }
 
-int memory_find(const Memory *memory, RequestId id, uint8_t hop, uint32_t attempt, Bytes *ret_header, Bytes *ret_body) {
-  const MemoryEntry *entry = find(memory, id, hop);
+void memory_start(Memory *memory, uint64_t now_us) {
+  memory->covers_us = now_us;
+}
 
+void memory_put(Memory *memory, RequestId id, uint8_t hop, uint32_t attempt, const MemoryReply *reply,
+                uint64_t now_us) {
+  uint64_t number = add(memory, id, attempt << 8 | hop, now_us);
+
+  entry_at(memory, number)->answer = keep_answer(memory, id, number, reply);
+}
+
+void memory_note(Memory *memory, RequestId id, uint32_t attempt, uint64_t now_us) {
+  uint32_t highest;
+
+  find(memory, id, 0, &highest);
+  if (attempt > highest)
+    add(memory, id, MEMORY_NOTED | attempt << 8, now_us);
+}
+
+int memory_find(const Memory *memory, RequestId id, uint8_t hop, uint32_t attempt, MemoryReply *ret) {
+  uint32_t highest;
+  const MemoryEntry *entry = find(memory, id, hop, &highest);
+  const MemoryAnswer *answer;
+
+  if (attempt < highest)
+    return MEMORY_E_STALE;
   if (!entry)
     return MEMORY_E_UNKNOWN;
-  if (attempt < entry->attempt_hop >> 8)
-    return MEMORY_E_STALE;
   if (!entry->answer)
     return MEMORY_E_GONE;
-  *ret_header = (Bytes){entry->answer->bytes, entry->answer->header_size};
-  *ret_body = (Bytes){entry->answer->bytes + entry->answer->header_size, entry->answer->body_size};
+  answer = entry->answer;
+  *ret = (MemoryReply){
+      .header = {answer->bytes, answer->header_size},
+      .body = {answer->bytes + answer->header_size, answer->body_size},
+      .pieces = {answer->bytes + answer->header_size + answer->body_size, answer->pieces_size},
+  };
   return 0;
+}
+
+bool memory_covers(const Memory *memory, uint64_t age_us, uint64_t now_us) {
+  return now_us >= age_us && now_us - age_us >= memory->covers_us;
 }
 
 void memory_done(Memory *memory) {
   while (memory->size > 0)
-    drop_first(memory);
+    drop_first(memory, 0);
   free(memory->ring);
   free(memory->index);
   table_done(&memory->clients);

@@ -256,6 +256,7 @@ int runtime_new(const Agent *agent, const AgentOptions *options, Runtime **ret) 
   runtime->deadline_timer_us = TIME_NEVER;
   list_init(&runtime->running);
   list_init(&runtime->expired);
+  memory_start(&runtime->memory, clock_monotonic_us());
   snprintf(runtime->name, sizeof runtime->name, "%s", options->name);
   r = methods_init(runtime);
   if (r == 0)

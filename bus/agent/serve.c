@@ -5,8 +5,7 @@
 
 enum { MEASURE_EVERY = 16 /* inline calls: two looks at the clock cost as much as a small handler */ };
 
-/* The call of this id and hop; hop -1 = the last one that began. */
-static Call *find_call(const Runtime *runtime, RequestId id, int hop) {
+Call *calls_find(const Runtime *runtime, RequestId id, int hop) {
   uint64_t hash = request_id_hash(id);
 
   for (TableLink *at = table_bucket(&runtime->calls, hash); at; at = at->next) {
@@ -16,6 +15,18 @@ static Call *find_call(const Runtime *runtime, RequestId id, int hop) {
       return call;
   }
   return NULL;
+}
+
+uint32_t calls_highest(const Runtime *runtime, RequestId id) {
+  uint32_t highest = 0;
+
+  for (TableLink *at = table_bucket(&runtime->calls, request_id_hash(id)); at; at = at->next) {
+    const Call *call = CONTAINER_OF(at, Call, link);
+
+    if (request_id_equal(call->id, id))
+      highest = (uint32_t)max_u64(highest, call->attempt);
+  }
+  return highest;
 }
 
 static void send_short(Runtime *runtime, uint32_t broker, Kind kind, const Header *about, Status status) {
@@ -33,32 +44,28 @@ static void dismiss(const Call *call) {
   client_send(call->runtime->client, call->broker, &nack, BYTES_NONE, NULL);
 }
 
-/* It is being executed: the answer goes to whoever asked last. */
-static void attach(Runtime *runtime, Call *call, uint32_t broker, const Header *header) {
-  if (header->attempt < call->attempt) {
-    send_short(runtime, broker, KIND_NACK, header, STATUS_STALE);
-    return;
-  }
+void call_attach(Call *call, uint32_t broker, const Header *header) {
   if (broker != call->broker)
     dismiss(call);
   call->attempt = header->attempt;
   brokers_move(call, broker);
+}
+
+/* It is being executed: the answer goes to whoever asked last. */
+static void attach(Call *call, uint32_t broker, const Header *header) {
+  call_attach(call, broker, header);
   if (header->window_bytes)
     call_open_window(call, header->window_bytes);
 }
 
 /* True when the request was answered before; then that is said again. */
 static bool answer_again(Runtime *runtime, uint32_t broker, const Header *header) {
-  Bytes frame;
-  Bytes body;
-  Header answer;
+  MemoryReply reply;
 
-  switch (memory_find(&runtime->memory, header->id, header->hop, header->attempt, &frame, &body)) {
+  switch (memory_find(&runtime->memory, header->id, header->hop, header->attempt, &reply)) {
   case 0:
-    if (header_decode(frame, &answer) != 0)
-      return false;
-    answer.attempt = header->attempt;
-    client_send(runtime->client, broker, &answer, body, NULL);
+    if (!probe_replay(runtime, broker, header, &reply, false))
+      send_short(runtime, broker, KIND_ERROR, header, STATUS_GONE);
     return true;
   case MEMORY_E_STALE:
     send_short(runtime, broker, KIND_NACK, header, STATUS_STALE);
@@ -126,12 +133,16 @@ static void refuse(Runtime *runtime, uint32_t broker, const Message *message, St
 
 static void on_request(Runtime *runtime, uint32_t broker, const Message *message) {
   const Header *header = &message->header;
-  Call *call = runtime->held > 0 ? find_call(runtime, header->id, header->hop) : NULL;
+  Call *call = runtime->held > 0 ? calls_find(runtime, header->id, header->hop) : NULL;
   const Method *method;
   bool offered = false;
 
+  if (runtime->held > 0 && header->attempt < calls_highest(runtime, header->id)) {
+    send_short(runtime, broker, KIND_NACK, header, STATUS_STALE);
+    return;
+  }
   if (call) {
-    attach(runtime, call, broker, header);
+    attach(call, broker, header);
     return;
   }
   if (answer_again(runtime, broker, header))
@@ -169,7 +180,7 @@ static void on_request(Runtime *runtime, uint32_t broker, const Message *message
 
 /* A further piece of a request's body. Returns false when no call waits for one. */
 static bool on_part(Runtime *runtime, uint32_t broker, const Message *message) {
-  Call *call = runtime->held > 0 ? find_call(runtime, message->header.id, -1) : NULL;
+  Call *call = runtime->held > 0 ? calls_find(runtime, message->header.id, -1) : NULL;
 
   if (!call || !call->assembling || call->broker != broker)
     return false;
@@ -191,17 +202,19 @@ static bool on_part(Runtime *runtime, uint32_t broker, const Message *message) {
 }
 
 static void on_cancel(Runtime *runtime, const Header *header) {
-  Call *call = find_call(runtime, header->id, -1);
+  Call *call = calls_find(runtime, header->id, -1);
 
   if (call && header->attempt >= call->attempt)
     call_stop(call, STATUS_CANCELLED);
 }
 
 static void on_window(Runtime *runtime, const Header *header) {
-  Call *call = find_call(runtime, header->id, -1);
+  Call *call = calls_find(runtime, header->id, -1);
 
-  if (call && header->attempt >= call->attempt)
-    call_open_window(call, header->window_bytes);
+  if (!call || header->attempt < call->attempt)
+    return;
+  pieces_drop(call, header->number);
+  call_open_window(call, header->window_bytes);
 }
 
 bool serve_message(void *userdata, uint32_t broker, const Message *message) {
@@ -218,6 +231,9 @@ bool serve_message(void *userdata, uint32_t broker, const Message *message) {
     return true;
   case KIND_WINDOW:
     on_window(runtime, &message->header);
+    return true;
+  case KIND_PROBE:
+    probe_message(runtime, broker, message->body);
     return true;
   case KIND_DRAIN:
     runtime_drained(runtime, broker);

@@ -98,6 +98,7 @@ static bool dispatch(Link *link, const Message *message) {
   case KIND_CANCEL:
   case KIND_WINDOW:
   case KIND_DRAIN:
+  case KIND_PROBE:
     return give_to_instance(link, message);
   case KIND_PING:
     pong(link, message);

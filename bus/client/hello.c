@@ -22,6 +22,8 @@ int hello_build(Client *client) {
       .library = text_of(client->library),
       .has_pid = true,
       .pid = (uint64_t)getpid(),
+      .has_features = client->has_instance,
+      .features = FEATURE_PROBE,
       .has_services = client->instance.services_count > 0,
       .services = {client->instance.services, client->instance.services_count},
       .has_calls = client->calls_count > 0,

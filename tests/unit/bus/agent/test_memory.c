@@ -12,36 +12,36 @@ static RequestId id_of(uint64_t client, uint64_t sequence) {
 }
 
 static void put(Memory *memory, RequestId id, uint8_t hop, uint32_t attempt, const char *body, uint64_t now_us) {
-  memory_put(memory, id, hop, attempt, (Bytes){(const uint8_t *)"H", 1}, (Bytes){(const uint8_t *)body, strlen(body)},
-             now_us);
+  MemoryReply reply = {.header = {(const uint8_t *)"H", 1}, .body = {(const uint8_t *)body, strlen(body)}};
+
+  memory_put(memory, id, hop, attempt, &reply, now_us);
 }
 
 static int find(const Memory *memory, RequestId id, uint8_t hop, uint32_t attempt) {
-  Bytes header = {NULL, 77};
-  Bytes body = {NULL, 77};
-  int r = memory_find(memory, id, hop, attempt, &header, &body);
+  MemoryReply reply = {.header = {NULL, 77}};
+  int r = memory_find(memory, id, hop, attempt, &reply);
 
   if (r != 0)
-    assert_true(header.size == 77 && body.size == 77);
+    assert_int_equal(reply.header.size, 77);
   return r;
 }
 
 static void what_was_answered_is_found(void **state) {
   Memory memory = {0};
-  Bytes header;
-  Bytes body;
+  MemoryReply reply;
 
   (void)state;
   assert_int_equal(find(&memory, id_of(1, 1), 0, 0), MEMORY_E_UNKNOWN);
   put(&memory, id_of(1, 1), 0, 2, "answer", 0);
-  assert_int_equal(memory_find(&memory, id_of(1, 1), 0, 2, &header, &body), 0);
-  assert_int_equal(header.size, 1);
-  assert_memory_equal(body.data, "answer", 6);
+  assert_int_equal(memory_find(&memory, id_of(1, 1), 0, 2, &reply), 0);
+  assert_int_equal(reply.header.size, 1);
+  assert_memory_equal(reply.body.data, "answer", 6);
+  assert_int_equal(reply.pieces.size, 0);
   assert_int_equal(find(&memory, id_of(1, 1), 0, 3), 0);
   assert_int_equal(find(&memory, id_of(1, 1), 0, 1), MEMORY_E_STALE);
   assert_int_equal(find(&memory, id_of(1, 1), 1, 2), MEMORY_E_UNKNOWN); /* another visit */
   assert_int_equal(find(&memory, id_of(2, 1), 0, 2), MEMORY_E_UNKNOWN);
-  memory_put(&memory, id_of(1, 2), 0, 0, BYTES_NONE, BYTES_NONE, 0);
+  memory_put(&memory, id_of(1, 2), 0, 0, &(MemoryReply){.header = BYTES_NONE}, 0);
   assert_int_equal(find(&memory, id_of(1, 2), 0, 1), MEMORY_E_GONE);
   memory_done(&memory);
 }
@@ -100,10 +100,45 @@ static void an_answer_too_large_to_keep_is_gone(void **state) {
 
   (void)state;
   assert_non_null(large);
-  memory_put(&memory, id_of(1, 1), 0, 0, (Bytes){large, 1}, (Bytes){large, size}, 0);
+  memory_put(&memory, id_of(1, 1), 0, 0, &(MemoryReply){.header = {large, 1}, .body = {large, size}}, 0);
   assert_int_equal(find(&memory, id_of(1, 1), 0, 0), MEMORY_E_GONE);
   memory_done(&memory);
   free(large);
+}
+
+static void an_attempt_that_was_heard_of_refuses_lower_ones(void **state) {
+  Memory memory = {0};
+
+  (void)state;
+  memory_note(&memory, id_of(1, 1), 2, 0);
+  assert_int_equal(find(&memory, id_of(1, 1), 0, 1), MEMORY_E_STALE);
+  assert_int_equal(find(&memory, id_of(1, 1), 3, 1), MEMORY_E_STALE); /* at whichever hop */
+  assert_int_equal(find(&memory, id_of(1, 1), 0, 2), MEMORY_E_UNKNOWN);
+  memory_note(&memory, id_of(1, 1), 1, 0);
+  assert_int_equal(memory.size, 1);
+  put(&memory, id_of(1, 1), 0, 2, "answer", 0);
+  memory_note(&memory, id_of(1, 1), 3, 0);
+  assert_int_equal(find(&memory, id_of(1, 1), 0, 2), MEMORY_E_STALE);
+  assert_int_equal(find(&memory, id_of(1, 1), 0, 3), 0);
+  memory_done(&memory);
+}
+
+static void it_vouches_for_as_long_as_nothing_was_forgotten(void **state) {
+  Memory memory = {0};
+  uint64_t start_us = 100 * US_PER_S;
+  uint64_t now_us = start_us + 10 * US_PER_S;
+
+  (void)state;
+  memory_start(&memory, start_us);
+  assert_true(memory_covers(&memory, 10 * US_PER_S, now_us));
+  assert_false(memory_covers(&memory, 10 * US_PER_S + 1, now_us));
+  put(&memory, id_of(1, 1), 0, 0, "a", start_us + US_PER_S);
+  now_us = start_us + 2 * US_PER_S + TIME_HORIZON_US;
+  put(&memory, id_of(1, 2), 0, 0, "b", now_us); /* the first is forgotten */
+  assert_true(memory_covers(&memory, TIME_HORIZON_US, now_us));
+  assert_false(memory_covers(&memory, TIME_HORIZON_US + US_PER_S, now_us));
+  assert_false(memory_covers(&memory, UINT64_MAX, now_us));
+  memory_done(&memory);
 }
 
 int main(void) {
@@ -113,6 +148,8 @@ int main(void) {
       cmocka_unit_test(the_number_of_ids_is_bounded),
       cmocka_unit_test(a_greedy_client_pushes_out_its_own_answers),
       cmocka_unit_test(an_answer_too_large_to_keep_is_gone),
+      cmocka_unit_test(an_attempt_that_was_heard_of_refuses_lower_ones),
+      cmocka_unit_test(it_vouches_for_as_long_as_nothing_was_forgotten),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

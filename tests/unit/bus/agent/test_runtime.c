@@ -449,7 +449,8 @@ static void what_was_done_is_answered_again(void **state) {
   header.attempt = 0;
   fake_send(&stage->fake, &header, body);
   stage_expect_nack(stage, header.id, STATUS_STALE);
-  header.hop = 1; /* another visit */
+  header.hop = 1; /* another visit, of the attempt that counts */
+  header.attempt = 2;
   fake_send(&stage->fake, &header, body);
   stage_expect_reply(stage, header.id, "x");
   assert_int_equal(executed, 2);
