@@ -14,6 +14,7 @@
 /* What pons.yaml says of a provider, as far as a dialect has to know it. Borrowed for as long as requests run. */
 typedef struct DialectSettings {
   const char *base_url; /* without a / at its end */
+  const char *region;   /* NULL: none */
 } DialectSettings;
 
 /* What an answer has to know of its request. */
@@ -21,12 +22,13 @@ typedef struct DialectAsked {
   const DialectSettings *settings;
   Text model;       /* its name at the provider */
   uint64_t now_s;   /* when it was asked, seconds since 1970 */
+  uint64_t number;  /* at random: for an answer to which the provider gives no id */
   bool streams;     /* a stream is asked for */
   bool hides_usage; /* the client has not asked for the usage of a stream: its chunk is not passed on */
   uint32_t marks;   /* the dialect's own */
 } DialectAsked;
 
-/* What goes to the provider. Whoever has it made fills asked.settings, .model and .now_s; the rest is zero. */
+/* What goes to the provider. Whoever has it made fills asked.settings, .model, .now_s and .number; the rest is zero. */
 typedef struct DialectRequest {
   DialectAsked asked;
   Buffer path;    /* behind base_url, with its query; never with a key, since paths get into logs */
@@ -34,15 +36,14 @@ typedef struct DialectRequest {
   Buffer body;
 } DialectRequest;
 
-/* By what a provider knows us. NULL: there is none of it. Borrowed. */
+/* By what a provider knows us. Borrowed. */
 typedef struct DialectKey {
-  const char *secret;
-  const char *id;      /* where a secret has a name: AWS's access key id */
-  const char *session; /* where it goes with a session: AWS's token */
+  const char *secret; /* all that its file holds; NULL: there is none */
 } DialectKey;
 
 /* A request about to be sent, for who signs it. */
 typedef struct DialectSend {
+  const DialectSettings *settings;
   const char *method;
   Text host; /* as the header Host has it, with a port that is not the usual one */
   Text path; /* as it stands in the request, with its query */

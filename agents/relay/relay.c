@@ -279,12 +279,23 @@ static const char *find_host(const char *url, const char **ret_path) {
   return host;
 }
 
+/* The host of a URL with its port, if that is not the usual one of its scheme: what libcurl sends as Host. */
+static Text host_of(const char *url) {
+  Text usual = strncmp(url, "https:", 6) == 0 ? TEXT(":443") : TEXT(":80");
+  const char *end;
+  const char *host = find_host(url, &end);
+  size_t size = (size_t)(end - host);
+
+  if (size > usual.size && memcmp(end - usual.size, usual.data, usual.size) == 0)
+    size -= usual.size;
+  return (Text){host, size};
+}
+
 static int authorize(Relay *relay, Text path) {
   const RelayRequest *request = &relay->request;
-  const char *end;
-  const char *host = find_host(request->settings->base_url, &end);
-  DialectSend send = {.method = "POST",
-                      .host = {host, (size_t)(end - host)},
+  DialectSend send = {.settings = request->settings,
+                      .method = "POST",
+                      .host = host_of(request->settings->base_url),
                       .path = path,
                       .body = buffer_bytes(&relay->out.body),
                       .now_s = relay->out.asked.now_s};
@@ -337,7 +348,11 @@ static int encode(Relay *relay) {
   const Dialect *dialect = request->dialect;
 
   relay->out.asked = (DialectAsked){
-      .settings = request->settings, .model = request->upstream, .now_s = clock_realtime_us() / US_PER_S};
+      .settings = request->settings,
+      .model = request->upstream,
+      .now_s = clock_realtime_us() / US_PER_S,
+      .number = random_u64(),
+  };
   if (!request->is_embedding)
     return dialect->encode_chat(request->request, &relay->out, &relay->fault);
   if (dialect->encode_embed)

@@ -23,7 +23,7 @@ static int init_provider(Loop *loop, const ConfigProvider *config, Provider *ret
 
   ret->config = config;
   backoff_init(&ret->budget);
-  ret->settings = (DialectSettings){.base_url = config->base_url};
+  ret->settings = (DialectSettings){.base_url = config->base_url, .region = config->region};
   ret->dialect = table_find_dialect(config->dialect);
   if (!ret->dialect)
     return -EINVAL;

@@ -89,11 +89,27 @@ static bool goes_in_clear(const char *url) {
   return strncmp(url, "http://", 7) == 0 && !address_is_loopback(address_url_host(url));
 }
 
+static void check_url(const Whole *whole, const ConfigProvider *provider, uint32_t index) {
+  bool is_bedrock = strcmp(provider->dialect, "bedrock") == 0;
+  char path[KEY_PATH_SIZE];
+
+  if (!provider->base_url)
+    whole_wrong(whole, whole_path(path, "providers", index, ""), "'%s' has no base_url; write `%s`", provider->name,
+                is_bedrock ? "region: NAME" : "base_url: URL");
+  else if (is_bedrock && !provider->region && !strstr(provider->base_url, "bedrock-runtime"))
+    whole_wrong(whole, whole_path(path, "providers", index, "base_url"),
+                "'%s' does not say for which region requests are signed; write `region: NAME` too", provider->base_url);
+  else if (!is_bedrock && provider->region)
+    whole_wrong(whole, whole_path(path, "providers", index, "region"), "dialect %s knows no regions; remove the line",
+                provider->dialect);
+}
+
 static void check_provider(const Whole *whole, uint32_t index) {
   const ConfigProvider *provider = &whole->config->providers[index];
   char path[KEY_PATH_SIZE];
 
-  if (goes_in_clear(provider->base_url) && !provider->insecure)
+  check_url(whole, provider, index);
+  if (provider->base_url && goes_in_clear(provider->base_url) && !provider->insecure)
     whole_wrong(whole, whole_path(path, "providers", index, "base_url"),
                 "'%s' would send the key and all requests in clear; use https://, or set insecure: true if the network "
                 "is yours alone",

@@ -119,7 +119,8 @@ typedef struct ConfigModel {
 typedef struct ConfigProvider {
   char *name;
   char *dialect;
-  char *base_url; /* without a / at its end */
+  char *base_url; /* without a / at its end; never NULL */
+  char *region;   /* NULL: none, or as base_url says */
   ConfigSecret key;
   bool insecure;
   uint32_t connect_ms;

@@ -175,6 +175,18 @@ static void complete_path(char **path, const char *file) {
   replace(path, text_format("%s/%s", realpath(folder, whole) ? whole : folder, *path));
 }
 
+static void complete_provider(ConfigProvider *provider, const char *file) {
+  if (!provider->base_url && provider->region && strcmp(provider->dialect, "bedrock") == 0)
+    provider->base_url = text_format("https://bedrock-runtime.%s.amazonaws.com", provider->region);
+  for (size_t size = provider->base_url ? strlen(provider->base_url) : 0; size > 0; size--) {
+    if (provider->base_url[size - 1] != '/')
+      break;
+    provider->base_url[size - 1] = '\0';
+  }
+  complete_path(&provider->key.file, file);
+  complete_path(&provider->ca_file, file);
+}
+
 static void work_out_models(Config *config, const char *file) {
   ConfigLocalLlm *local = &config->local_llm;
 
@@ -186,14 +198,8 @@ static void work_out_models(Config *config, const char *file) {
     if (!model->size)
       model->size = text_format("%s", model->provider ? "heavy" : "light");
   }
-  for (uint32_t i = 0; i < config->providers_count; i++) {
-    char *url = config->providers[i].base_url;
-
-    for (size_t size = strlen(url); size > 0 && url[size - 1] == '/'; size--)
-      url[size - 1] = '\0';
-    complete_path(&config->providers[i].key.file, file);
-    complete_path(&config->providers[i].ca_file, file);
-  }
+  for (uint32_t i = 0; i < config->providers_count; i++)
+    complete_provider(&config->providers[i], file);
   for (uint32_t i = 0; i < config->gateway.keys_count; i++)
     complete_path(&config->gateway.keys[i].secret.file, file);
   if (!local->base_url)

@@ -52,6 +52,13 @@ static void test_providers(void **state _unused_) {
        "2:52: providers[0].key.env: 'PONS_TEST_KEY' would reach every agent, as all variables do that begin with "
        "PONS_; "
        "choose another name"},
+      {"providers:\n  - {name: p}\n", "2:5: providers[0]: 'p' has no base_url; write `base_url: URL`"},
+      {"providers:\n  - {name: p, dialect: bedrock}\n", "2:5: providers[0]: 'p' has no base_url; write `region: NAME`"},
+      {"providers:\n  - {name: p, dialect: bedrock, base_url: \"https://proxy.example\"}\n",
+       "2:43: providers[0].base_url: 'https://proxy.example' does not say for which region requests are signed; write "
+       "`region: NAME` too"},
+      {"providers:\n  - {name: p, base_url: \"https://h/v1\", region: eu-west-1}\n",
+       "2:49: providers[0].region: dialect openai knows no regions; remove the line"},
       {"local_llm: {backend: http, base_url: \"http://10.0.0.2:8000/v1\"}\n",
        "1:38: local_llm.base_url: 'http://10.0.0.2:8000/v1' is on another machine and would get all requests in clear; "
        "make it an entry of providers:"},
@@ -102,6 +109,8 @@ static void test_what_is_fine(void **state _unused_) {
       "providers: [{name: p, base_url: \"http://127.0.0.1:11434/v1\"}, {name: q, base_url: \"http://[::1]:1/v1\"},\n"
       "  {name: r, base_url: \"http://localhost/v1\"}]\n",
       TABLE "models: [{name: m, executor: RemoteApiAdapter, provider: p}, {name: n, executor: Local}]\n",
+      "providers: [{name: p, dialect: bedrock, region: eu-central-1},\n"
+      "  {name: q, dialect: bedrock, base_url: \"https://bedrock-runtime.us-east-1.amazonaws.com\"}]\n",
       "providers: [{name: p, base_url: \"https://h\", total_ms: 60000, connect_ms: 60000}]\n",
   };
 
