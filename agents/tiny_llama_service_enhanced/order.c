@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "agents/tiny_llama_service_enhanced/schema_grammar.h"
+
 /* What the sampling is when the request does not say: a small model left to chance alone wanders. */
 #define TEMPERATURE_DEFAULT 0.8
 #define TOP_P_DEFAULT 0.95
@@ -220,26 +222,45 @@ static int read_messages(Json object, Order *order, OrderFault *fault) {
 
 /* --- grammars --- */
 
+static int read_schema(Json format, Order *order, OrderFault *fault) {
+  Json schema = json_find(json_find(format, "json_schema"), "schema");
+  SchemaFault wrong;
+
+  if (json_is_none(schema))
+    return refuse(fault, "missing_required_parameter", "response_format", "json_schema.schema is missing");
+  if (schema_grammar(schema, &order->grammar, &wrong) == 0)
+    return 0;
+  return refuse(fault, "unsupported_value", "response_format", "json_schema.schema%s%s: %s", *wrong.path ? "." : "",
+                wrong.path, wrong.message);
+}
+
+static int read_format(Json format, Order *order, OrderFault *fault) {
+  Json type = json_find(format, "type");
+
+  if (is_absent(format) || json_string_is(type, "text"))
+    return 0;
+  if (json_string_is(type, "json_schema"))
+    return read_schema(format, order, fault);
+  if (!json_string_is(type, "json_object"))
+    return refuse(fault, "unsupported_value", "response_format",
+                  "the local model has response_format text, json_object and json_schema");
+  buffer_append(&order->grammar, json_grammar, sizeof json_grammar - 1);
+  return 0;
+}
+
 static int read_grammar(Json object, Order *order, OrderFault *fault) {
   Json grammar = json_find(object, "grammar");
-  Json format = json_find(object, "response_format");
-  Json type = json_find(format, "type");
+  int r = 0;
 
   if (!is_absent(grammar) && json_get_string(grammar, &order->grammar) != 0)
     return refuse(fault, "invalid_type", "grammar", "grammar must be a text of GBNF");
   if (order->grammar.size > ORDER_GRAMMAR_BYTES)
     return refuse(fault, "invalid_value", "grammar", "grammar must have at most %d bytes", ORDER_GRAMMAR_BYTES);
-  if (is_absent(format) || json_string_is(type, "text"))
-    ;
-  else if (!json_string_is(type, "json_object"))
-    return refuse(
-        fault, "unsupported_value", "response_format",
-        "the local model has response_format text and json_object; for a form of your own send a grammar (GBNF)");
-  else if (order->grammar.size == 0)
-    buffer_append(&order->grammar, json_grammar, sizeof json_grammar - 1);
+  if (order->grammar.size == 0)
+    r = read_format(json_find(object, "response_format"), order, fault);
   if (order->grammar.size > 0)
     buffer_append(&order->grammar, "", 1);
-  return 0;
+  return r;
 }
 
 /* --- */

@@ -18,7 +18,7 @@ enum { ORDER_GRAMMAR_BYTES = 16384, ORDER_INPUTS = 2048 };
 typedef struct OrderFault {
   const char *code; /* as OpenAI's error.code */
   char field[64];   /* as OpenAI's error.param */
-  char message[200];
+  char message[480];
 } OrderFault;
 
 /* A chat completion. */

@@ -162,7 +162,7 @@ class Answers(Local):
 
     def test_refused_by_name(self):
         for members, field in (({"tools": [{"type": "function"}]}, "tools"), ({"n": 2}, "n"), ({"temperature": 9}, "temperature"),
-                               ({"response_format": {"type": "json_schema"}}, "response_format")):
+                               ({"response_format": {"type": "regex"}}, "response_format")):
             error = self.refused("REFUSED", **members)
             self.assertEqual((error["path"], error["http_status"]), (field, 400))
         image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]
@@ -203,6 +203,24 @@ class Random(Local):
         # Chance alone may go on for long; what it wrote until then is the beginning of an object.
         self.assertTrue(self.text(response_format={"type": "json_object"}, seed=1, max_tokens=200).startswith("{"))
         self.assertIn("no GBNF", self.refused("REFUSED", grammar="nonsense")["message"])
+
+    def test_schemas(self):
+        """As the Python SDK sends a pydantic model: $defs, titles, null for what may be absent."""
+        mood = {"enum": ["good", "bad"], "title": "Mood", "type": "string"}
+        schema = {"$defs": {"Mood": mood}, "type": "object", "title": "Note", "additionalProperties": False,
+                  "properties": {"mood": {"$ref": "#/$defs/Mood"}, "day": {"type": "string", "format": "date"},
+                                 "stars": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 5}, {"type": "null"}]}},
+                  "required": ["mood", "day", "stars"]}
+        form = {"type": "json_schema", "json_schema": {"name": "note", "strict": True, "schema": schema}}
+        for seed in range(5):
+            found = json.loads(self.text(response_format=form, seed=seed))
+            self.assertEqual(list(found), ["mood", "day", "stars"])
+            self.assertIn(found["mood"], ("good", "bad"))
+            self.assertIn(found["stars"], (1, 2, 3, 4, 5, None))
+            self.assertRegex(found["day"], r"^\d{4}-[01]\d-[0-3]\d$")
+        mood["pattern"] = "^g"
+        wrong = self.refused("REFUSED", response_format=form)
+        self.assertIn('json_schema.schema.$defs.Mood: "pattern" can\'t be kept to', wrong["message"])
 
     def test_whole_characters(self):
         """Bytes that are no UTF-8 become U+FFFD, and no event ends in the middle of a character."""

@@ -192,6 +192,40 @@ static void test_grammar(void **state) {
   buffer_done(&ear.heard);
 }
 
+/* Whatever the weights are, what comes is a value of the schema. */
+static void test_schema(void **state) {
+  _cleanup_(engine_close) Engine *engine = opened("pons-selftest-random.gguf");
+  _cleanup_(buffer_done) Buffer why = {0};
+
+  (void)state;
+  for (int seed = 1; seed < 6; seed++) {
+    _cleanup_(buffer_done) Buffer more = {0};
+    EngineResult result;
+    Ear ear = {0};
+    Json json, list;
+    uint64_t stars = 0;
+
+    buffer_printf(
+        &more,
+        ",\"seed\":%d,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{"
+        "\"type\":\"object\",\"properties\":{\"h\\u00e9\\\"\":{\"enum\":[\"a\",\"q\\\"\"]},\"stars\":{\"type\":"
+        "\"integer\",\"minimum\":1,\"maximum\":5},\"list\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/"
+        "day\"},\"minItems\":2,\"maxItems\":3}},\"required\":[\"stars\",\"list\",\"h\u00e9\\\"\"],"
+        "\"additionalProperties\":false,\"$defs\":{\"day\":{\"type\":\"string\",\"format\":\"date\"}}}}}",
+        seed);
+    buffer_append(&more, "", 1);
+    assert_int_equal(generate(engine, (const char *)more.data, &ear, &result, &why), 0);
+    assert_false(result.is_cut);
+    assert_int_equal(json_check(heard(&ear), &json, NULL), 0);
+    assert_int_equal(json_get_uint(json_find(json, "stars"), &stars), 0);
+    assert_in_range(stars, 1, 5);
+    list = json_find(json, "list");
+    assert_in_range(list.text.size, strlen("[\"2026-01-01\",\"2026-01-01\"]"), 60);
+    assert_non_null(memmem(ear.heard.data, ear.heard.size, "h\xc3\xa9\\\"", 5));
+    buffer_done(&ear.heard);
+  }
+}
+
 static void test_context(void **state) {
   _cleanup_(engine_close) Engine *engine = opened("pons-selftest.gguf");
   _cleanup_(buffer_done) Buffer why = {0};
@@ -328,9 +362,10 @@ static void test_without_library(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
 #ifdef PONS_LIBLLAMA
-      cmocka_unit_test(test_known_answer), cmocka_unit_test(test_limits),        cmocka_unit_test(test_cancel),
-      cmocka_unit_test(test_seeds),        cmocka_unit_test(test_grammar),       cmocka_unit_test(test_context),
-      cmocka_unit_test(test_embeddings),   cmocka_unit_test(test_unwanted_load), cmocka_unit_test(test_bad_models),
+      cmocka_unit_test(test_known_answer), cmocka_unit_test(test_limits),     cmocka_unit_test(test_cancel),
+      cmocka_unit_test(test_seeds),        cmocka_unit_test(test_grammar),    cmocka_unit_test(test_schema),
+      cmocka_unit_test(test_context),      cmocka_unit_test(test_embeddings), cmocka_unit_test(test_unwanted_load),
+      cmocka_unit_test(test_bad_models),
 #else
       cmocka_unit_test(test_without_library),
 #endif

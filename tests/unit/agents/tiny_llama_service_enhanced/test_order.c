@@ -71,13 +71,17 @@ static void test_other_spellings(void **state) {
 static void test_grammars(void **state) {
   Order json = good("{" HI ",\"response_format\":{\"type\":\"json_object\"}}");
   Order own = good("{" HI ",\"grammar\":\"root ::= \\\"a\\\"\",\"response_format\":{\"type\":\"json_object\"}}");
+  Order schema = good(
+      "{" HI ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{\"type\":\"boolean\"}}}}");
   Order text = good("{" HI ",\"response_format\":{\"type\":\"text\"},\"grammar\":null}");
 
   (void)state;
   assert_non_null(strstr((const char *)json.grammar.data, "root ::= object"));
   assert_string_equal((const char *)own.grammar.data, "root ::= \"a\"");
   assert_int_equal(text.grammar.size, 0);
+  assert_non_null(strstr((const char *)schema.grammar.data, "root ::= \"true\" | \"false\"\n"));
   order_done(&json);
+  order_done(&schema);
   order_done(&own);
   order_done(&text);
 }
@@ -88,7 +92,13 @@ static void test_what_it_has_not(void **state) {
   refused("{" HI ",\"logprobs\":true}", "unsupported_parameter", "logprobs", "has no logprobs");
   refused("{" HI ",\"logit_bias\":{\"5\":1}}", "unsupported_parameter", "logit_bias", "has no logit_bias");
   refused("{" HI ",\"n\":2}", "unsupported_value", "n", "n must be 1");
-  refused("{" HI ",\"response_format\":{\"type\":\"json_schema\"}}", "unsupported_value", "response_format", "grammar");
+  refused("{" HI ",\"response_format\":{\"type\":\"regex\"}}", "unsupported_value", "response_format", "json_schema");
+  refused("{" HI ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\"}}}",
+          "missing_required_parameter", "response_format", "json_schema.schema is missing");
+  refused("{" HI
+          ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{\"type\":\"array\",\"items\":{"
+          "\"type\":\"string\",\"pattern\":\"a\"}}}}}",
+          "unsupported_value", "response_format", "json_schema.schema.items: \"pattern\" can't be kept to");
   refused("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]}", "unsupported_content",
           "messages", "reads text alone");
   refused("{\"messages\":[{\"role\":\"tool\",\"content\":\"x\"}]}", "unsupported_parameter", "messages", "no tools");
