@@ -14,8 +14,6 @@ typedef struct AskWrong {
   const char *why;
 } AskWrong;
 
-/* The member under name, or none when it is null. */
-Json ask_member(Json object, const char *name);
 /* Reads a message and remembers its calls. */
 AskWrong ask_read_message(AskMessages *messages, Json whole, AskMessage *ret);
 AskWrong ask_read_part(Json whole, AskPart *ret);

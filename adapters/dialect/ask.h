@@ -43,6 +43,9 @@ typedef struct AskTable {
 const char *ask_member_name(AskMember member);
 const char *ask_part_type(AskPartKind kind);
 
+/* The member under name, or none when it is null. */
+Json ask_member(Json object, const char *name);
+
 /* A request that has been checked whole: each member of the right type, each message, part, tool and call of a shape that
    the walks below can give. What is absent or null is none. */
 typedef struct AskChat {

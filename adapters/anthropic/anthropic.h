@@ -1,0 +1,13 @@
+/* What:      Anthropic's dialect: the Messages API.
+ * Owns:      nothing.
+ * May use:   base, json, contracts, dialect.
+ * Threading: any; pure.
+ * Spec:      Anthropic's API reference, version 2023-06-01: messages, streaming, errors; docs/providers.md, "Anthropic" */
+#ifndef PONS_ANTHROPIC_ANTHROPIC_H
+#define PONS_ANTHROPIC_ANTHROPIC_H
+
+#include "adapters/dialect/dialect.h"
+
+extern const Dialect anthropic_dialect;
+
+#endif
