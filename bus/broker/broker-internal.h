@@ -23,6 +23,8 @@ struct Broker {
   Loop *loop;
   Core *core;
   Socket *socket;
+  Authority *authority;   /* NULL: none */
+  Inside *inside;         /* its instance on the bus, a peer without a connection */
   LoopTimer *timer;       /* the core's next time */
   uint64_t timer_us;      /* what it is set to */
   LoopTimer *sweep_timer; /* backlogs, hang-ups, silent connections */

@@ -107,6 +107,8 @@ static bool may_finish(Broker *broker, uint64_t now_us) {
     broker->all_answered = true;
     broker->stop_at_us = min_u64(broker->stop_at_us, now_us + LAST_WORDS_US);
   }
+  if (broker->authority && authority_is_busy(broker->authority))
+    return now_us >= broker->stop_at_us;
   return now_us >= broker->stop_at_us || (broker->all_answered && list_is_empty(&broker->blocked));
 }
 
@@ -126,6 +128,8 @@ static void on_sweep(void *userdata, uint64_t now_us) {
 static void on_turn_end(void *userdata) {
   Broker *broker = userdata;
 
+  if (broker->authority)
+    authority_turn(broker->authority);
   out_flush(broker);
   arm(broker);
 }
@@ -141,6 +145,15 @@ static int bind_all(Broker *broker, const CoreOptions *options, const char **ret
       return r;
     }
   }
+  return 0;
+}
+
+static int begin_authority(Broker *broker, const AuthorityOptions *options, const char **ret_bad) {
+  int r = authority_new(&broker->authority, broker->loop, options, ret_bad);
+
+  if (r < 0)
+    return r;
+  authority_enter(broker->authority, broker->core, &broker->inside);
   return 0;
 }
 
@@ -176,6 +189,8 @@ int broker_new(Broker **ret, Loop *loop, const BrokerOptions *options, const cha
   broker->connections_max = options->connections_max;
   if (r == 0 && broker->connections_max == 0)
     r = default_connections_max(&broker->connections_max);
+  if (r == 0 && options->authority)
+    r = begin_authority(broker, options->authority, ret_bad);
   if (r < 0)
     return r;
   *ret = TAKE(broker);
@@ -191,6 +206,7 @@ void broker_destroy(Broker **broker) {
   loop_timer_destroy(&gone->timer);
   loop_timer_destroy(&gone->sweep_timer);
   core_destroy(&gone->core);
+  authority_destroy(&gone->authority);
   connections_done(gone);
   socket_close(&gone->socket, LINGER_MS);
   free(gone);
@@ -207,6 +223,8 @@ void broker_stop(Broker *broker) {
            (unsigned long long)(broker->stop_timeout_us / US_PER_S));
   broker->stopping = true;
   broker->stop_at_us = now_us + broker->stop_timeout_us;
+  if (broker->authority)
+    authority_stop(broker->authority);
   core_drain(broker->core, now_us);
   connections_need_sweep(broker, now_us);
 }

@@ -6,6 +6,7 @@
 #ifndef PONS_BROKER_BROKER_H
 #define PONS_BROKER_BROKER_H
 
+#include "bus/broker/authority.h"
 #include "bus/core/core.h"
 #include "bus/loop/loop.h"
 
@@ -15,6 +16,7 @@ typedef struct BrokerOptions {
   CoreOptions core;         /* its endpoints are what is bound */
   uint32_t connections_max; /* more are closed at once; 0 = nine tenths of the descriptors that the process may have */
   uint64_t stop_timeout_us; /* how long broker_stop waits for unanswered requests */
+  const AuthorityOptions *authority; /* NULL: none */
 } BrokerOptions;
 
 /* Makes a broker in the loop and binds options->core.endpoints. Returns 0 or -errno; *ret_bad is the endpoint that could

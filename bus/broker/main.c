@@ -1,6 +1,7 @@
 /* pons-broker: configuration and command line in, a broker in a loop, signals and readiness around it. After start-up it
    opens no file and resolves no name. */
 #include "bus/broker/broker.h"
+#include "bus/broker/setup.h"
 
 #include "bus/base/clock.h"
 #include "bus/base/log.h"
@@ -26,7 +27,10 @@ static const char usage[] = "pons-broker: routes requests, replies, streams and 
                             "  pons-broker [--config FILE] [--listen ENDPOINT]... [--name NAME] [--site SITE]\n"
                             "              [--log-level error|warning|info|debug] [--crash-record FILE]\n"
                             "\n"
+                            "  pons-broker --witness [--config FILE] [--log-level ...] [--crash-record FILE]\n"
+                            "\n"
                             "Without --listen it binds what the configuration says under broker.listen.\n"
+                            "As a witness it routes nothing: it is the third vote about which of two brokers leads.\n"
                             "SIGTERM lets unanswered requests end; a second one stops at once.\n";
 
 typedef struct Arguments {
@@ -37,20 +41,17 @@ typedef struct Arguments {
   const char *crash_record;
   const char *endpoints[ENDPOINTS_MAX];
   size_t n_endpoints;
+  bool witness;
 } Arguments;
 
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, Arguments *ret) {
   static const struct option options[] = {
-      {"config", required_argument, NULL, 'c'},
-      {"listen", required_argument, NULL, 'l'},
-      {"name", required_argument, NULL, 'n'},
-      {"site", required_argument, NULL, 's'},
-      {"log-level", required_argument, NULL, 'g'},
-      {"crash-record", required_argument, NULL, 'r'},
-      {"help", no_argument, NULL, 'h'},
-      {"version", no_argument, NULL, 'v'},
-      {NULL, 0, NULL, 0},
+      {"config", required_argument, NULL, 'c'},    {"listen", required_argument, NULL, 'l'},
+      {"name", required_argument, NULL, 'n'},      {"site", required_argument, NULL, 's'},
+      {"log-level", required_argument, NULL, 'g'}, {"crash-record", required_argument, NULL, 'r'},
+      {"witness", no_argument, NULL, 'w'},         {"help", no_argument, NULL, 'h'},
+      {"version", no_argument, NULL, 'v'},         {NULL, 0, NULL, 0},
   };
   int option;
 
@@ -77,6 +78,9 @@ static int parse(int argc, char **argv, Arguments *ret) {
       break;
     case 'r':
       ret->crash_record = optarg;
+      break;
+    case 'w':
+      ret->witness = true;
       break;
     case 'h':
       fputs(usage, stdout);
@@ -203,6 +207,40 @@ static int run(const BrokerOptions *options) {
   return loop_run(loop) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* --- the witness --- */
+
+static void on_end_signal(void *userdata, int signo) {
+  (void)signo;
+  notify_stopping();
+  loop_stop(userdata, 0);
+}
+
+static int run_witness(const AuthorityOptions *options) {
+  _cleanup_(loop_destroy) Loop *loop = NULL;
+  _cleanup_(authority_destroy) Authority *authority = NULL;
+  const char *bad = NULL;
+  int r = loop_new(&loop);
+
+  if (r == 0)
+    r = authority_new(&authority, loop, options, &bad);
+  if (r == 0)
+    r = loop_on_signal(loop, SIGTERM, on_end_signal, loop);
+  if (r == 0)
+    r = loop_on_signal(loop, SIGINT, on_end_signal, loop);
+  if (r == 0)
+    r = watchdog_start(loop);
+  if (r < 0) {
+    log_error("PONS-BROKER-START", "the witness can't start%s%s: %s", bad ? ": can't listen on " : "", bad ? bad : "",
+              strerror(-r));
+    return EXIT_FAILURE;
+  }
+  log_info("PONS-WITNESS-READY", "the witness listens on %s", options->listen);
+  notify_ready("listening");
+  return loop_run(loop) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* --- from command line to loop --- */
+
 static int load(const Arguments *arguments, Config **ret) {
   _cleanup_(buffer_done) Buffer errors = {0};
   int r = config_load(arguments->config, ret, &errors);
@@ -214,24 +252,37 @@ static int load(const Arguments *arguments, Config **ret) {
   return r == 0 ? 0 : EXIT_USAGE;
 }
 
-static int start(const Arguments *arguments, const Config *config) {
-  LogLevel level = LOG_LEVEL_INFO;
-  BrokerOptions options;
+static int start_broker(const Arguments *arguments, const Config *config) {
   Route *list = routes(&config->broker);
+  BrokerOptions options = options_of(arguments, config, list);
+  Setup setup;
   int status;
 
-  if (log_level_parse(arguments->log_level ? arguments->log_level : config->log.level, &level) < 0) {
-    fprintf(stderr, "pons-broker: --log-level is one of error, warning, info, debug\n");
-    free_routes(list, config->broker.routes_count);
-    return EXIT_USAGE;
-  }
-  log_setup_process("pons-broker", level);
   if (!arguments->n_endpoints)
     mkdir(config->runtime_dir, 0750); /* an endpoint in it says clearly enough when this failed */
-  options = options_of(arguments, config, list);
+  if (setup_authority(&setup, config, options.core.name, options.core.incarnation)) {
+    mkdir(config->state_dir, 0700); /* as does the store */
+    options.authority = &setup.options;
+  }
   status = run(&options);
   free_routes(list, config->broker.routes_count);
   return status;
+}
+
+static int start(const Arguments *arguments, const Config *config) {
+  LogLevel level = LOG_LEVEL_INFO;
+  Setup setup;
+
+  if (log_level_parse(arguments->log_level ? arguments->log_level : config->log.level, &level) < 0) {
+    fprintf(stderr, "pons-broker: --log-level is one of error, warning, info, debug\n");
+    return EXIT_USAGE;
+  }
+  log_setup_process(arguments->witness ? "pons-witness" : "pons-broker", level);
+  if (!arguments->witness)
+    return start_broker(arguments, config);
+  setup_witness(&setup, config, clock_realtime_us());
+  mkdir(config->state_dir, 0700);
+  return run_witness(&setup.options);
 }
 
 int main(int argc, char **argv) {

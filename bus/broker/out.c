@@ -45,9 +45,14 @@ static void settle(Broker *broker, Peer *peer, int r) {
 static void send(void *userdata, void *to, const Header *header, Bytes body, Block *block) {
   Broker *broker = userdata;
   Peer *peer = to;
-  uint64_t lost = peer->events_lost;
+  uint64_t lost;
   int r;
 
+  if (to == broker->inside) {
+    inside_hear(broker->inside, header, body);
+    return;
+  }
+  lost = peer->events_lost;
   if (peer->hang_up_us)
     return;
   r = peer_push(peer, broker->socket, header, body, block);
@@ -60,10 +65,15 @@ static void send(void *userdata, void *to, const Header *header, Bytes body, Blo
 }
 
 static void close_peer(void *userdata, void *to) {
+  Broker *broker = userdata;
   Peer *peer = to;
 
+  if (to == broker->inside) {
+    inside_close(broker->inside);
+    return;
+  }
   peer->session = NULL;
-  hang_up(userdata, peer, HANG_UP_DELAY_US);
+  hang_up(broker, peer, HANG_UP_DELAY_US);
 }
 
 static void note(void *userdata, CoreNote what, const char *text) {

@@ -18,6 +18,8 @@ bool address_any_port(const char *endpoint);
 /* Whether host stands for every address of this machine, or for one that only this machine reaches. */
 bool address_is_all(Text host);
 bool address_is_loopback(Text host);
+/* Whether host is an address, so that nothing has to be looked up. */
+bool address_is_numeric(Text host);
 /* Whether both can't be listened at together. */
 bool address_collides(const char *a, const char *b);
 

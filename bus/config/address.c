@@ -40,6 +40,20 @@ bool address_is_loopback(Text host) {
   return inet_pton(AF_INET, address, &in) == 1 && ntohl(in.s_addr) >> 24 == 127;
 }
 
+bool address_is_numeric(Text host) {
+  char address[INET6_ADDRSTRLEN];
+  struct in6_addr in;
+  bool bracketed = host.size > 2 && host.data[0] == '[';
+
+  if (bracketed)
+    host = (Text){host.data + 1, host.size - 2};
+  if (host.size >= sizeof address)
+    return false;
+  memcpy(address, host.data, host.size);
+  address[host.size] = '\0';
+  return inet_pton(bracketed ? AF_INET6 : AF_INET, address, &in) == 1;
+}
+
 bool address_collides(const char *a, const char *b) {
   if (!address_is_tcp(a) || !address_is_tcp(b))
     return strcmp(a, b) == 0;

@@ -205,6 +205,7 @@ void check_whole(Report *report, const Config *config, const Tree *tree, const C
   check_routes(&whole);
   check_endpoints(&whole);
   check_models(&whole);
+  check_authority(&whole);
   whole_unique(&whole, "agents", "name", config->agents, config->agents_count, sizeof *config->agents);
   for (uint32_t i = 0; i < config->agents_count; i++)
     check_agent(&whole, i);

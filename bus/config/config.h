@@ -61,6 +61,21 @@ typedef struct ConfigBroker {
   uint32_t routes_count;
 } ConfigBroker;
 
+typedef struct ConfigAuthority {
+  char *node; /* "none", "alone", "a" or "b" */
+  char *listen;
+  char *peer;    /* NULL: none */
+  char *witness; /* NULL: none */
+  char *witness_listen;
+  char *takeover; /* "after_lease" or "manual"; never NULL */
+  uint32_t vote_ms;
+  uint32_t renew_ms;
+  uint32_t retry_ms;
+  uint32_t late_ms;
+  uint32_t handover_ms;
+  uint32_t beat_ms;
+} ConfigAuthority;
+
 typedef struct ConfigRetry {
   uint32_t budget_tokens;
   double ratio;
@@ -200,6 +215,7 @@ typedef struct Config {
   char *state_dir;
   char *profile;
   ConfigBroker broker;
+  ConfigAuthority authority;
   ConfigClient client;
   ConfigGateway gateway;
   ConfigCoordinator coordinator;

@@ -263,6 +263,8 @@ void defaults_work_out(Config *config, const char *file, const ConfigCatalog *ca
     config->state_dir = standard_state_dir(config->runtime_dir);
   if (!config->broker.name)
     config->broker.name = text_format("%s", config->site);
+  if (!config->authority.takeover)
+    config->authority.takeover = text_format(config->authority.witness ? "manual" : "after_lease");
   work_out_endpoints(config);
   work_out_models(config, file);
   add_agents(config, catalog);

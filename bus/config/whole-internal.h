@@ -29,5 +29,7 @@ void whole_order(const Whole *whole, const char *path, uint64_t value, bool stri
 
 /* check_models.c: gateway, models, providers, local_llm. */
 void check_models(const Whole *whole);
+/* check_authority.c: the pair of brokers and its witness. */
+void check_authority(const Whole *whole);
 
 #endif

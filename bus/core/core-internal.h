@@ -77,6 +77,7 @@ struct Session {
   uint64_t noted;    /* serials: when the other broker knew it, or need not know it; 0 = not yet, */
   uint64_t answered; /* of the last PING or WELCOME that it has answered, */
   uint64_t suspect;  /* since when it must answer a PING; 0 = it need not */
+  bool trusted;      /* of this process itself */
 
   Client *client;
   char agent[LIMIT_NAME_BYTES + 1];

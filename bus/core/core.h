@@ -88,6 +88,11 @@ void core_destroy(Core **core);
 
 /* A connection has sent its first message: makes its session, which waits for HELLO. peer is the shell's name for it. */
 Session *core_connect(Core *core, void *peer, uint64_t now_us);
+/* The session is of this process itself: it may offer services whose names begin with "pons.". Before its HELLO. */
+void core_trust(Session *session);
+/* Tells the subscribers of a topic, whatever it begins with, and keeps body as its last value. Returns false when too many or too large
+   values are kept: then it is told and not kept. */
+bool core_publish(Core *core, Text topic, Bytes body, uint64_t now_us);
 /* The connection is gone, but messages that came by it are still to be received: from now on nothing is sent to it, and
    what its client waits for is held until the client returns. core_disconnect follows. */
 void core_lose_connection(Core *core, Session *session, uint64_t now_us);

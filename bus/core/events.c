@@ -176,6 +176,16 @@ void events_tell(Core *core, const char *topic, Bytes body) {
   send_event(core, event.service, &event, body, NULL);
 }
 
+bool core_publish(Core *core, Text topic, Bytes body, uint64_t now_us) {
+  Header event = {.kind = KIND_EVENT, .service = topic};
+  bool kept;
+
+  core->now_us = now_us;
+  kept = retain(core, &event, body);
+  send_event(core, topic, &event, body, NULL);
+  return kept;
+}
+
 /* --- subscribing --- */
 
 static void send_last_value(Core *core, Session *session, const Topic *topic) {

@@ -10,7 +10,7 @@
 #include "bus/base/ids.h"
 #include "bus/wire/header.h"
 
-enum { LEASES_MAX = 256 };
+enum { LEASES_MAX = LIMIT_LEASES };
 
 /* What a resource compares: it refuses a lower one than it has seen. */
 typedef struct LeaseToken {

@@ -14,7 +14,7 @@ static bool consent_counts(const Pair *pair) {
 uint64_t pair_second_us(const Pair *pair) {
   uint64_t until_us = max_u64(pair->votes_us[pair_peer(pair)], pair->votes_us[PAIR_WITNESS]);
 
-  if (pair->forced)
+  if (pair->forced || pair->options.alone)
     return TIME_NEVER;
   return consent_counts(pair) ? max_u64(until_us, pair->consent_us) : until_us;
 }
@@ -57,8 +57,8 @@ void pair_run(Pair *pair, uint64_t now_us) {
 
 /* Without hope of a second vote: nobody to ask, and nobody has said that it may lead. */
 static bool may_take_care(const Pair *pair, uint64_t now_us) {
-  return !pair->options.has_witness && pair->options.takeover == PAIR_AFTER_LEASE && !pair->linked && !pair->forced &&
-         !(pair->consent_us > now_us && pair->ever_linked);
+  return !pair->options.has_witness && !pair->options.alone && pair->options.takeover == PAIR_AFTER_LEASE &&
+         !pair->linked && !pair->forced && !(pair->consent_us > now_us && pair->ever_linked);
 }
 
 /* The epoch of a caretaker only keeps its tokens apart from all others; nobody is told that it leads. */

@@ -50,6 +50,8 @@ PairOptions pair_options_default(PairNode node, bool has_witness) {
 PairError pair_options_check(const PairOptions *options) {
   if (options->has_witness && options->takeover == PAIR_AFTER_LEASE)
     return PAIR_E_AFTER_LEASE;
+  if (options->alone && (options->has_witness || options->node == PAIR_WITNESS))
+    return PAIR_E_ALONE;
   if (options->vote_us < 1000 || options->renew_us == 0 || options->retry_us == 0 || options->late_us == 0 ||
       options->handover_us == 0 || options->renew_us > options->vote_us / 3)
     return PAIR_E_TIMES;
@@ -164,6 +166,16 @@ uint64_t pair_seen(const Pair *pair) {
   return pair->record.seen;
 }
 
+uint64_t pair_barred_us(const Pair *pair, uint64_t now_us) {
+  bool barred = pair->promise.to == PAIR_NOBODY && pair->promise.until_us > now_us;
+
+  return barred ? pair->promise.until_us - now_us : 0;
+}
+
+const Leases *pair_leases(const Pair *pair) {
+  return &pair->leases;
+}
+
 const char *pair_state_name(PairState state) {
   return state_names[state];
 }
@@ -180,6 +192,7 @@ const char *pair_error_text(PairError error) {
   static const char *const texts[] = {
       [PAIR_E_NONE] = "done",
       [PAIR_E_AFTER_LEASE] = "takeover after_lease is without a witness: remove the witness, or say manual",
+      [PAIR_E_ALONE] = "a broker that is alone has no witness, and is none",
       [PAIR_E_TIMES] = "no time may be 0, and a vote must last at least three times as long as its renewal takes",
       [PAIR_E_ALREADY] = "this broker leads already",
       [PAIR_E_FOLLOWER] = "this broker does not lead: ask the other one",

@@ -22,6 +22,7 @@ typedef enum PairTakeover {
 typedef enum PairError {
   PAIR_E_NONE,
   PAIR_E_AFTER_LEASE, /* after_lease is for a pair without a witness */
+  PAIR_E_ALONE,       /* a broker that is alone has neither peer nor witness */
   PAIR_E_TIMES,       /* a time is 0, or renewing takes longer than a third of the vote */
   PAIR_E_ALREADY,     /* it leads already */
   PAIR_E_FOLLOWER,    /* only the leader can yield */
@@ -35,6 +36,7 @@ typedef enum PairError {
 typedef struct PairOptions {
   PairNode node;
   bool has_witness;
+  bool alone; /* there is no peer and never was: its own vote suffices */
   PairTakeover takeover;
   uint64_t vote_us;     /* duration of a vote; the longest lease */
   uint64_t renew_us;    /* how often a leader renews */
@@ -164,7 +166,7 @@ typedef struct PairSink {
 
 /* Votes of 2 s, renewed four times in that; a witness and takeover as given. */
 PairOptions pair_options_default(PairNode node, bool has_witness);
-/* PAIR_E_NONE, PAIR_E_AFTER_LEASE or PAIR_E_TIMES; the configuration refuses to start with either. */
+/* PAIR_E_NONE, PAIR_E_AFTER_LEASE, PAIR_E_ALONE or PAIR_E_TIMES; the configuration refuses to start with either. */
 PairError pair_options_check(const PairOptions *options);
 
 /* Makes a machine that waits for STARTED; options must have passed the check. sink is copied. Returns 0. */
@@ -187,6 +189,11 @@ uint64_t pair_epoch(const Pair *pair);  /* in which it leads, stands or takes ca
 uint64_t
 pair_until_us(const Pair *pair); /* end of its authority; 0 = it does not lead, TIME_NEVER = by its operator's word */
 uint64_t pair_seen(const Pair *pair); /* the highest epoch that it knows of: what PEER_UP tells the peer */
+
+/* For how long a restarted node may neither vote for itself nor take over; 0 = it may. */
+uint64_t pair_barred_us(const Pair *pair, uint64_t now_us);
+/* The leases that it has granted, or copied from the leader; until_us by this clock. Borrowed until the next event. */
+const Leases *pair_leases(const Pair *pair);
 
 /* Name of a state or an event in pair.def. */
 const char *pair_state_name(PairState state);

@@ -25,12 +25,19 @@ static void refuse(Core *core, Session *session, Status status, const char *mess
   session_end(core, session, true, true);
 }
 
-/* The service of this name is the broker itself. */
-static bool offers_reserved(const Hello *hello) {
-  for (size_t i = 0; i < hello->services.count; i++)
-    if (text_is(hello->services.items[i].service, "pons"))
+/* The service of this name is the broker itself, and those below it are what else is in its process. */
+static bool offers_reserved(const Session *session, const Hello *hello) {
+  for (size_t i = 0; i < hello->services.count; i++) {
+    Text service = hello->services.items[i].service;
+
+    if (text_is(service, "pons") || (!session->trusted && service.size >= 5 && memcmp(service.data, "pons.", 5) == 0))
       return true;
+  }
   return false;
+}
+
+void core_trust(Session *session) {
+  session->trusted = true;
 }
 
 /* Whether a service is offered twice: then `service@*` could not tell the two answers apart. */
@@ -160,8 +167,9 @@ void session_hello(Core *core, Session *session, Bytes body) {
     return;
   }
   lowest = hello.has_min_version ? hello.min_version : hello.version;
-  if (offers_reserved(&hello))
-    refuse(core, session, STATUS_BAD_NAME, "the service `pons` is the broker itself", "services");
+  if (offers_reserved(session, &hello))
+    refuse(core, session, STATUS_BAD_NAME, "the service `pons` is the broker itself, and so is all below it",
+           "services");
   else if (offers_twice(&hello))
     refuse(core, session, STATUS_INVALID, "a service is offered twice", "services");
   else if (hello.version < PROTOCOL_VERSION_MIN || lowest > PROTOCOL_VERSION)
@@ -205,8 +213,13 @@ static void lose(Core *core, Session *session, const char *why) {
 static void check_life(Core *core, Session *session, bool late) {
   const CoreOptions *options = &core->options;
   uint64_t idle_us = options->idle_interval_us * 3 + US_PER_S;
-  uint64_t quiet_us = core->now_us - session->heard_us;
+  uint64_t quiet_us;
 
+  if (session->trusted) { /* it lives as long as we do */
+    session->heard_us = core->now_us;
+    session->pinged_us = 0;
+  }
+  quiet_us = core->now_us - session->heard_us;
   if (late && session->pinged_us && session->n_late < LATE_MAX) {
     session->n_late++;
     session->pinged_us = 0;

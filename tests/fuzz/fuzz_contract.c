@@ -3,13 +3,16 @@
 #include <stdlib.h>
 
 #include "agents/contracts/contracts.h"
+#include "bus/wire/peer.h"
 #include "bus/wire/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const Contract *const contracts[] = {
-    CONTRACT(Hello),   CONTRACT(Welcome),   CONTRACT(ErrorBody), CONTRACT(ForwardBody), CONTRACT(PonsRegistry),
-    CONTRACT(EchoSay), CONTRACT(PonsLimit), CONTRACT(PonsTrace), CONTRACT(ProbeBody),   CONTRACT(HaveBody),
+    CONTRACT(Hello),        CONTRACT(Welcome),   CONTRACT(ErrorBody),  CONTRACT(ForwardBody),
+    CONTRACT(PonsRegistry), CONTRACT(EchoSay),   CONTRACT(PonsLimit),  CONTRACT(PonsTrace),
+    CONTRACT(ProbeBody),    CONTRACT(HaveBody),  CONTRACT(PeerHeader), CONTRACT(PeerBeat),
+    CONTRACT(PeerVote),     CONTRACT(PeerLease), CONTRACT(PeerFlags),  CONTRACT(PeerAsk),
 };
 
 static void must(bool truth) {

@@ -187,10 +187,39 @@ def refused():
               header=msgpack.packb([4] + [None] * 16 + [b"x" * 4076]))
 
 
+LIFE = 1700000000000000
+PEER = {  # kind, contract, body
+    "beat": ("beat", "PeerBeat", {"number": 7, "heard": 5, "heard_life": LIFE + 9, "seen": 4, "leads": 4, "broker": "desk",
+                                  "vote_us": 2000000, "witness": True}),
+    "beat_first": ("beat", "PeerBeat", {"number": 1, "seen": 0, "broker": "desk", "vote_us": 2000000, "witness": False}),
+    "ask_vote": ("vote", "PeerVote", {"say": "ask", "epoch": 6, "life": LIFE, "ask_us": 12345678, "leading": True}),
+    "give": ("vote", "PeerVote", {"say": "give", "epoch": 6, "seen": 6, "life": LIFE, "ask_us": 12345678}),
+    "hand_over": ("vote", "PeerVote", {"say": "hand_over", "epoch": 6, "position": 17, "wait_us": 1000}),
+    "lease_clear": ("lease", "PeerLease", {"epoch": 6, "position": 1, "change": "clear"}),
+    "lease_put": ("lease", "PeerLease", {"epoch": 6, "position": 2, "change": "put", "name": "hub", "holder": CLIENT, "token_epoch": 6,
+                                         "token_counter": 1, "remaining_us": 1900000, "may_double": True}),
+    "flags": ("flags", "PeerFlags", {"flags": [{"name": "agent.echo", "value": "off", "epoch": 6, "counter": 3}]}),
+    "flags_kept": ("flags_kept", "PeerFlagsKept", {"epoch": 6, "counter": 3}),
+    "ask": ("ask", "PeerAsk", {"number": 1, "service": "pons.flags", "method": "set", "client": CLIENT, "body": b"\x80"}),
+    "answer": ("answer", "PeerAnswer", {"number": 1, "status": 11, "body": b"\x80"}),
+}
+
+
+def peer():
+    """Messages of the peer link: two frames, each the map of its contract in the order of its table."""
+    for name, (kind, contract, body) in PEER.items():
+        header = {"kind": kind, "from": 0, "life": LIFE}
+        means = json.dumps(body, default=lambda data: data.hex())
+        yield "peer/" + name, "\n".join([f"contract: {contract}", "header: " + msgpack.packb(header).hex(), "body: " + msgpack.packb(body).hex(),
+                                         f"means: {kind} {means}"]) + "\n"
+
+
 def main(arguments):
-    wanted = {name + ".txt": text for group in (kinds, encodings, refused) for name, text in group()}
+    wanted = {name + ".txt": text for group in (kinds, encodings, refused, peer) for name, text in group()}
+    there = {os.path.join(folder, file) for folder in ("", "peer") for file in os.listdir(os.path.join(HERE, folder))
+             if file.endswith(".txt")}
     differ = 0
-    for name in sorted(set(wanted) | {file for file in os.listdir(HERE) if file.endswith(".txt")}):
+    for name in sorted(set(wanted) | there):
         path = os.path.join(HERE, name)
         there = open(path, encoding="utf-8").read() if os.path.exists(path) else None
         if there == wanted.get(name):

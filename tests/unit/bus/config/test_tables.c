@@ -56,7 +56,7 @@ static void on_key(const char *path, const Key *key, const cyaml_schema_field_t 
   if (key_standard(key, standard))
     assert_null(strchr(standard, '{'));
   if (key->standard && key->kind != KEY_STRINGS)
-    if (!key_check(key, text_of(key->standard), &wrong))
+    if (!key_check(key, text_of(standard), &wrong))
       fail_msg("default of %s %.*s", path, (int)wrong.size, (const char *)wrong.data);
   if (!key->standard)
     assert_non_null(key->otherwise);

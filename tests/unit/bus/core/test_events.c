@@ -336,6 +336,24 @@ static void test_contracts_that_differ_are_told(void **state) {
   free(callee);
 }
 
+static void test_the_process_itself_publishes_what_it_likes(void **state) {
+  CoreOptions options = core_options_default();
+  Harness h;
+
+  (void)state;
+  options.limits.topics = 1;
+  start(&h, &options);
+  subscribe(&h, &h.worker, "pons.flags.>");
+  assert_true(core_publish(h.core, TEXT("pons.flags.a"), (Bytes){(const uint8_t *)"on", 2}, h.now_us));
+  assert_int_equal(harness_count(&h.worker, KIND_EVENT), 1);
+  assert_false(core_publish(h.core, TEXT("pons.flags.b"), (Bytes){(const uint8_t *)"on", 2}, h.now_us));
+  assert_int_equal(harness_count(&h.worker, KIND_EVENT), 2);
+  subscribe(&h, &h.client, "pons.flags.>");
+  assert_int_equal(harness_count(&h.client, KIND_EVENT), 1);
+  assert_int_equal(harness_last(&h.client)->header.flags, FLAG_RETAIN);
+  harness_stop(&h);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_who_hears_what),
@@ -353,6 +371,7 @@ int main(void) {
       cmocka_unit_test(test_last_values_together_have_a_limit),
       cmocka_unit_test(test_instances_come_and_go_aloud),
       cmocka_unit_test(test_contracts_that_differ_are_told),
+      cmocka_unit_test(test_the_process_itself_publishes_what_it_likes),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

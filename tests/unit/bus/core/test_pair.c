@@ -126,6 +126,9 @@ static void test_options_that_cannot_work_are_refused(void **state) {
   options.renew_us = options.vote_us / 2;
   assert_int_equal(pair_options_check(&options), PAIR_E_TIMES);
   assert_non_null(strstr(pair_error_text(PAIR_E_AFTER_LEASE), "remove the witness"));
+  options = pair_options_default(PAIR_A, true);
+  options.alone = true;
+  assert_int_equal(pair_options_check(&options), PAIR_E_ALONE);
 }
 
 static void test_epochs_and_margins(void **state) {
@@ -461,6 +464,36 @@ static void test_a_planned_handover_waits_for_the_copy(void **state) {
   pair_destroy(&s.pair);
 }
 
+static void test_alone_it_leads_with_its_own_vote(void **state) {
+  PairOptions options = pair_options_default(PAIR_A, false);
+  Stage s;
+
+  (void)state;
+  options.alone = true;
+  start_with(&s, &options, (PairRecord){.seen = 6, .vote_epoch = 6, .vote_for = PAIR_A});
+  pass(&s, s.vote_us - 1);
+  assert_int_equal(pair_state(s.pair), PAIR_FOLLOWER); /* leases of its former life may be out */
+  assert_int_equal(pair_barred_us(s.pair, s.now_us), 1);
+  pass(&s, 1);
+  assert_int_equal(s.n[PAIR_DO_LEAD], 0);
+  sync_disk(&s);
+  assert_int_equal(pair_state(s.pair), PAIR_LEADER);
+  assert_int_equal(pair_epoch(s.pair), 8);
+  assert_int_equal(pair_barred_us(s.pair, s.now_us), 0);
+  pass(&s, 10 * s.vote_us);
+  assert_int_equal(pair_state(s.pair), PAIR_LEADER);
+  ask(&s, PAIR_ON_LEASE_REQUESTED, "hub", 1, (LeaseToken){0}, false);
+  assert_int_equal(s.n[PAIR_DO_GRANT], 1);
+  assert_true(s.lease.duration_us <= s.vote_us);
+  give(&s, (PairEvent){.kind = PAIR_ON_LATE, .late_us = options.late_us + 1});
+  assert_int_equal(s.n[PAIR_DO_STEP_DOWN], 1);
+  pass(&s, s.vote_us);
+  sync_disk(&s);
+  assert_int_equal(pair_state(s.pair), PAIR_LEADER);
+  assert_int_equal(pair_epoch(s.pair), 10);
+  pair_destroy(&s.pair);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_the_table_is_full),
@@ -470,6 +503,7 @@ int main(void) {
       cmocka_unit_test(test_a_restarted_voter_keeps_its_promise),
       cmocka_unit_test(test_a_leader_needs_its_own_vote_on_disk_and_a_second),
       cmocka_unit_test(test_a_leader_gives_up),
+      cmocka_unit_test(test_alone_it_leads_with_its_own_vote),
       cmocka_unit_test(test_leases),
       cmocka_unit_test(test_a_renewal_never_shortens),
       cmocka_unit_test(test_the_table_of_leases_is_bounded),

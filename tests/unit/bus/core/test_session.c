@@ -132,9 +132,35 @@ static void test_the_name_of_the_broker_and_a_service_twice(void **state) {
   hello.services.items = services;
   hello.services.count = 2;
   refused(&h, &hello, STATUS_BAD_NAME, "services");
+  services[1].service = TEXT("pons.lease");
+  refused(&h, &hello, STATUS_BAD_NAME, "services");
   services[1].service = TEXT("a");
   refused(&h, &hello, STATUS_INVALID, "services");
   harness_stop(&h);
+}
+
+static void test_a_session_of_the_same_process_may_offer_what_is_below_the_broker(void **state) {
+  static const HelloMethod method = {.method = TEXT("say")};
+  HelloService services[] = {{.service = TEXT("pons.lease"), .methods = {&method, 1}}};
+  TestPeer *inside = calloc(1, sizeof *inside);
+  _cleanup_(buffer_done) Buffer body = {0};
+  Header header = {.kind = KIND_HELLO};
+  Harness h;
+  Hello hello = plain(77);
+
+  (void)state;
+  harness_start(&h, NULL);
+  hello.has_services = true;
+  hello.services.items = services;
+  hello.services.count = 1;
+  inside->session = core_connect(h.core, inside, h.now_us);
+  core_trust(inside->session);
+  assert_int_equal(contract_encode(CONTRACT(Hello), &hello, &body, NULL), 0);
+  harness_give(&h, inside, &header, buffer_bytes(&body));
+  assert_int_equal(harness_last(inside)->header.kind, KIND_WELCOME);
+  harness_forget(inside);
+  harness_stop(&h);
+  free(inside);
 }
 
 static void test_too_many_sessions(void **state) {
@@ -427,6 +453,7 @@ int main(void) {
       cmocka_unit_test(test_hello_that_does_not_fit),
       cmocka_unit_test(test_versions_that_have_nothing_in_common),
       cmocka_unit_test(test_the_name_of_the_broker_and_a_service_twice),
+      cmocka_unit_test(test_a_session_of_the_same_process_may_offer_what_is_below_the_broker),
       cmocka_unit_test(test_too_many_sessions),
       cmocka_unit_test(test_of_one_client_id_the_higher_incarnation_stays),
       cmocka_unit_test(test_before_hello_all_is_dropped_and_told_once),

@@ -1,0 +1,137 @@
+/* What:      the state of a process's authority and what its files offer each other.
+ * Owns:      -
+ * May use:   base, wire, core, loop, store, contracts.
+ * Threading: the loop thread.
+ * Spec:      docs/authority.md */
+#ifndef PONS_BROKER_AUTHORITY_INTERNAL_H
+#define PONS_BROKER_AUTHORITY_INTERNAL_H
+
+#include "bus/base/list.h"
+#include "bus/broker/authority.h"
+#include "bus/broker/peerlink.h"
+#include "bus/core/flags.h"
+#include "bus/store/store.h"
+#include "bus/wire/session.h"
+
+enum { WRITES = 16 };
+
+/* What the machine has answered to the event in hand. */
+typedef struct AuthorityAnswer {
+  PairActionKind kind;
+  Lease lease;
+  LeaseRefusal refusal;
+  PairError error;
+} AuthorityAnswer;
+
+struct Authority {
+  Loop *loop;
+  AuthorityOptions options;
+  Pair *pair;
+  Store *store;   /* NULL when it could not be opened */
+  PeerLink *link; /* NULL when alone */
+  Inside *inside; /* NULL for a witness */
+  Core *core;
+  LoopTimer *timer;
+  char disk[STORE_TEXT_BYTES]; /* what is wrong with it */
+  AuthorityAnswer answer;
+
+  /* what the store is to have written before the machine may go on */
+  struct {
+    uint64_t store_serial;
+    uint64_t pair_serial;
+  } writes[WRITES];
+  uint32_t n_writes;
+
+  uint64_t look_due_us; /* when this loop turns next at the latest, unless it is late; 0 = not told yet */
+  uint64_t handed_us;   /* when it handed over, if that is how it ceased to lead */
+  uint64_t known;       /* the highest epoch that it knew of when it last led or was linked, or before it was started */
+  uint64_t behind;
+  uint64_t late;
+
+  Flags flags;
+  List flag_writes;
+  uint32_t n_flag_writes;
+
+  List relays; /* questions that wait for the leader */
+  uint32_t n_relays;
+  uint64_t last_relay;
+};
+
+/* A question of a client: of this broker's, or of the other's, which has passed it on. */
+typedef struct AuthorityAsk {
+  bool from_peer;
+  uint64_t number; /* from_peer: for the answer */
+  RequestId id;    /* else */
+  ClientId client;
+  Text service;
+  Text method;
+  Bytes body;
+} AuthorityAsk;
+
+/* Where an answer goes that comes later. */
+typedef struct AuthorityAsker {
+  bool from_peer;
+  uint64_t number;
+  RequestId id;
+} AuthorityAsker;
+
+static inline AuthorityAsker authority_asker(const AuthorityAsk *ask) {
+  return (AuthorityAsker){ask->from_peer, ask->number, ask->id};
+}
+
+/* authority.c */
+
+/* The time of this turn. Authority that has run out, or that a late loop must not use, is given up first. */
+uint64_t authority_look(Authority *authority);
+/* Gives the machine an event, and the world what follows from it. Returns what it has answered, good until the next event. */
+const AuthorityAnswer *authority_step(Authority *authority, const PairEvent *event);
+/* Whether this node leads. */
+bool authority_leads(const Authority *authority);
+
+/* authority-answer.c */
+
+/* Answers with value, the contract's struct. */
+void authority_reply(Authority *authority, const AuthorityAsker *asker, const Contract *contract, const void *value);
+/* Answers with an error. retry_after_us 0 = not said. */
+void authority_fail(Authority *authority, const AuthorityAsker *asker, Status status, const char *code,
+                    uint64_t retry_after_us, const char *text);
+/* That nobody leads whom this broker could ask. */
+void authority_fail_leaderless(Authority *authority, const AuthorityAsker *asker);
+
+/* authority-service.c */
+
+/* Answers a question now, later, or has the leader answer it. */
+void authority_ask(Authority *authority, const AuthorityAsk *ask);
+
+/* authority-relay.c */
+
+/* Has the other broker answer. Returns false when it can't be asked. */
+bool relay_ask(Authority *authority, const AuthorityAsk *ask);
+/* Takes a question of the other's, and its answers. */
+void relay_take_ask(Authority *authority, Bytes body);
+void relay_take_answer(Authority *authority, Bytes body);
+/* Ends the questions that have waited too long at now_us; TIME_NEVER = all. */
+void relay_sweep(Authority *authority, uint64_t now_us);
+
+/* authority-flags.c */
+
+/* A row of the store. */
+void flagstore_load(Authority *authority, Bytes value);
+/* Tells the subscribers of this broker all flags. */
+void flagstore_tell_all(Authority *authority);
+/* Writes a flag as the leader; the asker is answered when it is on disk, here and at the peer. */
+void flagstore_write(Authority *authority, const AuthorityAsk *ask, const FlagWrite *write);
+/* Everything up to serial is on disk. */
+void flagstore_on_written(Authority *authority, uint64_t serial);
+/* The store has failed. */
+void flagstore_on_failed(Authority *authority);
+/* Sends all flags to the peer, which takes those that are newer. */
+void flagstore_send_all(Authority *authority);
+/* Flags of the peer; a write of ours that the peer has on disk. */
+void flagstore_take(Authority *authority, Bytes body);
+void flagstore_take_kept(Authority *authority, Bytes body);
+/* Answers writes whose copy has not come by now_us; TIME_NEVER = all, since there is no peer any more. */
+void flagstore_sweep(Authority *authority, uint64_t now_us);
+void flagstore_done(Authority *authority);
+
+#endif

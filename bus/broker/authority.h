@@ -1,0 +1,41 @@
+/* What:      authority in a process: the pair machine with its disk, its clock, its link to the others, and what clients ask of
+ *            it. Also the whole of a witness.
+ * Owns:      the machine, the store, the peer link, the flags, the instance inside.
+ * May use:   base, wire, core, loop, store, contracts.
+ * Threading: the loop thread.
+ * Spec:      docs/authority.md; docs/adr/0028-authority-wired-in.md */
+#ifndef PONS_BROKER_AUTHORITY_H
+#define PONS_BROKER_AUTHORITY_H
+
+#include "bus/broker/inside.h"
+#include "bus/core/pair.h"
+#include "bus/loop/loop.h"
+
+typedef struct Authority Authority;
+
+typedef struct AuthorityOptions {
+  PairOptions pair;
+  const char *listen;  /* NULL: alone */
+  const char *peer;    /* NULL: alone, or the witness */
+  const char *witness; /* NULL: none */
+  const char *broker;  /* name; all texts are borrowed for the life of the authority */
+  const char *path;    /* of its store */
+  uint64_t life;       /* microseconds since 1970 at the start of the process */
+  uint64_t beat_us;
+} AuthorityOptions;
+
+/* Opens the store, listens, and begins. A store that can't be used is logged and costs the authority, not the process. Returns 0, or
+   -errno and *ret_bad is the endpoint that it is about, or NULL. */
+int authority_new(Authority **ret, Loop *loop, const AuthorityOptions *options, const char **ret_bad);
+/* The process is going to end: a leader hands over to its peer, if it can. Until authority_is_busy says no, it is not done. */
+void authority_stop(Authority *authority);
+bool authority_is_busy(const Authority *authority);
+/* Ends it: whoever tries the peer port is refused from now on. Takes NULL, nulls the pointer. */
+void authority_destroy(Authority **authority);
+/* Brings it to the bus of this process: its services are offered, its flags are told. *ret_inside is set first: the instance that it
+   is there, for the core's sink. Once, and not for a witness. */
+void authority_enter(Authority *authority, Core *core, Inside **ret_inside);
+/* Answers what has been asked of it in this turn. Returns whether there was something. */
+bool authority_turn(Authority *authority);
+
+#endif

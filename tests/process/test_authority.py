@@ -1,0 +1,394 @@
+#!/usr/bin/python3
+"""Who leads, leases and flags, with real brokers and a real witness: they die, freeze, hand over and come back."""
+
+import os
+import shutil
+import tempfile
+import time
+
+import harness
+from harness import Kind, RemoteError
+
+VOTE_S = 0.6  # shorter than in life, and the rest of the times with it
+TIMES = {"PONS_AUTHORITY_VOTE_MS": "600", "PONS_AUTHORITY_RENEW_MS": "150", "PONS_AUTHORITY_RETRY_MS": "40"}
+
+
+class Pair(harness.Fleet):
+    """Brokers a and b, and a witness if the class wants one."""
+
+    BROKER = False
+    WITNESS = True
+
+    def setUp(self):
+        super().setUp()
+        self.ports = {name: harness.free_port() for name in ("a", "b", "witness")}
+        self.nodes, self.askers = {}, {}
+        # Votes wait for the disk, and here one disk syncs for all that runs on this machine: a disk of memory, where there is one.
+        self.state = tempfile.mkdtemp(prefix="pons-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else self.folder)
+        self.addCleanup(shutil.rmtree, self.state, ignore_errors=True)
+        if self.WITNESS:
+            self.start_witness()
+
+    def environment(self, node, **more):
+        other = {"a": "b", "b": "a"}[node]
+        witness = {"PONS_AUTHORITY_WITNESS": self.address("witness")} if self.WITNESS else {}
+        return {**self.ENVIRONMENT, **TIMES, **witness, "PONS_STATE_DIR": self.state, "PONS_AUTHORITY_NODE": node, "PONS_AUTHORITY_LISTEN": self.address(node),
+                "PONS_AUTHORITY_PEER": self.address(other), **more}
+
+    def address(self, node):
+        return f"tcp://127.0.0.1:{self.ports[node]}"
+
+    def start_witness(self):
+        self.witness = self.start("pons-broker", "--witness",
+                                  environment={**TIMES, "PONS_STATE_DIR": self.state, "PONS_AUTHORITY_WITNESS_LISTEN": self.address("witness")})
+
+    def start_node(self, node, **more):
+        self.nodes[node] = self.start("pons-broker", "--name", f"broker-{node}", "--site", node, "--listen", f"ipc://{self.folder}/{node}",
+                                      environment=self.environment(node, **more))
+        self.askers.pop(node, None)
+        return self.nodes[node]
+
+    def start_pair(self):
+        """Both, of which one leads; returns its name and the other's."""
+        self.start_node("a")
+        self.start_node("b")
+        for node in ("a", "b"):
+            self.wait_status(node, lambda status: status["linked"] and status["leader"] and not status["barred_us"])
+        leader = "a" if self.status("a")["state"] == "leader" else "b"
+        first, _ = self.wait_acquire(leader, "first")  # it may have begun alone, and have leases of former lives to wait for
+        self.ask(leader, "pons.lease", "release", name="first", epoch=first["epoch"], counter=first["counter"])
+        return leader, "b" if leader == "a" else "a"
+
+    def asker(self, node):
+        """A client at a node."""
+        if node not in self.askers:
+            self.askers[node] = self.client(f"asker-{node}", endpoint=f"ipc://{self.folder}/{node}")
+        return self.askers[node]
+
+    def ask(self, node, target, verb, /, **body):
+        return self.asker(node).ask(target, verb, body)
+
+    def status(self, node):
+        return self.ask(node, "pons.authority", "status")
+
+    def wait_status(self, node, fits):
+        """Asks until the status fits; the broker's answer is what is waited for each time."""
+        due = time.monotonic() + harness.DEADLINE_S
+        while not fits(status := self.status(node)):
+            self.assertLess(time.monotonic(), due, f"{node}: {status}")
+            self.asker(node).socket.poll(5)
+        return status
+
+    def wait_leads(self, node):
+        return self.wait_status(node, lambda status: status["state"] == "leader")
+
+    def refused(self, node, target, verb, /, **body):
+        """The status and the code of the error that this ends with."""
+        with self.assertRaises(RemoteError) as caught:
+            self.ask(node, target, verb, **body)
+        return caught.exception.status.name, caught.exception.body.get("code")
+
+    def acquire(self, node, name="hub", duration_s=VOTE_S, **more):
+        return self.ask(node, "pons.lease", "acquire", name=name, duration_us=int(duration_s * 1e6), **more)
+
+    def wait_acquire(self, node, name="hub", **more):
+        """Asks until it is given; what it was refused for until then is returned too."""
+        due = time.monotonic() + harness.DEADLINE_S
+        codes = set()
+        while True:
+            try:
+                return self.acquire(node, name, **more), codes
+            except RemoteError as error:
+                codes.add(error.body.get("code"))
+                self.assertLess(time.monotonic(), due, codes)
+                self.asker(node).socket.poll(5)
+
+
+def token(lease):
+    return lease["epoch"], lease["counter"]
+
+
+class WithWitness(Pair):
+    def test_one_leads_and_both_know(self):
+        leader, other = self.start_pair()
+        self.assertEqual(self.status(leader)["leader"], f"broker-{leader}")
+        status = self.wait_status(other, lambda status: status["leader"] == f"broker-{leader}")
+        self.assertEqual((status["state"], status["has_witness"], status["disk"]), ("follower", True, ""))
+        self.assertGreater(self.wait_status(leader, lambda status: status["witness_heard_us"])["witness_heard_us"], 0)
+
+    def test_a_lease_has_one_holder_whichever_broker_is_asked(self):
+        leader, other = self.start_pair()
+        given = self.acquire(other)
+        self.assertEqual(self.refused(leader, "pons.lease", "acquire", name="hub", duration_us=10 ** 6), ("REFUSED", "lease_held"))
+        self.assertEqual(self.refused(leader, "pons.lease", "release", name="hub", epoch=given["epoch"], counter=given["counter"]),
+                         ("REFUSED", "lease_lost"))
+        kept = self.ask(other, "pons.lease", "renew", name="hub", epoch=given["epoch"], counter=given["counter"], duration_us=10 ** 6)
+        self.assertEqual(token(kept), token(given))
+        self.assertLessEqual(kept["duration_us"], VOTE_S * 1e6)
+        rows = self.ask(leader, "pons.lease", "list")["leases"]
+        self.assertEqual([(row["name"], token(row), row["holder"]) for row in rows], [("hub", token(given), f"{self.asker(other).client:016x}")])
+        self.ask(other, "pons.lease", "release", name="hub", epoch=given["epoch"], counter=given["counter"])
+        self.assertGreater(token(self.acquire(leader)), token(given))
+
+    def test_a_killed_leader_is_followed_at_once_and_its_leases_move(self):
+        leader, other = self.start_pair()
+        given = self.acquire(leader)
+        before = time.monotonic()
+        self.nodes[leader].kill()
+        self.wait_leads(other)
+        took = time.monotonic() - before
+        after, codes = self.wait_acquire(other)
+        self.assertGreater(token(after), token(given))
+        self.assertLessEqual(codes, {"lease_held", "lease_waiting", "no_leader"})
+        self.assertLess(took, harness.DEADLINE_S / 2)
+        self.assertIn("leads in epoch", self.nodes[other].log())
+
+    def test_a_holder_keeps_its_lease_when_the_leader_dies(self):
+        """It has the token, and the new leader has the copy: no wait."""
+        leader, other = self.start_pair()
+        given = self.acquire(other, duration_s=VOTE_S)
+        self.wait_status(other, lambda status: status["leases"] == 1)
+        self.nodes[leader].kill()
+        due = time.monotonic() + VOTE_S * 0.8
+        while True:
+            try:
+                kept = self.ask(other, "pons.lease", "renew", name="hub", epoch=given["epoch"], counter=given["counter"], duration_us=10 ** 6)
+                break
+            except RemoteError as error:
+                self.assertEqual(error.body.get("code"), "no_leader")
+                if time.monotonic() > due:
+                    self.skipTest("this machine was too busy to be followed within the lease")
+        self.assertEqual(token(kept), token(given))
+
+    def test_a_frozen_leader_wakes_without_authority(self):
+        leader, other = self.start_pair()
+        given = self.acquire(leader)
+        self.nodes[leader].freeze()
+        self.wait_leads(other)
+        after, _ = self.wait_acquire(other)
+        self.assertGreater(token(after), token(given))
+        # what was asked of it before it wakes is the first that it does
+        asked = self.asker(leader).request("pons.lease", "renew", {"name": "hub", "epoch": given["epoch"], "counter": given["counter"],
+                                                                   "duration_us": 10 ** 6})
+        self.nodes[leader].thaw()
+        with self.assertRaises(RemoteError) as caught:
+            self.asker(leader).answer(asked)
+        self.assertIn(caught.exception.body["code"], ("no_leader", "lease_lost"))
+        self.wait_status(leader, lambda status: status["state"] == "follower" and status["leader"] == f"broker-{other}")
+        self.assertIn("leads no more in epoch", self.nodes[leader].log())
+
+    def test_a_planned_handover(self):
+        leader, other = self.start_pair()
+        given = self.acquire(other)
+        self.wait_status(other, lambda status: status["leases"] == 1)
+        self.ask(other, "pons.authority", "lead")
+        self.wait_leads(other)
+        kept = self.ask(other, "pons.lease", "renew", name="hub", epoch=given["epoch"], counter=given["counter"], duration_us=10 ** 6)
+        self.assertEqual(token(kept), token(given))
+        self.assertGreater(token(self.acquire(other, "another")), token(given))  # no wait: all leases are known
+        self.assertEqual(self.refused(other, "pons.authority", "lead"), ("REFUSED", "not_moved"))
+        self.assertEqual(self.refused(leader, "pons.authority", "yield"), ("REFUSED", "not_moved"))
+        self.ask(other, "pons.authority", "yield")
+        self.wait_leads(leader)
+
+    def test_a_leader_that_is_stopped_hands_over(self):
+        leader, other = self.start_pair()
+        self.acquire(other)
+        self.wait_status(other, lambda status: status["leases"] == 1)
+        self.nodes[leader].terminate()
+        self.wait_leads(other)
+        self.assertEqual(self.nodes[leader].wait(), 0)
+        self.assertIn("it has handed over", self.nodes[leader].log())
+        self.acquire(other, "another")  # nothing is waited for
+
+    def test_without_the_witness_nothing_changes_until_a_second_loss(self):
+        leader, other = self.start_pair()
+        self.witness.kill()
+        self.acquire(leader)
+        self.nodes[leader].kill()
+        self.wait_status(other, lambda status: status["state"] == "candidate")
+        self.assertEqual(self.refused(other, "pons.lease", "acquire", name="x", duration_us=10 ** 6), ("UNAVAILABLE", "no_leader"))
+        self.assertEqual(self.refused(other, "pons.authority", "lead"), ("REFUSED", "not_moved"))
+        self.start_witness()
+        self.wait_leads(other)
+
+    def test_a_restarted_broker_follows_and_says_that_it_was_behind(self):
+        leader, other = self.start_pair()
+        self.nodes[leader].kill()
+        self.wait_leads(other)
+        self.ask(other, "pons.flags", "set", name="f", value="new")
+        self.start_node(leader)
+        status = self.wait_status(leader, lambda status: status["linked"] and status["behind"])
+        self.assertEqual(status["state"], "follower")
+        self.assertIn("was behind", self.nodes[leader].log())
+        self.assertGreater(self.counters(self.asker(leader))["BEHIND"], 0)
+        self.wait_flag(leader, "f", "new")
+
+    # --- flags ---
+
+    def wait_flag(self, node, name, value):
+        due = time.monotonic() + harness.DEADLINE_S
+        while True:
+            rows = {row["name"]: row["value"] for row in self.ask(node, "pons.flags", "list")["flags"]}
+            if rows.get(name) == value:
+                return
+            self.assertLess(time.monotonic(), due, rows)
+            self.asker(node).socket.poll(5)
+
+    def test_flags_are_written_through_the_leader_and_read_everywhere(self):
+        leader, other = self.start_pair()
+        watcher = self.client("watcher", endpoint=f"ipc://{self.folder}/{other}")
+        watcher.subscribe("pons.flags.>")
+        written = self.ask(other, "pons.flags", "set", name="agent.echo", value="off")
+        self.assertEqual(written["copies"], 2)
+        event = watcher.expect(Kind.EVENT, service="pons.flags.agent.echo")
+        self.assertEqual((event.data["value"], token(event.data)), ("off", token(written)))
+        for node in (leader, other):
+            self.assertEqual(self.ask(node, "pons.flags", "get", name="agent.echo")["value"], "off")
+        later = self.ask(leader, "pons.flags", "set", name="agent.echo", value="on")
+        self.assertGreater(token(later), token(written))
+        self.assertEqual(watcher.expect(Kind.EVENT).data["value"], "on")
+        self.assertEqual(self.refused(leader, "pons.flags", "get", name="never"), ("REFUSED", "flag_unknown"))
+        self.assertEqual(self.refused(leader, "pons.flags", "set", name="no name", value="x")[0], "INVALID")
+
+    def test_flags_survive_both_deaths(self):
+        leader, other = self.start_pair()
+        for i in range(40):
+            self.ask(other, "pons.flags", "set", name=f"f{i}", value=str(i))
+        for node in (leader, other):
+            self.nodes[node].kill()
+        self.start_pair()
+        for node in (leader, other):
+            rows = self.ask(node, "pons.flags", "list")
+            self.assertEqual((rows["total"], {row["name"]: row["value"] for row in rows["flags"]}),
+                             (40, {f"f{i}": str(i) for i in range(40)}))
+            self.client("late", endpoint=f"ipc://{self.folder}/{node}").subscribe("pons.flags.f7")
+
+    def test_a_killed_leader_loses_no_acknowledged_flag(self):
+        leader, other = self.start_pair()
+        self.assertEqual(self.ask(leader, "pons.flags", "set", name="f", value="1")["copies"], 2)
+        self.nodes[leader].kill()
+        self.assertEqual(self.ask(other, "pons.flags", "get", name="f")["value"], "1")
+        self.wait_leads(other)
+        self.assertEqual(self.ask(other, "pons.flags", "set", name="f", value="2")["copies"], 1)
+
+    # --- what is wrong ---
+
+    def test_two_that_count_differently_are_not_linked(self):
+        self.start_node("a")
+        self.start_node("b", PONS_AUTHORITY_VOTE_MS="900")
+        due = time.monotonic() + harness.DEADLINE_S
+        while "make authority.witness and authority.vote_ms the same" not in self.nodes["a"].log():
+            self.assertLess(time.monotonic(), due)
+            self.asker("a").socket.poll(5)
+        self.assertFalse(self.status("a")["linked"])
+
+    def test_a_damaged_store_costs_the_authority_and_not_the_bus(self):
+        leader, other = self.start_pair()
+        self.nodes[leader].kill()
+        with open(os.path.join(self.state, f"authority-{leader}.db"), "r+b") as file:
+            file.seek(4096)
+            file.write(b"\0" * 4096)
+        self.start_node(leader)
+        status = self.status(leader)
+        self.assertEqual(status["state"], "mute")
+        self.assertIn("damaged", status["disk"])
+        self.assertIn("PONS-AUTHORITY-DISK", self.nodes[leader].log())
+        self.assertEqual(self.ask(leader, "pons", "ping")["broker"], f"broker-{leader}")
+        self.assertEqual(self.refused(leader, "pons.authority", "lead"), ("REFUSED", "not_moved"))
+        self.wait_leads(other)
+        self.wait_acquire(leader, "far")  # passed on
+
+
+class WithoutWitness(Pair):
+    WITNESS = False
+
+    def test_a_dead_process_is_followed_since_its_port_refuses(self):
+        leader, other = self.start_pair()
+        self.nodes[leader].kill()
+        self.wait_leads(other)
+        self.wait_acquire(other)
+
+    def test_a_silent_host_moves_what_may_double_and_nothing_else(self):
+        """A frozen process accepts connections: nobody can tell it from a cut cable."""
+        leader, other = self.start_pair()
+        self.nodes[leader].freeze()
+        self.wait_status(other, lambda status: status["state"] == "caretaker")
+        self.assertEqual(self.refused(other, "pons.lease", "acquire", name="solo", duration_us=10 ** 6), ("UNAVAILABLE", "no_leader"))
+        given, _ = self.wait_acquire(other, "hub", may_double=True)
+        self.assertEqual(self.refused(other, "pons.flags", "set", name="f", value="1"), ("UNAVAILABLE", "no_leader"))
+        self.ask(other, "pons.authority", "lead")
+        self.wait_leads(other)
+        solo, _ = self.wait_acquire(other, "solo")
+        self.assertGreaterEqual(token(solo)[0], token(given)[0])
+        self.nodes[leader].thaw()
+        self.wait_status(leader, lambda status: status["leader"] == f"broker-{other}")
+
+    def test_manual_moves_nothing(self):
+        self.start_node("a", PONS_AUTHORITY_TAKEOVER="manual")
+        self.start_node("b", PONS_AUTHORITY_TAKEOVER="manual")
+        self.wait_status("b", lambda status: status["linked"] and status["leader"])
+        leader = "a" if self.status("a")["state"] == "leader" else "b"
+        other = "b" if leader == "a" else "a"
+        self.nodes[leader].freeze()
+        self.wait_status(other, lambda status: status["state"] == "candidate")
+        self.assertEqual(self.refused(other, "pons.lease", "acquire", name="hub", duration_us=10 ** 6, may_double=True),
+                         ("UNAVAILABLE", "no_leader"))
+        self.nodes[leader].thaw()
+
+
+class Alone(Pair):
+    WITNESS = False
+
+    def environment(self, node, **more):
+        return {**self.ENVIRONMENT, **TIMES, "PONS_STATE_DIR": self.state, "PONS_AUTHORITY_NODE": "alone", **more}
+
+    def test_it_leads_by_itself_and_keeps_its_flags(self):
+        self.start_node("a")
+        self.wait_leads("a")
+        given, _ = self.wait_acquire("a")
+        self.assertEqual(self.ask("a", "pons.flags", "set", name="f", value="1")["copies"], 1)
+        self.nodes["a"].kill()
+        self.start_node("a")
+        self.assertEqual(self.ask("a", "pons.flags", "get", name="f")["value"], "1")  # before it leads
+        after, codes = self.wait_acquire("a")
+        self.assertGreater(token(after), token(given))
+        self.assertLessEqual(codes, {"no_leader", "lease_waiting"})
+
+    def test_a_second_broker_in_the_same_folder_has_no_authority(self):
+        self.start_node("a")
+        self.start_node("b")
+        status = self.status("b")
+        self.assertEqual(status["state"], "mute")
+        self.assertIn("state_dir of its own", status["disk"])
+
+    def test_reserved_names_are_the_brokers_own(self):
+        self.start_node("a")
+        with self.assertRaises(RemoteError) as caught:
+            self.worker(harness.service("pons.flags", "set"), endpoint=f"ipc://{self.folder}/a")
+        self.assertEqual(caught.exception.status.name, "BAD_NAME")
+
+
+class Configured(harness.Fleet):
+    BROKER = False
+
+    def refused(self, text):
+        path = os.path.join(self.folder, "pons.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        broker = self.start("pons-broker", "--config", path, ready=False)
+        broker.expects = (2,)
+        self.assertEqual(broker.wait(), 2)
+        return broker.log()
+
+    def test_after_lease_with_a_witness_is_refused(self):
+        self.assertIn("authority.takeover: after_lease is for a pair without a witness",
+                      self.refused('authority: {node: a, peer: "tcp://127.0.0.2:7102", witness: "tcp://127.0.0.3:7103",'
+                                   ' takeover: after_lease}\n'))
+
+    def test_a_pair_needs_a_peer(self):
+        self.assertIn("authority.peer: node 'a' needs the other broker's address", self.refused("authority: {node: a}\n"))
+
+
+if __name__ == "__main__":
+    harness.main()
