@@ -79,15 +79,43 @@ static void tell(const Desk *desk, const Buffer *why) {
                 (const char *)why->data);
 }
 
-/* Loads the model unless it is there, or nothing has changed since that failed. */
+/* Loads the new file while the old one's model is still there, which goes on when that fails. */
+static void replace_engine(Desk *desk) {
+  _cleanup_(engine_close) Engine *fresh = NULL;
+  _cleanup_(buffer_done) Buffer said = {0};
+  _cleanup_(buffer_done) Buffer why = {0};
+  int r = engine_open(&desk->options, &fresh, &said);
+
+  if (r == ENGINE_E_CANCELLED)
+    return;
+  if (r == 0) {
+    engine_close(&desk->engine);
+    desk->engine = TAKE(fresh);
+    buffer_append(&why, said.data, said.size);
+    tell(desk, &why);
+  } else {
+    buffer_printf(&why, "the model that was loaded before goes on: its file has changed, and %.*s", (int)said.size,
+                  (const char *)said.data);
+    log_warning("PONS-LOCAL-KEPT", "%.*s", (int)why.size, (const char *)why.data);
+  }
+  set_state(desk, DESK_READY, &why);
+}
+
+/* Loads the model unless it is there or nothing has changed since that failed; and once more when its file is another one. A
+   file that is gone is no other one. */
 static void ensure_engine(Desk *desk) {
   FileMark mark = mark_of(desk->options.file);
   _cleanup_(buffer_done) Buffer why = {0};
   int before = desk->error;
 
-  if (desk->engine || (desk->error == ENGINE_E_MODEL && marks_equal(&mark, &desk->mark)))
+  if ((desk->engine && mark.inode == 0) ||
+      ((desk->engine || desk->error == ENGINE_E_MODEL) && marks_equal(&mark, &desk->mark)))
     return;
   desk->mark = mark;
+  if (desk->engine) {
+    replace_engine(desk);
+    return;
+  }
   desk->error = engine_open(&desk->options, &desk->engine, &why);
   set_state(desk, desk->error == 0 ? DESK_READY : DESK_UNAVAILABLE, &why);
   if (desk->error != before || desk->error == 0)

@@ -33,7 +33,8 @@ int desk_new(Loop *loop, const EngineOptions *options, Desk **ret);
    callback runs afterwards. Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void desk_destroy(Desk **desk);
 
-/* Puts a job behind the others. A model that could not be loaded is tried again before it, if its file is another one now. */
+/* Puts a job behind the others. Before it is begun the model is loaded again if its file is another one now; when that fails,
+   the one that was loaded before does it. */
 void desk_push(Desk *desk, DeskJob *job);
 /* Takes a job back that nobody has begun: true, and it is its owner's again; false when it is being worked on or done. */
 bool desk_withdraw(Desk *desk, DeskJob *job);

@@ -325,6 +325,47 @@ class NotThere(Local):
         shutil.copyfile(CHAIN, path)
         self.wait_status("up")
 
+    def put(self, source, size=None):
+        """Puts a new file in the model's place, whole and at once."""
+        with open(source, "rb") as whole, open(self.path + ".new", "wb") as file:
+            file.write(whole.read(size))
+        os.replace(self.path + ".new", self.path)
+
+    def test_a_file_that_changes(self):
+        self.path = os.path.join(self.folder, "model.gguf")
+        self.put(CHAIN)
+        self.agent = self.replace(self.path)
+        self.assertEqual(self.text(), ANSWER)
+        self.put(RANDOM)
+        self.assertNotEqual(self.text(seed=1, max_tokens=8), ANSWER)
+        for source, size, words_ in ((CHAIN, 20000, "libllama can't load"), (__file__, None, "is no GGUF file")):
+            self.put(source, size)
+            self.assertNotEqual(self.text(seed=1, max_tokens=8), ANSWER)  # by the one before
+            self.assertIn("goes on: its file has changed, and", self.wait_status("up", words_)["about"])
+        self.assertEqual(self.agent.log().count("PONS-LOCAL-KEPT"), 2)
+        self.text(seed=1, max_tokens=8)
+        os.unlink(self.path)
+        self.text(seed=1, max_tokens=8)
+        self.assertEqual(self.agent.log().count("PONS-LOCAL-KEPT"), 2)  # said once for each file
+        self.put(CHAIN)
+        self.assertEqual(self.text(), ANSWER)
+        self.assertEqual(self.wait_status("up")["about"], "")
+
+    def test_a_file_that_changes_under_a_request(self):
+        """What has begun is ended by the model that began it, and what waits behind it has the new one."""
+        self.path = os.path.join(self.folder, "model.gguf")
+        self.put(RANDOM)
+        self.agent = self.replace(self.path)
+        first = self.asker.request(SERVICE, "generate", self.body(stream=True, seed=1, max_tokens=200), flags=Flag.STREAM, window=1 << 20)
+        pieces = events_of(self.asker.expect(Kind.CHUNK, id=first))
+        self.put(CHAIN)
+        second = self.asker.request(SERVICE, "generate", self.body())
+        while (message := self.asker.expect(Kind.CHUNK, Kind.REPLY, Kind.ERROR, id=first)).kind == Kind.CHUNK:
+            pieces += events_of(message)
+        self.assertEqual((message.kind, message.data["usage"]["output_tokens"]), (Kind.REPLY, 200))
+        self.assertEqual(pieces[-1]["choices"][0]["finish_reason"], "length")
+        self.assertEqual(json.loads(self.asker.answer(second).data["response"])["choices"][0]["message"]["content"], ANSWER)
+
     def test_another_library(self):
         place = os.path.join(self.folder, "lib")
         os.mkdir(place)
