@@ -48,6 +48,14 @@ bool bedrock_stream_is_whole(const DialectStream *stream);
 /* Frees what a BedrockStream holds. */
 void bedrock_stream_done(void *own);
 
+/* --- embed.c --- */
+
+/* As in Dialect. */
+int bedrock_encode_embed(Json request, DialectRequest *ret, DialectFault *ret_fault);
+/* As in Dialect. */
+int bedrock_decode_embed(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
+                         DialectFault *ret_fault);
+
 /* --- framing.c --- */
 
 /* AWS's event stream. The type of a frame is an event's, or of an exception or error with a '!' before it; then data is an

@@ -64,14 +64,16 @@ class Bedrock(harness.Fleet):
             add(name, knobs, upstream)
         add("badkey", "", CLAUDE, "wrong")
         add("halfkey", "", CLAUDE, "half")
+        add("vectors", "", "amazon.titan-embed-text-v2:0", more=", kind: embedding")
         return (f"gateway: {{listen: ['tcp://127.0.0.1:{self.port}']}}\nproviders:\n" + "".join(providers) + "models:\n" + "".join(models))
 
     # --- asking ---
 
-    def post(self, model, **members):
+    def post(self, model, path="/v1/chat/completions", **members):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=harness.DEADLINE_S)
         self.addCleanup(connection.close)
-        connection.request("POST", "/v1/chat/completions", json.dumps({"model": model, "messages": [USER], **members}),
+        chat = {"messages": [USER]} if path.endswith("completions") else {}
+        connection.request("POST", path, json.dumps({"model": model, **chat, **members}),
                            {"Content-Type": "application/json"})
         return connection.getresponse()
 
@@ -166,6 +168,12 @@ class Answers(Bedrock):
     def test_what_came_from_a_cache(self):
         usage = self.chat("cached")["usage"]
         self.assertEqual((usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"]), (92, 90))
+
+    def test_embeddings(self):
+        reply = self.post("vectors", "/v1/embeddings", input="a b c", dimensions=256)
+        reply = json.loads(reply.read())
+        self.assertEqual((len(reply["data"][0]["embedding"]), reply["usage"]["prompt_tokens"]), (256, 3))
+        self.assertEqual(self.sent(), {"inputText": "a b c", "dimensions": 256})
 
     def test_a_guardrail(self):
         self.assertEqual(self.chat("guarded")["choices"][0]["finish_reason"], "content_filter")

@@ -1,11 +1,13 @@
 /* The pure parts of the bedrock dialect for tests in other languages. `bedrock_lines frames` reads lines of hex, each the bytes
    of an event stream, and says of each what messages are in it and how it ended. `bedrock_lines sign` reads lines of words that
-   blanks separate, each percent-free: id, secret, token or -, region, host, path, seconds since 1970, body as hex or -; and
-   writes the Authorization header of each. */
+   blanks separate: id, secret, token or -, region, host, path, seconds since 1970, body as hex or -; and writes the
+   Authorization header of each. `bedrock_lines encode` reads lines of a model's id, a blank and a request of OpenAI's, and writes
+   the path and the body that go to Bedrock for each. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "adapters/bedrock/bedrock.h"
 #include "adapters/bedrock/event_stream.h"
 #include "adapters/bedrock/sigv4.h"
 
@@ -82,14 +84,33 @@ static void sign(char *line) {
   printf("%s\n", at + 15);
 }
 
+static void encode(char *line) {
+  const char *model = strsep(&line, " ");
+  _cleanup_(dialect_request_done) DialectRequest request = {.asked = {.model = text_of(model)}};
+  _cleanup_(dialect_fault_done) DialectFault fault = {.texts = {0}};
+  Json value = {TEXT_NONE};
+  int r = json_check(text_of(line), &value, NULL);
+
+  if (r == 0)
+    r = json_is_none(json_find(value, "input")) ? bedrock_dialect.encode_chat(value, &request, &fault)
+                                                : bedrock_dialect.encode_embed(value, &request, &fault);
+  if (r != 0)
+    printf("refused %.*s\n", TEXT_ARG(fault.fault.message));
+  else
+    printf("%.*s %.*s\n", (int)request.path.size, (const char *)request.path.data, (int)request.body.size,
+           (const char *)request.body.data);
+}
+
 int main(int argc, char **argv) {
-  bool signs = argc > 1 && strcmp(argv[1], "sign") == 0;
+  const char *mode = argc > 1 ? argv[1] : "";
   char *line = NULL;
   size_t room = 0;
 
   while (getline(&line, &room, stdin) > 0) {
-    if (signs)
+    if (strcmp(mode, "sign") == 0)
       sign(line);
+    else if (strcmp(mode, "encode") == 0)
+      encode(line);
     else
       frames(line);
   }
