@@ -5,6 +5,7 @@ the processes are printed. Nothing sleeps: each wait is for a message, a signal 
 The build folder comes from PONS_BUILD."""
 
 import functools
+import json
 import os
 import resource
 import shutil
@@ -201,7 +202,7 @@ class Fleet(unittest.TestCase):
     def start(self, name, *arguments, **options):
         return Program(self, program(name) if "/" not in name else name, arguments, **options)
 
-    def start_broker(self, *arguments, endpoints=None, environment=None, config=None, **options):
+    def start_broker(self, *arguments, endpoints=None, environment=None, config=None, name="b1", **options):
         """A broker at self.endpoint, or at endpoints, that is ready."""
         listen = [word for endpoint in endpoints or [self.endpoint] for word in ("--listen", endpoint)]
         if config:
@@ -209,13 +210,25 @@ class Fleet(unittest.TestCase):
             with open(path, "w", encoding="utf-8") as file:
                 file.write(config)
             listen += ["--config", path]
-        return self.start("pons-broker", "--name", "b1", "--site", "here", *listen, *arguments,
+        return self.start("pons-broker", "--name", name, "--site", "here", *listen, *arguments,
                           environment={**self.ENVIRONMENT, **(environment or {})}, **options)
 
     def start_agent(self, name, *arguments, environment=None, **options):
         """An agent of agents/catalog.def that is READY, which it says once the broker knows it."""
         return self.start(f"pons-agent-{name}", "--endpoint", self.endpoint, *arguments,
                           environment=environment, **options)
+
+    # --- a load of its own process ---
+
+    def start_load(self, endpoint, method, body, *arguments):
+        """`pons bench` with a client of the library, which has a session with each broker of the list."""
+        return self.start("pons", "--json", "--endpoint", endpoint, "bench", method, body, *arguments, ready=False)
+
+    def load_result(self, load):
+        """What the load says of its end. An error among the answers is for the test to judge."""
+        load.wait(120)
+        load.expects = (0, 1)
+        return json.loads(load.log().splitlines()[-1])
 
     # --- peers ---
 
