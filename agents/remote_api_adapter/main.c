@@ -5,6 +5,8 @@
 
 #include "agents/remote_api_adapter/visit.h"
 
+enum { ABOUT_BYTES = 1024 }; /* of ExecutorModel.about */
+
 AGENT_HANDLER(on_generate, Call *call, const ChatAsk *ask) {
   visit_begin(call_state(call), call, ask->request);
 }
@@ -13,33 +15,36 @@ AGENT_HANDLER(on_embed, Call *call, const EmbedAsk *ask) {
   visit_begin(call_state(call), call, ask->request);
 }
 
-static ExecutorModel status_of(const ModelSeen *model) {
+/* trouble: of the model's provider with its keys. */
+static ExecutorModel status_of(const ModelSeen *model, Text trouble) {
   static const char *const states[] = {[SEEN_NOTHING] = "unmeasured", [SEEN_UP] = "up", [SEEN_DOWN] = "down"};
-  const Buffer *trouble = &model->provider->trouble;
-  ExecutorModel row = {.name = text_of(model->config->name),
-                       .has_provider = true,
-                       .provider = text_of(model->provider->config->name),
-                       .state = text_of(states[model->seen]),
-                       .about = model->seen == SEEN_DOWN ? text_of(model->why) : TEXT_NONE};
+  bool is_missing = keys_are_missing(&model->provider->keys);
 
-  if (trouble->size > 0) {
-    row.state = TEXT("unavailable");
-    row.about = (Text){(const char *)trouble->data, min_u64(trouble->size, 1024)};
-  }
-  return row;
+  return (ExecutorModel){.name = text_of(model->config->name),
+                         .has_provider = true,
+                         .provider = text_of(model->provider->config->name),
+                         .state = text_of(is_missing ? "unavailable" : states[model->seen]),
+                         .about = model->seen == SEEN_DOWN && !is_missing ? text_of(model->why) : trouble};
 }
 
 AGENT_HANDLER(on_status, Call *call, const ExecutorAsk *ask) {
   const Remote *remote = call_state(call);
   uint32_t count = remote->providers.models_count;
   ExecutorModel *rows = calloc(count + 1, sizeof *rows);
+  Buffer *troubles = calloc(count + 1, sizeof *troubles);
 
   (void)ask;
-  if (!rows)
+  if (!rows || !troubles)
     abort();
-  for (uint32_t i = 0; i < count; i++)
-    rows[i] = status_of(&remote->providers.models[i]);
+  for (uint32_t i = 0; i < count; i++) {
+    keys_put_trouble(&remote->providers.models[i].provider->keys, clock_monotonic_us(), &troubles[i]);
+    rows[i] = status_of(&remote->providers.models[i],
+                        (Text){(const char *)troubles[i].data, min_u64(troubles[i].size, ABOUT_BYTES)});
+  }
   call_reply(call, &(ExecutorStatus){.running = remote->running, .models = {rows, count}});
+  for (uint32_t i = 0; i < count; i++)
+    buffer_done(&troubles[i]);
+  free(troubles);
   free(rows);
 }
 

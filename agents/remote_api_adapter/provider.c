@@ -3,21 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "bus/base/log.h"
-
-static int read_key(Provider *provider) {
-  const ConfigProvider *config = provider->config;
-  int r;
-
-  if (!config->key.file && !config->key.env)
-    return 0; /* local servers want none */
-  r = config_secret_read(&config->key, &provider->secret, &provider->trouble);
-  if (r != 0)
-    log_error("PONS-PROVIDER-KEY", "provider %s has no key: %.*s", config->name, (int)provider->trouble.size,
-              (const char *)provider->trouble.data);
-  return r < 0 ? r : 0;
-}
-
 static int init_provider(Loop *loop, const ConfigProvider *config, Provider *ret) {
   int r;
 
@@ -28,7 +13,7 @@ static int init_provider(Loop *loop, const ConfigProvider *config, Provider *ret
   if (!ret->dialect)
     return -EINVAL;
   r = http_new(loop, &(HttpOptions){config->connections, config->ca_file, config->proxy}, &ret->http);
-  return r < 0 ? r : read_key(ret);
+  return r < 0 ? r : keys_init(config, &ret->keys);
 }
 
 static void init_models(const Config *config, Providers *ret) {
@@ -60,8 +45,7 @@ void providers_done(Providers *providers) {
     Provider *provider = &providers->list[i];
 
     http_destroy(&provider->http);
-    buffer_done(&provider->trouble);
-    config_secret_destroy(&provider->secret);
+    keys_done(&provider->keys);
   }
   free(TAKE(providers->list));
   free(TAKE(providers->models));

@@ -9,7 +9,7 @@
 #include "adapters/http/http.h"
 #include "adapters/table.h"
 #include "agents/executor/backoff.h"
-#include "bus/config/config.h"
+#include "agents/remote_api_adapter/keys.h"
 
 typedef enum Seen { SEEN_NOTHING, SEEN_UP, SEEN_DOWN } Seen;
 
@@ -19,8 +19,7 @@ typedef struct Provider {
   Http *http;
   BackoffBudget budget;
   DialectSettings settings;
-  char *secret;   /* the key; NULL: there is none, or it can't be had */
-  Buffer trouble; /* why the key can't be had; empty = no trouble */
+  Keys keys;
 } Provider;
 
 /* What was last seen of one model, passively: no request is ever made to find out. */

@@ -18,12 +18,17 @@ typedef struct Visit {
   Task task;
   ModelSeen *model; /* of the candidate that is being tried */
   uint64_t began_us;
+  int key;            /* of its provider, that is being tried */
+  uint32_t tried;     /* keys, a bit for each */
+  uint32_t renewed;   /* of them, those that were found to have a new value */
   uint32_t tries;     /* of it */
+  uint32_t rounds;    /* of these, how often after a wait, and the first */
   DialectFault first; /* what the first of them failed with */
   LoopTimer *again;
 } Visit;
 
 static void try_candidate(Visit *visit);
+static void begin_round(Visit *visit, uint64_t now_us);
 static void ask(Visit *visit);
 
 /* --- the end --- */
@@ -57,8 +62,8 @@ static void give_up(Visit *visit, const Fault *fault, ExecutorEnd end) {
 static void on_again(void *userdata, uint64_t now_us) {
   Visit *visit = userdata;
 
-  (void)now_us;
   call_on_cancel(visit->call, NULL, NULL);
+  begin_round(visit, now_us);
   ask(visit);
 }
 
@@ -77,7 +82,7 @@ static bool is_tried_again(Visit *visit, Cause cause, uint64_t retry_after_us, u
 
   return cause_again(cause) && !executor_has_next(visit->remote->executor, &visit->task, cause) &&
          backoff_step(&provider->budget,
-                      &(BackoffAsk){.tries = visit->tries,
+                      &(BackoffAsk){.tries = visit->rounds,
                                     .tries_most = provider->config->attempts,
                                     .longest_us = provider->config->wait_ms * US_PER_MS,
                                     .retry_after_us = retry_after_us,
@@ -86,23 +91,66 @@ static bool is_tried_again(Visit *visit, Cause cause, uint64_t retry_after_us, u
                       ret_wait_us);
 }
 
-static void ask_later(Visit *visit, const Fault *fault, uint64_t wait_us) {
-  if (visit->tries == 1)
-    dialect_fault_set(&visit->first, fault);
+static void ask_later(Visit *visit, uint64_t wait_us) {
   if (!visit->again && loop_timer_new(visit->remote->loop, on_again, visit, &visit->again) < 0)
     abort();
   call_on_cancel(visit->call, on_cancel, visit);
   loop_timer_set(visit->again, clock_monotonic_us() + wait_us);
 }
 
+/* --- another key --- */
+
+/* The key was refused. Whether there is another to be tried now: a new value of the same one, or the next one. */
+static bool take_other_key(Visit *visit, const Fault *fault, bool sent) {
+  Keys *keys = &visit->model->provider->keys;
+  uint64_t now_us = clock_monotonic_us();
+  uint32_t bit = visit->key == KEY_NONE ? 0 : 1U << visit->key;
+
+  if (!bit || !cause_key(fault->cause))
+    return false;
+  if (keys_fail(keys, visit->key, fault->cause, fault->retry_after_us, now_us) && !(visit->renewed & bit)) {
+    visit->renewed |= bit;
+    return !sent;
+  }
+  if (sent)
+    return false;
+  visit->key = keys_take(keys, visit->tried, now_us);
+  if (visit->key != KEY_NONE)
+    visit->tried |= 1U << visit->key;
+  return visit->key != KEY_NONE;
+}
+
+/* What is told of a failure: which key it was, and no key's value, whatever the provider repeats of it. */
+static void tell(const Visit *visit, const Fault *fault, DialectFault *ret) {
+  const Keys *keys = &visit->model->provider->keys;
+  _cleanup_(buffer_done) Buffer message = {0};
+  Fault told = *fault;
+
+  if (visit->key != KEY_NONE && (fault->cause == CAUSE_AUTH || fault->cause == CAUSE_QUOTA)) {
+    buffer_printf(&message, "%.*s (key %s)", TEXT_ARG(fault->message), keys_name(keys, visit->key));
+    told.message = (Text){(const char *)message.data, message.size};
+  }
+  dialect_fault_set(ret, &told);
+  keys_redact(keys, (char *)ret->texts.data, ret->texts.size);
+}
+
 /* A try has failed. Of several at one candidate the first says why, unless the caller can mend it, and the last when to come
    again. */
-static void fail(Visit *visit, const Fault *fault, const ExecutorEnd *end) {
+static void fail(Visit *visit, const Fault *raw, const ExecutorEnd *end) {
+  _cleanup_(dialect_fault_done) DialectFault told = {.texts = {0}};
+  const Fault *fault = &told.fault;
   uint64_t wait_us;
 
+  tell(visit, raw, &told);
   note(visit, fault);
+  if (visit->tries == 1)
+    dialect_fault_set(&visit->first, fault);
+  if (take_other_key(visit, fault, end->sent)) {
+    ask(visit);
+    return;
+  }
   if (!end->sent && is_tried_again(visit, fault->cause, fault->retry_after_us, &wait_us)) {
-    ask_later(visit, fault, wait_us);
+    ask_later(visit, wait_us);
     return;
   }
   if (visit->tries > 1 && cause_whose(fault->cause) != CAUSE_WHOSE_CALLER) {
@@ -130,6 +178,8 @@ static void on_relay_end(void *userdata, const RelayEnd *relay) {
   }
   if (relay->outcome == RELAY_DONE) {
     note(visit, NULL);
+    if (visit->key != KEY_NONE)
+      keys_work(&visit->model->provider->keys, visit->key);
     backoff_earn(&visit->model->provider->budget);
     if (visit->tries > 1)
       task_note(&visit->task, &visit->first.fault, visit->tries - 1);
@@ -144,7 +194,7 @@ static void on_relay_end(void *userdata, const RelayEnd *relay) {
 /* --- trying --- */
 
 static void ask(Visit *visit) {
-  const Provider *provider = visit->model->provider;
+  Provider *provider = visit->model->provider;
   const ConfigProvider *config = provider->config;
 
   visit->tries++;
@@ -152,7 +202,7 @@ static void ask(Visit *visit) {
                               .dialect = provider->dialect,
                               .name = config->name,
                               .settings = &provider->settings,
-                              .key = {.secret = provider->secret},
+                              .key = {.secret = keys_secret(&provider->keys, visit->key)},
                               .limits = {.connect_ms = config->connect_ms,
                                          .headers_ms = config->headers_ms,
                                          .first_ms = config->first_ms,
@@ -165,13 +215,24 @@ static void ask(Visit *visit) {
               visit->call, on_relay_end, visit);
 }
 
+/* All keys may be tried again. */
+static void begin_round(Visit *visit, uint64_t now_us) {
+  visit->rounds++;
+  visit->key = keys_take(&visit->model->provider->keys, 0, now_us);
+  visit->tried = visit->key == KEY_NONE ? 0 : 1U << visit->key;
+}
+
 static void try_candidate(Visit *visit) {
-  visit->tries = 0;
+  visit->tries = visit->rounds = visit->renewed = 0;
+  visit->key = KEY_NONE;
   visit->began_us = clock_monotonic_us();
   visit->model = providers_find_model(&visit->remote->providers, task_model(&visit->task));
-  if (!visit->model)
+  if (!visit->model) {
     fail_unasked(visit, CAUSE_UNAVAILABLE, "this machine's pons.yaml has no model of RemoteApiAdapter with this name");
-  else if (visit->model->provider->trouble.size > 0)
+    return;
+  }
+  begin_round(visit, visit->began_us);
+  if (keys_are_missing(&visit->model->provider->keys))
     fail_unasked(visit, CAUSE_AUTH, "its key can't be read on this machine; the adapter's log says why");
   else
     ask(visit);

@@ -36,6 +36,33 @@ static void check_text(Report *report, const Key *key, const Node *node, const c
     report_line(report, node->line, node->column, path, "%.*s", (int)wrong.size, (const char *)wrong.data);
 }
 
+/* A literal must not come into a message, be it only the one that refuses it. */
+static void check_secret(Report *report, const Key *key, const Node *node, const char *path) {
+  unsigned references = 0;
+
+  if (node->kind != NODE_MAPPING) {
+    if (key->kind == KEY_ENTRIES)
+      report_line(report, node->line, node->column, path,
+                  "a secret must not stand in the file; write {file: PATH} or {env: NAME} in its place");
+    else
+      report_line(report, node->line, node->column, path,
+                  "a secret must not stand in the file; write `%s: {file: PATH}` or `%s: {env: NAME}`", key->name,
+                  key->name);
+    return;
+  }
+  for (const Node *child = node->first; child; child = child->next) {
+    if (!text_is(child->key, "file") && !text_is(child->key, "env") && !text_is(child->key, "credential")) {
+      report_line(report, child->key_line, child->key_column, path,
+                  "has a key that is neither file nor env nor credential; use one of the three");
+      return;
+    }
+    references++;
+  }
+  check_mapping(report, mapping_secret, node, path);
+  if (references != 1)
+    report_line(report, node->line, node->column, path, "must have file, env or credential, one of the three");
+}
+
 static void check_list(Report *report, const Key *key, const Node *node, const char *path) {
   uint32_t index = 0;
 
@@ -55,28 +82,11 @@ static void check_list(Report *report, const Key *key, const Node *node, const c
     snprintf(here, sizeof here, "%.*s[%u]", KEY_PATH_SIZE - 16, path, index);
     if (key->kind == KEY_STRINGS)
       check_text(report, key, child, here);
+    else if (key->inside == mapping_secret)
+      check_secret(report, key, child, here);
     else
       check_mapping(report, key->inside, child, here);
   }
-}
-
-/* A literal must not come into a message, be it only the one that refuses it. */
-static void check_secret(Report *report, const Key *key, const Node *node, const char *path) {
-  if (node->kind != NODE_MAPPING) {
-    report_line(report, node->line, node->column, path,
-                "a secret must not stand in the file; write `%s: {file: PATH}` or `%s: {env: NAME}`", key->name,
-                key->name);
-    return;
-  }
-  for (const Node *child = node->first; child; child = child->next)
-    if (!text_is(child->key, "file") && !text_is(child->key, "env")) {
-      report_line(report, child->key_line, child->key_column, path,
-                  "has a key that is neither file nor env; use one of the two");
-      return;
-    }
-  check_mapping(report, key->inside, node, path);
-  if (!node_find(node, "file") == !node_find(node, "env"))
-    report_line(report, node->line, node->column, path, "must have file or env, one of the two");
 }
 
 static void check_value(Report *report, const Key *key, const Node *node, const char *path) {

@@ -7,10 +7,6 @@
 #define REMOTE "RemoteApiAdapter"
 #define AUTO "auto" /* what a request says that names no model */
 
-static bool is_set(const ConfigSecret *secret) {
-  return secret->file || secret->env;
-}
-
 /* Every agent inherits what begins with PONS_, so a secret there would reach them all. */
 static void check_secret(const Whole *whole, const char *path, const ConfigSecret *secret) {
   char env[KEY_PATH_SIZE];
@@ -28,7 +24,7 @@ static void check_key(const Whole *whole, uint32_t index) {
   const ConfigKey *key = &whole->config->gateway.keys[index];
   char path[KEY_PATH_SIZE];
 
-  if (!is_set(&key->secret))
+  if (!config_secret_is_set(&key->secret))
     whole_wrong(whole, whole_path(path, "gateway.keys", index, ""),
                 "'%s' has no secret; write `secret: {file: PATH}` or `secret: {env: NAME}`", key->name);
   check_secret(whole, whole_path(path, "gateway.keys", index, "secret"), &key->secret);
@@ -104,6 +100,32 @@ static void check_url(const Whole *whole, const ConfigProvider *provider, uint32
                 provider->dialect);
 }
 
+static bool is_same(const char *a, const char *b) {
+  return a && b && strcmp(a, b) == 0;
+}
+
+/* The same key twice would take two turns, and be passed over for one of them. */
+static void check_keys_of(const Whole *whole, uint32_t index) {
+  const ConfigProvider *provider = &whole->config->providers[index];
+  const ConfigSecret *key;
+  const ConfigSecret *other;
+  char path[KEY_PATH_SIZE];
+  char name[32];
+
+  for (uint32_t i = 0; (key = config_provider_secret(provider, i)); i++) {
+    snprintf(name, sizeof name, "keys[%u]", i - config_secret_is_set(&provider->key));
+    whole_path(path, "providers", index, name);
+    if (key != &provider->key)
+      check_secret(whole, path, key);
+    for (uint32_t k = 0; k < i; k++) {
+      other = config_provider_secret(provider, k);
+      if (is_same(key->file, other->file) || is_same(key->env, other->env) ||
+          is_same(key->credential, other->credential))
+        whole_wrong(whole, path, "'%s' is there already; remove one of the two", config_secret_name(key));
+    }
+  }
+}
+
 static void check_provider(const Whole *whole, uint32_t index) {
   const ConfigProvider *provider = &whole->config->providers[index];
   char path[KEY_PATH_SIZE];
@@ -115,6 +137,7 @@ static void check_provider(const Whole *whole, uint32_t index) {
                 "is yours alone",
                 provider->base_url);
   check_secret(whole, whole_path(path, "providers", index, "key"), &provider->key);
+  check_keys_of(whole, index);
   whole_path(path, "providers", index, "total_ms");
   whole_order(whole, path, provider->total_ms, false, "connect_ms", provider->connect_ms);
   whole_order(whole, path, provider->total_ms, false, "headers_ms", provider->headers_ms);

@@ -110,7 +110,7 @@ static bool is_secret_name(const char *name) {
 }
 
 static void check_variable(const Whole *whole, const char *list, uint32_t index, const ConfigVariable *variable) {
-  bool has_secret = variable->secret.file || variable->secret.env;
+  bool has_secret = config_secret_is_set(&variable->secret);
   char path[KEY_PATH_SIZE];
 
   if (strncmp(variable->name, "PONS_", 5) == 0)

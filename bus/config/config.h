@@ -9,6 +9,8 @@
 #include "bus/base/buffer.h"
 #include "bus/base/types.h"
 
+#define CONFIG_PATH_SIZE 4096 /* PATH_MAX: of a file's path with its end */
+
 /* Expected outcomes of this room. */
 enum {
   CONFIG_E_INVALID = 1, /* the file or a PONS_ variable says something that can't be; errors names each place */
@@ -89,10 +91,11 @@ typedef struct ConfigClient {
   uint32_t deadline_ms;
 } ConfigClient;
 
-/* A secret is a reference; exactly one member is not NULL. Both NULL: there is none. */
+/* A secret is a reference; exactly one member is not NULL. All NULL: there is none. */
 typedef struct ConfigSecret {
   char *file; /* absolute */
   char *env;
+  char *credential;
 } ConfigSecret;
 
 typedef struct ConfigKey {
@@ -137,6 +140,8 @@ typedef struct ConfigProvider {
   char *base_url; /* without a / at its end; never NULL */
   char *region;   /* NULL: none, or as base_url says */
   ConfigSecret key;
+  ConfigSecret *keys;
+  uint32_t keys_count;
   bool insecure;
   uint32_t connect_ms;
   uint32_t headers_ms;
@@ -277,8 +282,15 @@ bool config_profile_has(const ConfigProfile *profile, const ConfigAgent *agent);
 
 /* Reads a secret where it is used: the file's bytes, or the variable's, without the newline at their end. Returns 0 and
    gives the caller *ret, to be ended with config_secret_destroy. CONFIG_E_SECRET: it can't be had; errors says why and
-   what to do, without a byte of it. On failure *ret is left alone. Reads a file of at most 64 KiB. */
+   what to do, without a byte of it. On failure *ret is left alone. Reads a file of at most 64 KiB. From the first secret on
+   a core dump of this process has none of its memory (core(5), coredump_filter). */
 int config_secret_read(const ConfigSecret *secret, char **ret, Buffer *errors);
+/* Whether it refers to anything. */
+bool config_secret_is_set(const ConfigSecret *secret);
+/* The file that it is read from, written into ret, which is returned; NULL: it is no file. */
+const char *config_secret_path(const ConfigSecret *secret, char ret[CONFIG_PATH_SIZE]);
+/* How people call it: the file's name without its folder, the variable's, the credential's. Borrowed. */
+const char *config_secret_name(const ConfigSecret *secret);
 /* Overwrites the secret, frees it and nulls the pointer; takes NULL. Usable as _cleanup_. */
 void config_secret_destroy(char **secret);
 /* A secret that a section of pons.yaml refers to. */
@@ -287,6 +299,8 @@ typedef struct ConfigPlacedSecret {
   const ConfigSecret *secret;
 } ConfigPlacedSecret;
 
+/* The index-th key of a provider, from 0: key, if there is one, and then keys. NULL behind the last. Borrowed. */
+const ConfigSecret *config_provider_secret(const ConfigProvider *provider, uint32_t index);
 /* The index-th secret, from 0, that a section ("gateway", "providers", "local_llm") refers to, borrowed from config.
    Returns false behind the last, and for any other section. */
 bool config_section_secret(const Config *config, const char *section, uint32_t index, ConfigPlacedSecret *ret);

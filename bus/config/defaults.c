@@ -184,6 +184,8 @@ static void complete_provider(ConfigProvider *provider, const char *file) {
     provider->base_url[size - 1] = '\0';
   }
   complete_path(&provider->key.file, file);
+  for (uint32_t i = 0; i < provider->keys_count; i++)
+    complete_path(&provider->keys[i].file, file);
   complete_path(&provider->ca_file, file);
 }
 

@@ -35,10 +35,13 @@ static void print_strings(Buffer *ret, char *const *strings, uint32_t count) {
 }
 
 static void print_secret(Buffer *ret, const ConfigSecret *secret) {
-  buffer_printf(ret, secret->file ? "{file: " : "{env: ");
-  print_text(ret, secret->file ? secret->file : secret->env);
-  buffer_printf(ret, "} # <secret from %s ", secret->file ? "file" : "environment");
-  for (const char *c = secret->file ? secret->file : secret->env; *c; c++)
+  const char *key = secret->file ? "file" : secret->env ? "env" : "credential";
+  const char *value = secret->file ? secret->file : secret->env ? secret->env : secret->credential;
+
+  buffer_printf(ret, "{%s: ", key);
+  print_text(ret, value);
+  buffer_printf(ret, "} # <secret from %s ", secret->env ? "environment" : key);
+  for (const char *c = value; *c; c++)
     buffer_append(ret, (unsigned char)*c < ' ' ? "?" : c, 1);
   buffer_append(ret, ">", 1);
 }
@@ -55,7 +58,7 @@ static bool has_value(const Key *key, const cyaml_schema_field_t *field, const v
   case KEY_ENTRIES:
     return *(const uint32_t *)(const void *)((const char *)base + field->count_offset) > 0;
   case KEY_SECRET:
-    return secret->file || secret->env;
+    return config_secret_is_set(secret);
   default:
     return true;
   }
@@ -65,6 +68,11 @@ static void print_entries(Buffer *ret, const Key *key, const char *entries, uint
   buffer_append(ret, "\n", 1);
   for (uint32_t i = 0; i < count; i++) {
     buffer_printf(ret, "%*s- ", (int)indent, "");
+    if (key->inside == mapping_secret) {
+      print_secret(ret, (const ConfigSecret *)(const void *)(entries + i * sizeof(ConfigSecret)));
+      buffer_append(ret, "\n", 1);
+      continue;
+    }
     print_mapping(ret, key->inside, entries + i * key->inside->size_bytes, indent + 2, true);
   }
 }

@@ -70,6 +70,8 @@ struct Mapping {
 
 /* The mapping at the top of pons.yaml, and the same for cyaml_load_data. */
 extern const Mapping *const mapping_top;
+/* That of a secret: its values are references, and a literal in its place is never repeated. */
+extern const Mapping *const mapping_secret;
 extern const cyaml_schema_value_t *const schema_top;
 
 /* Writes path and then "." and name, or name alone when path is empty. Returns ret. */

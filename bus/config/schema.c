@@ -92,6 +92,7 @@ static const cyaml_schema_value_t string_entry = {CYAML_VALUE_STRING(CYAML_FLAG_
 #include "bus/config/keys.def"
 
 const Mapping *const mapping_top = &inside_top;
+const Mapping *const mapping_secret = &inside_secret;
 
 static const cyaml_schema_value_t top_value = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, Config, fields_top)};
 const cyaml_schema_value_t *const schema_top = &top_value;

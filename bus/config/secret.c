@@ -2,6 +2,7 @@
    and leave a copy behind, no stdio. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -67,7 +68,8 @@ static int read_content(int file, const char *path, char **ret, Buffer *errors) 
   return 0;
 }
 
-static int read_file(const char *path, char **ret, Buffer *errors) {
+/* guarded: whoever put the file there guards its folder, as systemd and Docker do. */
+static int read_file(const char *path, bool guarded, char **ret, Buffer *errors) {
   struct stat status;
   int file;
   int r;
@@ -80,7 +82,7 @@ static int read_file(const char *path, char **ret, Buffer *errors) {
                                     : "can't be opened");
   if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode))
     r = refuse(errors, "file", path, "is no regular file; name one");
-  else if (status.st_mode & S_IRWXO)
+  else if (status.st_mode & (guarded ? S_IWOTH : S_IRWXO))
     r = refuse(errors, "file", path,
                "is open to everybody on this machine; run `chmod 600` on it and consider the secret known");
   else if (status.st_mode & S_IWGRP)
@@ -91,11 +93,51 @@ static int read_file(const char *path, char **ret, Buffer *errors) {
   return r;
 }
 
-int config_secret_read(const ConfigSecret *secret, char **ret, Buffer *errors) {
-  const char *value;
+bool config_secret_is_set(const ConfigSecret *secret) {
+  return secret->file || secret->env || secret->credential;
+}
+
+const char *config_secret_path(const ConfigSecret *secret, char ret[CONFIG_PATH_SIZE]) {
+  const char *folder = getenv("CREDENTIALS_DIRECTORY");
+
+  if (!secret->file && !secret->credential)
+    return NULL;
+  if (secret->file)
+    snprintf(ret, CONFIG_PATH_SIZE, "%s", secret->file);
+  else
+    snprintf(ret, CONFIG_PATH_SIZE, "%s/%s", folder && *folder ? folder : "/run/secrets", secret->credential);
+  return ret;
+}
+
+const char *config_secret_name(const ConfigSecret *secret) {
+  const char *slash = secret->file ? strrchr(secret->file, '/') : NULL;
 
   if (secret->file)
-    return read_file(secret->file, ret, errors);
+    return slash ? slash + 1 : secret->file;
+  return secret->env ? secret->env : secret->credential ? secret->credential : "";
+}
+
+/* Memory is what a core dump is made of, and a secret is copied in many places of it: by libcurl, by TLS, by the kernel. */
+static void keep_out_of_dumps(void) {
+  static _Atomic bool done;
+  int file;
+
+  if (atomic_exchange(&done, true))
+    return;
+  file = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+  if (file < 0)
+    return; /* a kernel without core dumps */
+  (void)!write(file, "0", 1);
+  close(file);
+}
+
+int config_secret_read(const ConfigSecret *secret, char **ret, Buffer *errors) {
+  char path[CONFIG_PATH_SIZE];
+  const char *value;
+
+  keep_out_of_dumps();
+  if (config_secret_path(secret, path))
+    return read_file(path, secret->credential != NULL, ret, errors);
   if (!secret->env)
     return refuse(errors, "nowhere", "", "there is no reference to a secret here");
   value = getenv(secret->env);
@@ -114,8 +156,13 @@ void config_secret_destroy(char **secret) {
   free(gone);
 }
 
-static bool is_set(const ConfigSecret *secret) {
-  return secret->file || secret->env;
+const ConfigSecret *config_provider_secret(const ConfigProvider *provider, uint32_t index) {
+  bool has_key = config_secret_is_set(&provider->key);
+
+  if (has_key && index == 0)
+    return &provider->key;
+  index -= has_key;
+  return index < provider->keys_count ? &provider->keys[index] : NULL;
 }
 
 bool config_section_secret(const Config *config, const char *section, uint32_t index, ConfigPlacedSecret *ret) {
@@ -126,14 +173,16 @@ bool config_section_secret(const Config *config, const char *section, uint32_t i
     snprintf(ret->place, sizeof ret->place, "gateway.keys, %s", gateway->keys[index].name);
     ret->secret = &gateway->keys[index].secret;
   }
-  for (uint32_t i = 0; strcmp(section, "providers") == 0 && i < config->providers_count; i++) {
-    if (!is_set(&config->providers[i].key) || index-- > 0)
-      continue;
-    snprintf(ret->place, sizeof ret->place, "providers, %s", config->providers[i].name);
-    ret->secret = &config->providers[i].key;
-    break;
+  for (uint32_t i = 0; strcmp(section, "providers") == 0 && i < config->providers_count && !ret->secret; i++) {
+    const ConfigProvider *provider = &config->providers[i];
+    uint32_t count = provider->keys_count + config_secret_is_set(&provider->key);
+
+    ret->secret = config_provider_secret(provider, index);
+    if (ret->secret)
+      snprintf(ret->place, sizeof ret->place, "providers, %s", provider->name);
+    index -= count;
   }
-  if (strcmp(section, "local_llm") == 0 && index == 0 && is_set(&config->local_llm.key)) {
+  if (strcmp(section, "local_llm") == 0 && index == 0 && config_secret_is_set(&config->local_llm.key)) {
     snprintf(ret->place, sizeof ret->place, "local_llm.key");
     ret->secret = &config->local_llm.key;
   }

@@ -269,7 +269,7 @@ static int set_variable(Environment *environment, const ConfigAgent *agent, cons
     environment_set(environment, variable->name, variable->value);
     return 0;
   }
-  if (!variable->secret.file && !variable->secret.env) {
+  if (!config_secret_is_set(&variable->secret)) {
     environment_set(environment, variable->name, "");
     return 0;
   }
@@ -315,6 +315,8 @@ static int set_section(Environment *environment, const Config *config, const Pla
       result = PLAN_E_SECRET;
     } else if (placed.secret->env) {
       environment_set(environment, placed.secret->env, secret);
+    } else if (placed.secret->credential) {
+      set_if(environment, "CREDENTIALS_DIRECTORY", getenv("CREDENTIALS_DIRECTORY"));
     }
   }
   return result;

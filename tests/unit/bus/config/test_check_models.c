@@ -59,6 +59,14 @@ static void test_providers(void **state _unused_) {
        "`region: NAME` too"},
       {"providers:\n  - {name: p, base_url: \"https://h/v1\", region: eu-west-1}\n",
        "2:49: providers[0].region: dialect openai knows no regions; remove the line"},
+      {"providers:\n  - {name: p, base_url: \"https://h/v1\", key: {env: A}, keys: [{env: B}, {env: A}]}\n",
+       "2:73: providers[0].keys[1]: 'A' is there already; remove one of the two"},
+      {"providers:\n  - {name: p, base_url: \"https://h/v1\", keys: [sk-literal]}\n",
+       "2:48: providers[0].keys[0]: a secret must not stand in the file; write {file: PATH} or {env: NAME} in its "
+       "place"},
+      {"providers:\n  - {name: p, base_url: \"https://h/v1\", keys: [{env: PONS_B}]}\n",
+       "2:54: providers[0].keys[0].env: 'PONS_B' would reach every agent, as all variables do that begin with PONS_; "
+       "choose another name"},
       {"local_llm: {backend: http, base_url: \"http://10.0.0.2:8000/v1\"}\n",
        "1:38: local_llm.base_url: 'http://10.0.0.2:8000/v1' is on another machine and would get all requests in clear; "
        "make it an entry of providers:"},

@@ -143,11 +143,12 @@ static void test_secrets_are_not_repeated(void **state _unused_) {
        "5:27: agents[0].environment[0].secret: a secret must not stand in the file; write `secret: {file: PATH}` or "
        "`secret: {env: NAME}`"},
       {"agents: [{name: a, program: a, environment: [{name: A, secret: {hunter2}}]}]\n",
-       "1:65: agents[0].environment[0].secret: has a key that is neither file nor env; use one of the two"},
+       "1:65: agents[0].environment[0].secret: has a key that is neither file nor env nor credential; use one of "
+       "the three"},
       {"agents: [{name: a, program: a, environment: [{name: A, secret: {}}]}]\n",
-       "1:64: agents[0].environment[0].secret: must have file or env, one of the two"},
+       "1:64: agents[0].environment[0].secret: must have file, env or credential, one of the three"},
       {"agents: [{name: a, program: a, environment: [{name: A, secret: {file: a, env: B}}]}]\n",
-       "1:64: agents[0].environment[0].secret: must have file or env, one of the two"},
+       "1:64: agents[0].environment[0].secret: must have file, env or credential, one of the three"},
       {"agents: [{name: a, program: a, environment: [{name: OPENAI_API_KEY, value: hunter2}]}]\n",
        "1:76: agents[0].environment[0].value: 'OPENAI_API_KEY' is a secret by its name and must not stand in the file; "
        "write "

@@ -78,7 +78,59 @@ static void test_refused(void **state _unused_) {
   setenv(name, "", 1);
   expect_refused((ConfigSecret){.env = name}, "secret from environment A_SECRET_OF_THE_TEST: is empty; set it\n");
   unsetenv(name);
-  expect_refused((ConfigSecret){NULL, NULL}, "secret from nowhere: there is no reference to a secret here\n");
+  expect_refused((ConfigSecret){.file = NULL}, "secret from nowhere: there is no reference to a secret here\n");
+}
+
+/* What systemd or Docker put there: the folder is guarded, the file may be open to all who get that far. */
+static void test_credential(void **state _unused_) {
+  _cleanup_(config_secret_destroy) char *value = NULL;
+  _cleanup_(buffer_done) Buffer errors = {0};
+  char name[] = "openai.key";
+  ConfigSecret secret = {.credential = name};
+  char path[CONFIG_PATH_SIZE];
+  char expected[256];
+
+  files_write(name, "hunter4\n", 0444);
+  setenv("CREDENTIALS_DIRECTORY", files_folder(), 1);
+  assert_int_equal(config_secret_read(&secret, &value, &errors), 0);
+  assert_string_equal(value, "hunter4");
+  assert_string_equal(config_secret_path(&secret, path), path_of(name));
+  files_write(name, "hunter4\n", 0666);
+  snprintf(expected, sizeof expected,
+           "secret from file %s: is open to everybody on this machine; run `chmod 600` on it and consider the secret "
+           "known\n",
+           path_of(name));
+  expect_refused(secret, expected);
+  unsetenv("CREDENTIALS_DIRECTORY");
+  assert_string_equal(config_secret_path(&secret, path), "/run/secrets/openai.key");
+}
+
+static void test_names(void **state _unused_) {
+  char file[] = "/etc/pons/keys/openai";
+  char env[] = "OPENAI_API_KEY";
+  char credential[] = "openai";
+  char path[CONFIG_PATH_SIZE];
+
+  assert_string_equal(config_secret_name(&(ConfigSecret){.file = file}), "openai");
+  assert_string_equal(config_secret_name(&(ConfigSecret){.env = env}), env);
+  assert_string_equal(config_secret_name(&(ConfigSecret){.credential = credential}), credential);
+  assert_string_equal(config_secret_name(&(ConfigSecret){.file = NULL}), "");
+  assert_string_equal(config_secret_path(&(ConfigSecret){.file = file}, path), file);
+  assert_null(config_secret_path(&(ConfigSecret){.env = env}, path));
+  assert_true(config_secret_is_set(&(ConfigSecret){.credential = credential}));
+  assert_false(config_secret_is_set(&(ConfigSecret){.file = NULL}));
+}
+
+/* A process that has read one leaves no memory in a core dump. */
+static void test_no_core(void **state _unused_) {
+  char filter[32] = "";
+  FILE *file = fopen("/proc/self/coredump_filter", "re");
+
+  if (!file)
+    skip();
+  assert_non_null(fgets(filter, sizeof filter, file));
+  fclose(file);
+  assert_int_equal(strtoul(filter, NULL, 16), 0);
 }
 
 static const ConfigCatalog catalog[] = {
@@ -125,7 +177,8 @@ static void test_check_all(void **state _unused_) {
 #define SECTIONS                                                                                                       \
   "gateway: {keys: [{name: a, secret: {file: good}}, {name: b, secret: {env: NOT_SET_B}}]}\n"                          \
   "providers: [{name: p, base_url: \"https://h\"}, {name: q, base_url: \"https://h\", key: {env: NOT_SET_Q}},\n"       \
-  "  {name: r, base_url: \"https://h\", key: {file: good}}]\n"                                                         \
+  "  {name: r, base_url: \"https://h\", key: {file: good}},\n"                                                         \
+  "  {name: s, base_url: \"https://h\", keys: [{file: good}, {credential: c}]}]\n"                                     \
   "local_llm: {key: {env: NOT_SET_L}}\n"
 
 static void expect_section(const Config *config, const char *section, uint32_t index, const char *place) {
@@ -144,7 +197,9 @@ static void test_sections(void **state _unused_) {
   expect_section(config, "gateway", 2, NULL);
   expect_section(config, "providers", 0, "providers, q");
   expect_section(config, "providers", 1, "providers, r");
-  expect_section(config, "providers", 2, NULL);
+  expect_section(config, "providers", 2, "providers, s");
+  expect_section(config, "providers", 3, "providers, s");
+  expect_section(config, "providers", 4, NULL);
   expect_section(config, "local_llm", 0, "local_llm.key");
   expect_section(config, "local_llm", 1, NULL);
   expect_section(config, "", 0, NULL);
@@ -161,16 +216,36 @@ static void test_check_sections(void **state _unused_) {
                                "  {name: near, program: x, enabled: false}]\n");
   assert_int_equal(config_check_secrets(config, catalog, &errors), CONFIG_E_SECRET);
   buffer_append(&errors, "", 1);
-  snprintf(expected, sizeof expected,
-           "%s: agent door, gateway.keys, b: secret from environment NOT_SET_B: is not set; set it before the start\n"
-           "%s: agent far, providers, q: secret from environment NOT_SET_Q: is not set; set it before the start\n",
-           files_config(), files_config());
+  snprintf(
+      expected, sizeof expected,
+      "%s: agent door, gateway.keys, b: secret from environment NOT_SET_B: is not set; set it before the start\n"
+      "%s: agent far, providers, q: secret from environment NOT_SET_Q: is not set; set it before the start\n"
+      "%s: agent far, providers, s: secret from file /run/secrets/c: there is no such file; create it with mode 600, "
+      "or correct the path\n",
+      files_config(), files_config(), files_config());
   assert_string_equal((const char *)errors.data, expected);
   config_destroy(&config);
   buffer_clear(&errors);
   config = files_load(SECTIONS "agents: [{name: door, program: x, enabled: false}]\n");
   assert_int_equal(config_check_secrets(config, catalog, &errors), 0);
   assert_int_equal(errors.size, 0);
+}
+
+/* key comes before keys, and what is printed has references alone. */
+static void test_keys_of_a_provider(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config =
+      files_load("providers: [{name: p, base_url: \"https://h\", key: {env: A}, keys: [{env: B}, {file: /c}]}]\n");
+  _cleanup_(buffer_done) Buffer text = {0};
+  const ConfigProvider *provider = &config->providers[0];
+
+  assert_string_equal(config_provider_secret(provider, 0)->env, "A");
+  assert_string_equal(config_provider_secret(provider, 1)->env, "B");
+  assert_string_equal(config_provider_secret(provider, 2)->file, "/c");
+  assert_null(config_provider_secret(provider, 3));
+  config_print(config, &text);
+  buffer_append(&text, "", 1);
+  assert_non_null(strstr((const char *)text.data, "- {env: \"B\"} # <secret from environment B>\n"));
+  assert_non_null(strstr((const char *)text.data, "- {file: \"/c\"} # <secret from file /c>\n"));
 }
 
 static void test_destroy_takes_nothing(void **state _unused_) {
@@ -183,6 +258,8 @@ static void test_destroy_takes_nothing(void **state _unused_) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_read),           cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_credential),     cmocka_unit_test(test_names),
+      cmocka_unit_test(test_no_core),        cmocka_unit_test(test_keys_of_a_provider),
       cmocka_unit_test(test_check_all),      cmocka_unit_test(test_sections),
       cmocka_unit_test(test_check_sections), cmocka_unit_test(test_destroy_takes_nothing),
   };
