@@ -1,5 +1,6 @@
 /* Converse has one shape for all models, with places of their own for what only some can: how long one of them thinks is said in
    the words of whose model it is. */
+#include "adapters/anthropic/model.h"
 #include "adapters/bedrock/bedrock-internal.h"
 #include "adapters/bedrock/sigv4.h"
 
@@ -65,8 +66,10 @@ typedef struct Plan {
   const AskChat *ask;
   Text model;
   bool is_claude;
+  ModelTraits traits;     /* Claude's */
   bool has_calls;         /* messages call tools or tell of their results */
-  uint64_t budget_tokens; /* Claude's, for thinking; 0: it does not */
+  bool thinks;            /* Claude does: with a budget, or as much as it finds right */
+  uint64_t budget_tokens; /* 0: as much as it finds right */
 } Plan;
 
 static void put(Buffer *out, Text text) {
@@ -102,19 +105,23 @@ static void read_turns(const AskChat *ask, bool *ret_has_calls, bool *ret_lacks_
   }
 }
 
-/* Claude's budget counts in the longest answer and is at least 1,024; with a tool that must be called it can't think. */
-static uint64_t plan_thinking(const AskChat *ask, bool lacks_thoughts) {
+/* With a tool that must be called Claude can't think. Its budget counts in the longest answer and is at least 1,024. */
+static void plan_thinking(Plan *plan, bool lacks_thoughts) {
   enum { LEAST = 1024 };
-  uint64_t budget = budget_of(ask_effort(ask));
-  uint64_t limit = ask_max_tokens(ask);
+  uint64_t limit = ask_max_tokens(plan->ask);
   Json name;
-  AskChoice choice = ask_tool_choice(ask, &name);
+  AskChoice choice = ask_tool_choice(plan->ask, &name);
+  AskEffort effort = ask_effort(plan->ask);
 
-  if (lacks_thoughts || choice == ASK_CHOICE_REQUIRED || choice == ASK_CHOICE_NAMED)
-    return 0;
-  if (limit > 0 && budget >= limit)
-    budget = limit - 1;
-  return budget >= LEAST ? budget : 0;
+  plan->traits = model_traits(plan->model);
+  plan->thinks =
+      effort > ASK_EFFORT_NONE && !lacks_thoughts && choice != ASK_CHOICE_REQUIRED && choice != ASK_CHOICE_NAMED;
+  if (!plan->thinks || !plan->traits.budgets)
+    return;
+  plan->budget_tokens = budget_of(effort);
+  if (limit > 0 && plan->budget_tokens >= limit)
+    plan->budget_tokens = limit - 1;
+  plan->thinks = plan->budget_tokens >= LEAST;
 }
 
 static Plan plan_of(const AskChat *ask, Text model) {
@@ -123,30 +130,32 @@ static Plan plan_of(const AskChat *ask, Text model) {
 
   read_turns(ask, &plan.has_calls, &lacks_thoughts);
   if (plan.is_claude)
-    plan.budget_tokens = plan_thinking(ask, lacks_thoughts);
+    plan_thinking(&plan, lacks_thoughts);
   return plan;
 }
 
-static const char *effort_name(AskEffort effort) {
+static const char *effort_name(const Plan *plan, AskEffort effort) {
   static const char *const names[] = {
       [ASK_EFFORT_MINIMAL] = "low", [ASK_EFFORT_LOW] = "low",     [ASK_EFFORT_MEDIUM] = "medium",
       [ASK_EFFORT_HIGH] = "high",   [ASK_EFFORT_XHIGH] = "xhigh",
   };
 
-  return names[effort];
+  return effort == ASK_EFFORT_XHIGH && plan->is_claude && !plan->traits.has_xhigh ? "high" : names[effort];
 }
 
 /* Appends how long the model thinks, as a member of additionalModelRequestFields; nothing when it is said elsewhere. */
 static const char *put_thinking(const Plan *plan, Buffer *out) {
   AskEffort effort = ask_effort(plan->ask);
 
-  if (plan->budget_tokens > 0) {
+  if (plan->thinks && plan->budget_tokens > 0)
     buffer_printf(out, "{\"type\":\"enabled\",\"budget_tokens\":%llu}", (unsigned long long)plan->budget_tokens);
+  else if (plan->thinks)
+    buffer_printf(out, "{\"type\":\"adaptive\"}");
+  if (plan->thinks)
     return "thinking";
-  }
   if (effort <= ASK_EFFORT_NONE || !contains(plan->model, "openai."))
     return NULL;
-  buffer_printf(out, "\"%s\"", effort_name(effort));
+  buffer_printf(out, "\"%s\"", effort_name(plan, effort));
   return "reasoning_effort";
 }
 
@@ -176,7 +185,7 @@ static void put_member(Buffer *out, size_t begun, const char *name, Text value) 
     buffer_printf(out, "%s\"%s\":%.*s", out->size > begun ? "," : "", name, TEXT_ARG(value));
 }
 
-/* While Claude thinks, what steers its choice of words has to stay as it is. */
+/* While Claude thinks, and in its newest models, what steers the choice of words has to stay as it is. */
 static void put_inference(const Plan *plan, Buffer *out) {
   const AskChat *ask = plan->ask;
   _cleanup_(buffer_done) Buffer members = {0};
@@ -185,7 +194,7 @@ static void put_inference(const Plan *plan, Buffer *out) {
 
   if (limit > 0)
     buffer_printf(&members, "\"maxTokens\":%llu", (unsigned long long)limit);
-  if (plan->budget_tokens == 0) {
+  if (!plan->thinks && !(plan->is_claude && !plan->traits.samples)) {
     put_member(&members, 0, "temperature", ask->members[ASK_temperature].text);
     put_member(&members, 0, "topP", ask->members[ASK_top_p].text);
   }
@@ -222,8 +231,8 @@ static int put_output(const Plan *plan, Buffer *out, DialectFault *ret_fault) {
                                 "%s has JSON by a schema alone: take the type json_schema", bedrock_about);
   if (format == ASK_FORMAT_SCHEMA)
     put_format(plan->ask, schema, name, &members);
-  if (effort > ASK_EFFORT_NONE && !plan->is_claude && !contains(plan->model, "openai."))
-    buffer_printf(&members, "%s\"effort\":\"%s\"", members.size > 0 ? "," : "", effort_name(effort));
+  if (effort > ASK_EFFORT_NONE && !(plan->is_claude && plan->traits.budgets) && !contains(plan->model, "openai."))
+    buffer_printf(&members, "%s\"effort\":\"%s\"", members.size > 0 ? "," : "", effort_name(plan, effort));
   if (members.size > 0)
     buffer_printf(out, ",\"outputConfig\":{%.*s}", (int)members.size, (const char *)members.data);
   return 0;

@@ -16,7 +16,7 @@
 #define SPEC                                                                                                           \
   "{\"tools\":[{\"toolSpec\":{\"name\":\"f\",\"inputSchema\":{\"json\":{\"type\":\"object\",\"properties\":{}}}}}]"
 
-/* The mark after which the body is looked at is the model's: "anthropic.claude-x" unless the row has another. */
+/* For Claude 3.7, unless the row has another model. */
 static const struct {
   const char *request;
   const char *body;
@@ -104,6 +104,10 @@ static const struct {
     {"{\"messages\":[" USER
      "],\"reasoning_effort\":\"low\",\"additionalModelRequestFields\":{\"thinking\":{\"type\":\"disabled\"}}}",
      "{" SAID ",\"additionalModelRequestFields\":{\"thinking\":{\"type\":\"disabled\"}}}", NULL},
+    {"{\"messages\":[" USER "],\"reasoning_effort\":\"xhigh\",\"temperature\":1}",
+     "{" SAID
+     ",\"outputConfig\":{\"effort\":\"high\"},\"additionalModelRequestFields\":{\"thinking\":{\"type\":\"adaptive\"}}}",
+     "global.anthropic.claude-opus-4-6-v1"},
     {"{\"messages\":[" USER "],\"reasoning_effort\":\"none\"}", "{" SAID "}", NULL},
     {"{\"messages\":[" USER "],\"reasoning_effort\":\"minimal\"}",
      "{" SAID ",\"additionalModelRequestFields\":{\"reasoning_effort\":\"low\"}}", "openai.gpt-oss-120b-1:0"},
@@ -144,7 +148,7 @@ static int encode(const char *text, const char *model, DialectRequest *ret, Dial
 
   if (json_check(text_of(text), &request, NULL) != 0)
     fail_msg("not JSON: %s", text);
-  *ret = (DialectRequest){.asked = {.model = text_of(model ? model : "eu.anthropic.claude-x:0")}};
+  *ret = (DialectRequest){.asked = {.model = text_of(model ? model : "eu.anthropic.claude-3-7-sonnet:0")}};
   return bedrock_dialect.encode_chat(request, ret, ret_fault);
 }
 
@@ -189,7 +193,7 @@ static void the_path_has_model_and_operation(void **state) {
   assert_false(plain.asked.streams);
   assert_int_equal(encode("{\"messages\":[" USER "],\"stream\":true}", NULL, &stream, &fault), 0);
   assert_true(text_is((Text){(const char *)stream.path.data, stream.path.size},
-                      "/model/eu.anthropic.claude-x%3A0/converse-stream"));
+                      "/model/eu.anthropic.claude-3-7-sonnet%3A0/converse-stream"));
   assert_true(stream.asked.streams && stream.asked.hides_usage);
 }
 
