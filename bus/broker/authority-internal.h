@@ -15,6 +15,8 @@
 
 enum { WRITES = 16 };
 
+typedef struct RosterNews RosterNews;
+
 /* What the machine has answered to the event in hand. */
 typedef struct AuthorityAnswer {
   PairActionKind kind;
@@ -51,6 +53,14 @@ struct Authority {
   Flags flags;
   List flag_writes;
   uint32_t n_flag_writes;
+
+  struct {
+    RosterNews *news;  /* to be told with the next message; NULL = nothing ever was */
+    uint64_t told;     /* the number of the last message */
+    uint64_t heard;    /* of the peer's */
+    bool in_step;      /* all of the peer's messages since its last beginning have come */
+    uint64_t asked_us; /* when all was asked for */
+  } roster;
 
   List relays; /* questions that wait for the leader */
   uint32_t n_relays;
@@ -112,6 +122,20 @@ void relay_take_ask(Authority *authority, Bytes body);
 void relay_take_answer(Authority *authority, Bytes body);
 /* Ends the questions that have waited too long at now_us; TIME_NEVER = all. */
 void relay_sweep(Authority *authority, uint64_t now_us);
+
+/* authority-roster.c */
+
+/* Tells what waits; the end of a turn. */
+void rosterlink_flush(Authority *authority);
+/* Messages of the peer. */
+void rosterlink_take(Authority *authority, Bytes body);
+void rosterlink_take_wanted(Authority *authority);
+void rosterlink_take_event(Authority *authority, Bytes body);
+/* What becomes of the link. */
+void rosterlink_on_up(Authority *authority);
+void rosterlink_on_down(Authority *authority, bool is_dead);
+void rosterlink_on_beat(Authority *authority, uint64_t now_us);
+void rosterlink_done(Authority *authority);
 
 /* authority-flags.c */
 

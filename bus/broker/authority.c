@@ -115,7 +115,7 @@ bool authority_leads(const Authority *a) {
 }
 
 static void settle(Authority *a) {
-  PeerLinkNews news = {pair_seen(a->pair), authority_leads(a) ? pair_epoch(a->pair) : 0};
+  PeerLinkNews news = {pair_seen(a->pair), authority_leads(a) ? pair_epoch(a->pair) : 0, a->roster.told};
 
   if (a->link)
     peerlink_tell(a->link, news);
@@ -141,6 +141,8 @@ uint64_t authority_look(Authority *a) {
   a->look_due_us = now_us;
   a->late++;
   count(a, COUNTER_LATE);
+  if (a->core)
+    core_late(a->core, now_us);
   log_warning("PONS-AUTHORITY-LATE", "%s was late by %llu ms: what it leads, it gives up", a->options.broker,
               (unsigned long long)(late_us / US_PER_MS));
   step_at(a, &(PairEvent){.kind = PAIR_ON_LATE, .late_us = late_us}, now_us);
@@ -233,6 +235,7 @@ static void on_up(void *userdata, uint64_t seen) {
   }
   authority_step(a, &(PairEvent){.kind = PAIR_ON_PEER_UP, .seen = seen});
   flagstore_send_all(a);
+  rosterlink_on_up(a);
 }
 
 static void on_down(void *userdata) {
@@ -240,12 +243,14 @@ static void on_down(void *userdata) {
 
   log_warning("PONS-PEER-DOWN", "broker %s is not linked any more", peerlink_peer(a->link));
   authority_step(a, &(PairEvent){.kind = PAIR_ON_PEER_DOWN});
+  rosterlink_on_down(a, false);
   relay_sweep(a, TIME_NEVER);
   flagstore_sweep(a, TIME_NEVER);
 }
 
 static void on_refused(void *userdata, uint64_t sent_us) {
   authority_step(userdata, &(PairEvent){.kind = PAIR_ON_PEER_REFUSED, .sent_us = sent_us});
+  rosterlink_on_down(userdata, true);
 }
 
 static void on_message(void *userdata, PairNode from, Text kind, Bytes body) {
@@ -265,6 +270,12 @@ static void on_message(void *userdata, PairNode from, Text kind, Bytes body) {
     flagstore_take(a, body);
   } else if (text_is(kind, "flags_kept")) {
     flagstore_take_kept(a, body);
+  } else if (text_is(kind, "roster")) {
+    rosterlink_take(a, body);
+  } else if (text_is(kind, "roster_wanted")) {
+    rosterlink_take_wanted(a);
+  } else if (text_is(kind, "event")) {
+    rosterlink_take_event(a, body);
   }
 }
 
@@ -275,6 +286,8 @@ static void on_beat(void *userdata, uint64_t due_us _unused_, uint64_t now_us) {
   a->look_due_us = now_us + a->options.beat_us;
   relay_sweep(a, now_us);
   flagstore_sweep(a, now_us);
+  rosterlink_on_beat(a, now_us);
+  settle(a);
 }
 
 static int open_link(Authority *a, const char **ret_bad) {
@@ -312,7 +325,10 @@ void authority_enter(Authority *a, Core *core, Inside **ret_inside) {
 }
 
 bool authority_turn(Authority *a) {
-  return a->inside && inside_turn(a->inside, loop_now_us(a->loop));
+  bool any = a->inside && inside_turn(a->inside, loop_now_us(a->loop));
+
+  rosterlink_flush(a);
+  return any;
 }
 
 /* --- begun and ended --- */
@@ -372,6 +388,7 @@ void authority_destroy(Authority **authority) {
   loop_timer_destroy(&gone->timer);
   relay_sweep(gone, TIME_NEVER);
   flagstore_done(gone);
+  rosterlink_done(gone);
   inside_destroy(&gone->inside);
   if (gone->pair)
     pair_destroy(&gone->pair);

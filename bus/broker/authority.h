@@ -9,6 +9,7 @@
 
 #include "bus/broker/inside.h"
 #include "bus/core/pair.h"
+#include "bus/core/roster.h"
 #include "bus/loop/loop.h"
 
 typedef struct Authority Authority;
@@ -18,6 +19,7 @@ typedef struct AuthorityOptions {
   const char *listen;  /* NULL: alone */
   const char *peer;    /* NULL: alone, or the witness */
   const char *witness; /* NULL: none */
+  const char *site;    /* NULL: the witness */
   const char *broker;  /* name; all texts are borrowed for the life of the authority */
   const char *path;    /* of its store */
   uint64_t life;       /* microseconds since 1970 at the start of the process */
@@ -35,7 +37,10 @@ void authority_destroy(Authority **authority);
 /* Brings it to the bus of this process: its services are offered, its flags are told. *ret_inside is set first: the instance that it
    is there, for the core's sink. Once, and not for a witness. */
 void authority_enter(Authority *authority, Core *core, Inside **ret_inside);
-/* Answers what has been asked of it in this turn. Returns whether there was something. */
+/* To be told to the other broker, if there is one: an instance has come or left, a client has published. For the core's sink. */
+void authority_tell_instance(Authority *authority, const RosterEntry *entry, bool has_left, uint64_t ago_us);
+void authority_tell_event(Authority *authority, const Header *header, Bytes body);
+/* Answers what has been asked of it in this turn, and tells the other broker what is new. Returns whether there was something. */
 bool authority_turn(Authority *authority);
 
 #endif

@@ -260,9 +260,10 @@ static int start_broker(const Arguments *arguments, const Config *config) {
 
   if (!arguments->n_endpoints)
     mkdir(config->runtime_dir, 0750); /* an endpoint in it says clearly enough when this failed */
-  if (setup_authority(&setup, config, options.core.name, options.core.incarnation)) {
+  if (setup_authority(&setup, config, options.core.name, options.core.site, options.core.incarnation)) {
     mkdir(config->state_dir, 0700); /* as does the store */
     options.authority = &setup.options;
+    options.core.has_peer = setup.options.peer != NULL;
   }
   status = run(&options);
   free_routes(list, config->broker.routes_count);

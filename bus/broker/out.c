@@ -97,8 +97,28 @@ static void in_hand(void *userdata, RequestId id) {
   crash_request_set(id);
 }
 
+static void roster(void *userdata, const RosterEntry *entry, bool has_left, uint64_t ago_us) {
+  const Broker *broker = userdata;
+
+  if (broker->authority)
+    authority_tell_instance(broker->authority, entry, has_left, ago_us);
+}
+
+static void event(void *userdata, const Header *header, Bytes body) {
+  const Broker *broker = userdata;
+
+  if (broker->authority)
+    authority_tell_event(broker->authority, header, body);
+}
+
 CoreSink out_sink(Broker *broker) {
-  return (CoreSink){.send = send, .close = close_peer, .in_hand = in_hand, .note = note, .userdata = broker};
+  return (CoreSink){.send = send,
+                    .close = close_peer,
+                    .in_hand = in_hand,
+                    .note = note,
+                    .roster = roster,
+                    .event = event,
+                    .userdata = broker};
 }
 
 /* Tries the backlogs of the first peers of the list and puts them behind the others. */

@@ -41,6 +41,7 @@ struct PeerLink {
   bool up;
   char name[LIMIT_NAME_BYTES + 1];
   uint64_t peer_leads;
+  uint64_t peer_told;
   uint64_t misfit_life; /* the life of a peer that does not fit, told once */
   uint64_t witness_heard_us;
   uint32_t asker[PAIR_NOBODY]; /* the witness: whom to answer where, and whether he has asked */
@@ -60,15 +61,15 @@ static void encode_header(const PeerLink *link, const char *kind, Buffer *buffer
     abort();
 }
 
-void peerlink_send(PeerLink *link, PairNode to, const char *kind, Bytes body) {
+int peerlink_send(PeerLink *link, PairNode to, const char *kind, Bytes body) {
   bool by_router = link->options.node == PAIR_WITNESS;
   Socket *socket = by_router ? link->router : to == PAIR_WITNESS ? link->witness : link->peer;
   _cleanup_(buffer_done) Buffer header = {0};
 
   if (!socket || (by_router && (to >= PAIR_NOBODY || !link->asked[to])))
-    return;
+    return -ENOTCONN;
   encode_header(link, kind, &header);
-  socket_send(socket, by_router ? link->asker[to] : 0, buffer_bytes(&header), body, NULL);
+  return socket_send(socket, by_router ? link->asker[to] : 0, buffer_bytes(&header), body, NULL);
 }
 
 void peerlink_tell(PeerLink *link, PeerLinkNews news) {
@@ -85,6 +86,8 @@ static void send_beat(PeerLink *link, uint64_t now_us) {
                    .seen = link->news.seen,
                    .has_leads = link->news.leads > 0,
                    .leads = link->news.leads,
+                   .has_told = link->news.told > 0,
+                   .told = link->news.told,
                    .broker = text_of(link->options.broker),
                    .vote_us = link->options.vote_us,
                    .witness = link->options.witness != NULL};
@@ -162,6 +165,7 @@ static void take_beat(PeerLink *link, const PeerHeader *header, Bytes body) {
     return;
   link->good_us = now_us;
   link->peer_leads = beat.leads;
+  link->peer_told = beat.told;
   if (link->up)
     return;
   link->up = true;
@@ -320,6 +324,10 @@ const char *peerlink_peer(const PeerLink *link) {
 
 uint64_t peerlink_peer_leads(const PeerLink *link) {
   return link->peer_leads;
+}
+
+uint64_t peerlink_peer_told(const PeerLink *link) {
+  return link->peer_told;
 }
 
 uint64_t peerlink_witness_heard_us(const PeerLink *link) {

@@ -28,6 +28,7 @@ typedef struct PeerLinkOptions {
 typedef struct PeerLinkNews {
   uint64_t seen;  /* the highest epoch that this node knows of */
   uint64_t leads; /* the epoch in which it leads, or 0 */
+  uint64_t told;  /* the number of its last roster message, or 0 */
 } PeerLinkNews;
 
 typedef struct PeerLinkHandler {
@@ -47,8 +48,8 @@ int peerlink_new(PeerLink **ret, Loop *loop, const PeerLinkOptions *options, con
 /* Closes it; what was said to the peer last has a moment to leave. Takes NULL, nulls the pointer. */
 void peerlink_destroy(PeerLink **link);
 
-/* Sends to a node, or drops the message when it is not connected or does not read. */
-void peerlink_send(PeerLink *link, PairNode to, const char *kind, Bytes body);
+/* Sends to a node, or drops the message when it is not connected or does not read. Returns 0, or negative errno when it was dropped. */
+int peerlink_send(PeerLink *link, PairNode to, const char *kind, Bytes body);
 void peerlink_tell(PeerLink *link, PeerLinkNews news);
 /* Takes in what has come and is not read yet: before something is judged by its absence. */
 void peerlink_drain(PeerLink *link);
@@ -58,6 +59,8 @@ bool peerlink_is_up(const PeerLink *link);
 /* The peer's name as of its last beat, or "", and the epoch in which it says that it leads, or 0. */
 const char *peerlink_peer(const PeerLink *link);
 uint64_t peerlink_peer_leads(const PeerLink *link);
+/* The number of the peer's last roster message as of its last beat, or 0; whatever was said before that beat has come before it. */
+uint64_t peerlink_peer_told(const PeerLink *link);
 /* When the witness was last heard, or 0. */
 uint64_t peerlink_witness_heard_us(const PeerLink *link);
 

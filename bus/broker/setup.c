@@ -18,7 +18,7 @@ static void set_common(Setup *setup, const Config *config, uint64_t life, const 
   options->pair.handover_us = from->handover_ms * US_PER_MS;
 }
 
-bool setup_authority(Setup *ret, const Config *config, const char *name, uint64_t life) {
+bool setup_authority(Setup *ret, const Config *config, const char *name, const char *site, uint64_t life) {
   const ConfigAuthority *from = &config->authority;
   bool alone = strcmp(from->node, "alone") == 0;
   AuthorityOptions *options = &ret->options;
@@ -30,6 +30,7 @@ bool setup_authority(Setup *ret, const Config *config, const char *name, uint64_
   options->pair.alone = alone;
   options->pair.takeover = strcmp(from->takeover, "manual") == 0 ? PAIR_MANUAL : PAIR_AFTER_LEASE;
   options->broker = name;
+  options->site = site;
   set_common(ret, config, life, from->node);
   if (alone)
     return true;

@@ -15,9 +15,9 @@ typedef struct Setup {
   char path[512];
 } Setup;
 
-/* Fills *ret from the section authority; texts are borrowed from config and name. life: microseconds since 1970. Returns false, and
+/* Fills *ret from the section authority; texts are borrowed from config, name and site. life: microseconds since 1970. Returns false, and
    *ret is left alone, when the node is none. */
-bool setup_authority(Setup *ret, const Config *config, const char *name, uint64_t life);
+bool setup_authority(Setup *ret, const Config *config, const char *name, const char *site, uint64_t life);
 /* The same for `pons-broker --witness`. */
 void setup_witness(Setup *ret, const Config *config, uint64_t life);
 

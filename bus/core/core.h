@@ -36,6 +36,8 @@ typedef struct CoreSink {
   void (*note)(void *userdata, CoreNote note, const char *text);
   /* An instance has come, or (has_left) has left, ago_us ago: to be told to the other broker. See roster.h. May be NULL. */
   void (*roster)(void *userdata, const struct RosterEntry *entry, bool has_left, uint64_t ago_us);
+  /* A client has published here: to be told to the other broker (core_peer_event). header is that of PUBLISH. May be NULL. */
+  void (*event)(void *userdata, const Header *header, Bytes body);
   void *userdata;
 } CoreSink;
 

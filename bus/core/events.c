@@ -168,6 +168,21 @@ void events_publish(Core *core, Session *session, const Header *header, Bytes bo
   if ((header->flags & FLAG_RETAIN) && !retain(core, header, body))
     refuse(core, session, header->service, STATUS_LIMIT, "too many or too large retained topics");
   send_event(core, header->service, &event, body, block);
+  if (core->sink.event && core->options.has_peer)
+    core->sink.event(core->sink.userdata, header, body);
+}
+
+/* Subscribers with a session at each broker hear it twice, and drop the second by its id. */
+void core_peer_event(Core *core, const Header *header, Bytes body, uint64_t now_us) {
+  Header event = {
+      .kind = KIND_EVENT, .id = header->id, .service = header->service, .content_type = header->content_type};
+
+  core->now_us = now_us;
+  if (!topic_is_valid(header->service) || header->id.client.value == 0)
+    return;
+  if (header->flags & FLAG_RETAIN)
+    retain(core, header, body);
+  send_event(core, header->service, &event, body, NULL);
 }
 
 void events_tell(Core *core, const char *topic, Bytes body) {

@@ -35,6 +35,8 @@ void core_peer_lost(Core *core, const RosterEntry *entry, uint64_t ago_us, uint6
 void core_peer_complete(Core *core, const RosterHistory *history, uint64_t now_us);
 /* The other broker has noted what CoreSink.roster said of this instance: from now on it may be given `once` work. */
 void core_peer_noted(Core *core, ClientId client, uint64_t incarnation, uint64_t now_us);
+/* A client has published at the other broker: header has service, id, flags and content type as PUBLISH has them. */
+void core_peer_event(Core *core, const Header *header, Bytes body, uint64_t now_us);
 /* The link is lost; is_dead = its process is known to be gone. Each session of its site is suspect: it gets nothing new
    until it has answered a PING. May be repeated when the death is known later. */
 void core_peer_down(Core *core, bool is_dead, uint64_t now_us);

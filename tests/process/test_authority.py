@@ -300,6 +300,72 @@ class WithWitness(Pair):
         self.wait_acquire(leader, "far")  # passed on
 
 
+class BothRosters(Pair):
+    """What the brokers tell each other of instances and events."""
+
+    def both(self, agent, *services, **more):
+        """One process with a session at each broker; it answers at both."""
+        first = self.worker(*services, agent=agent, endpoint=f"ipc://{self.folder}/a", credit=8, **more)
+        second = self.worker(*services, agent=agent, endpoint=f"ipc://{self.folder}/b", credit=8, client=first.client,
+                             incarnation=first.incarnation, **more)
+        return {"a": first, "b": second}
+
+    def wait_takes(self, worker, node, once):
+        """Asks by this broker until the worker is given what may be done once."""
+        request = self.asker(node).request("Once", "do", {"n": once})
+        taken = worker.take()
+        worker.reply(taken, {"done": once})
+        self.assertEqual(self.asker(node).answer(request).data, {"done": once})
+
+    def test_an_instance_is_noted_at_the_other_and_given_once_work(self):
+        self.start_pair()
+        worker = self.both("worker", harness.service("Once", harness.method("do", "once")))
+        for node in ("a", "b"):
+            self.wait_takes(worker[node], node, 1)
+
+    def test_a_broker_alone_gives_once_work_when_the_other_is_known_to_be_dead(self):
+        leader, other = self.start_pair()
+        self.nodes[leader].kill()
+        self.wait_leads(other)
+        worker = self.worker(harness.service("Once", harness.method("do", "once")), endpoint=f"ipc://{self.folder}/{other}", credit=8)
+        self.wait_takes(worker, other, 1)
+
+    def test_a_restarted_broker_is_warm_when_all_instances_have_come(self):
+        leader, other = self.start_pair()
+        worker = self.both("worker", harness.service("Once", harness.method("do", "once")))
+        self.wait_takes(worker[other], other, 1)
+        self.nodes[leader].kill()
+        self.wait_leads(other)
+        self.start_node(leader)
+        self.wait_status(leader, lambda status: status["linked"])
+        # it does not know the instance that the other has
+        self.assertEqual(self.asker(leader).refusal(self.asker(leader).request("Once", "do", {})), "OTHER_BROKER")
+        again = self.worker(harness.service("Once", harness.method("do", "once")), agent="worker", endpoint=f"ipc://{self.folder}/{leader}",
+                            credit=8, client=worker[other].client, incarnation=worker[other].incarnation)
+        self.wait_takes(again, leader, 2)
+
+    def test_many_instances_are_all_noted(self):
+        """More than one message takes."""
+        self.start_pair()
+        workers = [self.both(f"w{i}", harness.service(f"S{i}", harness.method("do", "once"))) for i in range(70)]
+        for i in (0, 35, 69):
+            request = self.asker("b").request(f"S{i}", "do", {})
+            workers[i]["b"].reply(workers[i]["b"].take(), {})
+            self.assertEqual(self.asker("b").answer(request).data, {})
+
+    def test_an_event_is_heard_at_the_other_broker(self):
+        self.start_pair()
+        listener = self.client("listener", endpoint=f"ipc://{self.folder}/b")
+        listener.subscribe("gpu.>")
+        publisher = self.client("publisher", endpoint=f"ipc://{self.folder}/a")
+        publisher.publish("gpu.0.load", 93, sequence=1, retain=True)
+        event = listener.expect(Kind.EVENT)
+        self.assertEqual((event.service, event.data, event.id[:8]), ("gpu.0.load", 93, publisher.client.to_bytes(8, "big")))
+        late = self.client("late", endpoint=f"ipc://{self.folder}/b")
+        late.subscribe("gpu.0.load")
+        self.assertEqual(late.expect(Kind.EVENT).data, 93)
+
+
 class WithoutWitness(Pair):
     WITNESS = False
 

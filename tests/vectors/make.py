@@ -189,7 +189,7 @@ def refused():
 
 LIFE = 1700000000000000
 PEER = {  # kind, contract, body
-    "beat": ("beat", "PeerBeat", {"number": 7, "heard": 5, "heard_life": LIFE + 9, "seen": 4, "leads": 4, "broker": "desk",
+    "beat": ("beat", "PeerBeat", {"number": 7, "heard": 5, "heard_life": LIFE + 9, "seen": 4, "leads": 4, "told": 3, "broker": "desk",
                                   "vote_us": 2000000, "witness": True}),
     "beat_first": ("beat", "PeerBeat", {"number": 1, "seen": 0, "broker": "desk", "vote_us": 2000000, "witness": False}),
     "ask_vote": ("vote", "PeerVote", {"say": "ask", "epoch": 6, "life": LIFE, "ask_us": 12345678, "leading": True}),
@@ -201,6 +201,15 @@ PEER = {  # kind, contract, body
     "flags": ("flags", "PeerFlags", {"flags": [{"name": "agent.echo", "value": "off", "epoch": 6, "counter": 3}]}),
     "flags_kept": ("flags_kept", "PeerFlagsKept", {"epoch": 6, "counter": 3}),
     "ask": ("ask", "PeerAsk", {"number": 1, "service": "pons.flags", "method": "set", "client": CLIENT, "body": b"\x80"}),
+    "roster_begins": ("roster", "PeerRoster", {"number": 1, "begins": "desk", "instances": []}),
+    "roster": ("roster", "PeerRoster", {"number": 2, "instances": [
+        {"change": "has", "client": CLIENT, "incarnation": LIFE, "services": ["Echo"]},
+        {"change": "left", "client": CLIENT, "incarnation": LIFE - 1, "ago_us": 5000000, "services": ["Echo"]},
+        {"change": "noted", "client": CLIENT, "incarnation": LIFE}]}),
+    "roster_complete": ("roster", "PeerRoster", {"number": 3, "instances": [], "complete": True, "own_for_us": 9000000,
+                                                 "both_for_us": 8000000, "apart_for_us": 0}),
+    "roster_wanted": ("roster_wanted", "PeerRosterWanted", {"heard": 7}),
+    "event": ("event", "PeerEvent", {"topic": "gpu.0.load", "publisher": CLIENT, "sequence": 42, "retain": True, "body": b"\x5d"}),
     "answer": ("answer", "PeerAnswer", {"number": 1, "status": 11, "body": b"\x80"}),
 }
 

@@ -354,6 +354,40 @@ static void test_the_process_itself_publishes_what_it_likes(void **state) {
   harness_stop(&h);
 }
 
+static void count_event(void *userdata, const Header *header, Bytes body) {
+  assert_true(text_is(header->service, "a.b"));
+  assert_int_equal(body.size, 2);
+  ++*(int *)userdata;
+}
+
+static void test_the_other_broker_is_told_and_tells(void **state) {
+  CoreOptions options = core_options_default();
+  Bytes body = {(const uint8_t *)"on", 2};
+  Header other = {.id = {{99}, 7}, .service = TEXT("a.b"), .flags = FLAG_RETAIN};
+  int told = 0;
+  Harness h;
+
+  (void)state;
+  options.has_peer = true;
+  start(&h, &options);
+  h.core->sink.event = count_event;
+  h.core->sink.userdata = &told;
+  publish(&h, &h.client, "a.b", 0, "on");
+  assert_int_equal(told, 1);
+  h.core->sink.userdata = NULL;
+  subscribe(&h, &h.worker, "a.b");
+  core_peer_event(h.core, &other, body, h.now_us);
+  assert_int_equal(harness_count(&h.worker, KIND_EVENT), 1);
+  assert_true(request_id_equal(harness_last(&h.worker)->header.id, other.id));
+  assert_int_equal(told, 1); /* not passed back */
+  subscribe(&h, &h.client, "a.b");
+  assert_int_equal(harness_count(&h.client, KIND_EVENT), 1); /* it was kept */
+  other.service = TEXT("no topic");
+  core_peer_event(h.core, &other, body, h.now_us);
+  assert_int_equal(harness_count(&h.worker, KIND_EVENT), 1);
+  harness_stop(&h);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_who_hears_what),
@@ -372,6 +406,7 @@ int main(void) {
       cmocka_unit_test(test_instances_come_and_go_aloud),
       cmocka_unit_test(test_contracts_that_differ_are_told),
       cmocka_unit_test(test_the_process_itself_publishes_what_it_likes),
+      cmocka_unit_test(test_the_other_broker_is_told_and_tells),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
