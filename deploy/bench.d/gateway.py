@@ -3,6 +3,7 @@ import os
 import time
 from typing import NamedTuple
 
+import floor
 import gateways
 import measure
 from bus import percentile_us, sleep_until
@@ -32,6 +33,7 @@ TARGETS = [("chat, saturation", "cpu", 150, "CPU us of all processes per chat re
            ("chat, 200/s", "p50_added", 500, "us added to p50 at 200/s"),
            ("chat, 200/s", "p99_added", 1500, "us added to p99 at 200/s"),
            ("stream, saturation", "cpu", 800, "CPU us of all processes per stream of 100 events"),
+           ("stream, 20 ms per event", "cpu_floor_ratio", 1.5, "CPU of all processes, over that of bare libcurl and bare libzmq together"),
            ("stream, saturation", "pss_after", 60, "MiB PSS of all processes under that load")]
 PARTS = ["gateway", "broker", "coordinator", "manager", "adapter"]
 BUSY_CORES = 0.2
@@ -142,6 +144,8 @@ def interleave(report, chosen, wanted, rounds, say):
                             report.add(case, name, metric, value, unit))
             except BenchError as error:
                 raise BenchError(f"{gateway.name}: {error}") from None
+        if "pons" in [gateway.name for gateway in chosen]:
+            floor.run(chosen[0].build, wanted, start_mock, report.add)
         cores = foreign.cores()
         report.add("machine", "-", "foreign_cores", cores, "cores")
         say(f"round {number + 1} of {rounds}: foreign cores {cores:.2f}")
@@ -163,7 +167,7 @@ def print_targets(report):
     if any(value is not None for _, value, _, _ in rows):
         print("pons against the targets")
         for case, value, most, what in rows:
-            text = "not measured" if value is None else f"{value:,.1f}, {'reached' if value <= most else 'MISSED'}"
+            text = "not measured" if value is None else f"{value:,.2f}, {'reached' if value <= most else 'MISSED'}"
             print(f"  {case}: {what}: at most {most:,}: {text}")
         busy = report.median("machine", "-", "foreign_cores")
         if busy and busy > BUSY_CORES:
@@ -175,6 +179,7 @@ def print_all(report):
     for metric in ("p50", "p99", "first_p50"):
         report.subtract("direct", metric, metric + "_added")
     report.pair("nginx", "cpu", "cpu_ratio")
+    floor.add_ratio(report)
     for case in report.cases():
         if case != "machine":
             print(case)

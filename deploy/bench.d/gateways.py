@@ -198,7 +198,8 @@ class Pons(Gateway):
     KEY = "bench-key"
 
     def needs(self):
-        return [os.path.join(self.build, "bin", name) for name in ("pons-broker", *(program for _, program in self.PARTS))] + \
+        floor = [os.path.join(self.build, "tests", name) for name in ("bench-curl-stream", "bench-zmq-stream")]
+        return floor + [os.path.join(self.build, "bin", name) for name in ("pons-broker", *(program for _, program in self.PARTS))] + \
             super().needs()
 
     def config(self, stage, port, mock_port):
