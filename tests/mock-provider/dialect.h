@@ -48,6 +48,7 @@ typedef struct Dialect {
 } Dialect;
 
 extern const Dialect DIALECT_OPENAI;
+extern const Dialect DIALECT_ANTHROPIC;
 extern const Dialect DIALECT_GEMINI;
 extern const Dialect DIALECT_BEDROCK;
 

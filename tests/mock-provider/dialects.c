@@ -1,6 +1,6 @@
 #include "tests/mock-provider/dialect.h"
 
-static const Dialect *const DIALECTS[] = {&DIALECT_OPENAI, &DIALECT_GEMINI, &DIALECT_BEDROCK};
+static const Dialect *const DIALECTS[] = {&DIALECT_OPENAI, &DIALECT_ANTHROPIC, &DIALECT_GEMINI, &DIALECT_BEDROCK};
 
 const Dialect *dialect_of(Text path) {
   for (size_t i = 0; i < ELEMENTS(DIALECTS); i++)

@@ -36,8 +36,10 @@ static const Fault FAULTS[] = {
     {503, "server_error", NULL, "The engine is currently overloaded, please try again later."},
 };
 
+/* /v1/messages is Anthropic's. */
 static bool claims(Text path) {
-  return path.size >= 4 && memcmp(path.data, "/v1/", 4) == 0;
+  return path.size >= 4 && memcmp(path.data, "/v1/", 4) == 0 &&
+         (path.size < 12 || memcmp(path.data, "/v1/messages", 12) != 0);
 }
 
 static void put_headers(const Ask *ask, Answer *ret) {
