@@ -58,6 +58,31 @@ static void check_endpoints(const Whole *whole) {
   }
 }
 
+/* The second broker can be connected to and is not the first. */
+static void check_other_broker(const Whole *whole) {
+  const ConfigBroker *broker = &whole->config->broker;
+  const ConfigOther *other = &whole->config->other_broker;
+  char path[KEY_PATH_SIZE];
+
+  for (uint32_t i = 0; i < other->endpoints_count; i++) {
+    const char *endpoint = other->endpoints[i];
+
+    whole_path(path, "other_broker.endpoints", i, "");
+    check_ipc(whole, path, endpoint);
+    if (address_is_tcp(endpoint) && (address_any_port(endpoint) || address_is_all(address_host(endpoint))))
+      whole_wrong(whole, path, "'%s' can be listened at but not connected to; write the broker's address and port",
+                  endpoint);
+    for (uint32_t k = 0; k < broker->listen_count; k++)
+      if (address_collides(endpoint, broker->listen[k]))
+        whole_wrong(whole, path, "'%s' is the first broker's, broker.listen[%u]; write the address of the second",
+                    endpoint, k);
+  }
+  if (other->run && strcmp(other->name, broker->name) == 0)
+    whole_wrong(whole, "other_broker.name", "'%s' is the first broker's name; give the second another", other->name);
+  if (other->preferred && other->endpoints_count == 0)
+    whole_wrong(whole, "other_broker.preferred", "there is no other broker; name its endpoints");
+}
+
 static void check_routes(const Whole *whole) {
   const ConfigBroker *broker = &whole->config->broker;
   char path[KEY_PATH_SIZE];
@@ -204,6 +229,7 @@ void check_whole(Report *report, const Config *config, const Tree *tree, const C
   check_orders(&whole);
   check_routes(&whole);
   check_endpoints(&whole);
+  check_other_broker(&whole);
   check_models(&whole);
   check_authority(&whole);
   whole_unique(&whole, "agents", "name", config->agents, config->agents_count, sizeof *config->agents);

@@ -219,3 +219,23 @@ bool config_profile_has(const ConfigProfile *profile, const ConfigAgent *agent) 
       return true;
   return false;
 }
+
+static void join(char *const *endpoints, uint32_t count, Buffer *ret) {
+  for (uint32_t i = 0; i < count; i++)
+    buffer_printf(ret, "%s%s", i ? "," : "", endpoints[i]);
+}
+
+void config_brokers(const Config *config, Buffer *ret) {
+  const ConfigClient *client = &config->client;
+  const ConfigOther *other = &config->other_broker;
+
+  if (other->preferred) {
+    join(other->endpoints, other->endpoints_count, ret);
+    buffer_printf(ret, ";");
+  }
+  join(client->endpoints, client->endpoints_count, ret);
+  if (!other->preferred && other->endpoints_count) {
+    buffer_printf(ret, ";");
+    join(other->endpoints, other->endpoints_count, ret);
+  }
+}

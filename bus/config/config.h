@@ -78,6 +78,14 @@ typedef struct ConfigAuthority {
   uint32_t beat_ms;
 } ConfigAuthority;
 
+typedef struct ConfigOther {
+  char **endpoints; /* empty: there is one broker */
+  uint32_t endpoints_count;
+  bool preferred;
+  bool run;
+  char *name;
+} ConfigOther;
+
 typedef struct ConfigRetry {
   uint32_t budget_tokens;
   double ratio;
@@ -221,6 +229,7 @@ typedef struct Config {
   char *profile;
   ConfigBroker broker;
   ConfigAuthority authority;
+  ConfigOther other_broker;
   ConfigClient client;
   ConfigGateway gateway;
   ConfigCoordinator coordinator;
@@ -274,6 +283,9 @@ const ConfigModel *config_find_model(const Config *config, const char *name);
 const ConfigProvider *config_find_provider(const Config *config, const char *name);
 const ConfigGroup *config_find_group(const Config *config, const char *name);
 const ConfigProfile *config_find_profile(const Config *config, const char *name);
+/* Appends where the brokers are, as bus/client takes it: commas within the endpoints of one, a semicolon between the two, the
+   preferred one first. No NUL. */
+void config_brokers(const Config *config, Buffer *ret);
 /* A price of the model table, USD per million tokens, as nano USD per token: 0.15 is 150. Decimals beyond the third are
    below one nano USD and are cut. Returns 0, or CONFIG_E_UNKNOWN for NULL, and *ret is left alone. */
 int config_price(const char *usd, uint64_t *ret);

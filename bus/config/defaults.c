@@ -148,6 +148,15 @@ static void work_out_endpoints(Config *config) {
     *(char **)grow(&client->endpoints, &client->endpoints_count, sizeof(char *)) = connect_endpoint(chosen);
 }
 
+static void work_out_other_broker(Config *config) {
+  ConfigOther *other = &config->other_broker;
+
+  complete_endpoints(other->endpoints, other->endpoints_count, config->runtime_dir);
+  if (other->run && other->endpoints_count == 0)
+    *(char **)grow(&other->endpoints, &other->endpoints_count, sizeof(char *)) =
+        text_format("tcp://127.0.0.2:%d", PORT_BUS);
+}
+
 static void add_agents(Config *config, const ConfigCatalog *catalog) {
   for (size_t i = 0; catalog && catalog[i].name; i++) {
     ConfigAgent *agent;
@@ -268,6 +277,7 @@ void defaults_work_out(Config *config, const char *file, const ConfigCatalog *ca
   if (!config->authority.takeover)
     config->authority.takeover = text_format(config->authority.witness ? "manual" : "after_lease");
   work_out_endpoints(config);
+  work_out_other_broker(config);
   work_out_models(config, file);
   add_agents(config, catalog);
   work_out_agents(config, file, catalog);

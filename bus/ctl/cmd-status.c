@@ -1,5 +1,7 @@
 /* Two views of one fleet: what the supervisor says of its processes, and what the broker says of its instances. Either may
    be absent: agents may run under systemd, and a broker may be down. */
+#include <stdlib.h>
+
 #include "bus/ctl/control.h"
 #include "bus/ctl/folder.h"
 #include "bus/ctl/join.h"
@@ -21,19 +23,68 @@ static json_t *ask_supervisor(const Ctl *ctl) {
   return supervisor;
 }
 
+/* What one broker says; NULL when it does not answer. */
 typedef struct BrokerView {
-  json_t *registry; /* NULL when no broker answers */
+  char *name;
+  json_t *registry;
   json_t *connections;
 } BrokerView;
 
-static BrokerView ask_broker(Ctl *ctl) {
-  _cleanup_(reach_close) Reach reach = {0};
-  BrokerView view = {NULL, NULL};
+typedef struct Views {
+  BrokerView brokers[CLIENT_BROKERS_MAX]; /* the preferred one first */
+  uint32_t count;                         /* of those that are configured */
+} Views;
 
-  if (reach_open(ctl, min_u64(reach_wait_ms(ctl), BROKER_TIMEOUT_MS), true, &reach) == CTL_OK &&
-      reach_ask(&reach, "pons", "registry", "{\"limit\":1000}", &view.registry) == CTL_OK)
-    reach_ask(&reach, "pons", "connections", "{\"limit\":1000}", &view.connections);
+static BrokerView ask_broker(Reach *reach) {
+  Text name = client_broker(reach->client);
+  BrokerView view = {.name = strndup(name.size ? name.data : "", name.size)};
+
+  if (reach_ask(reach, "pons", "registry", "{\"limit\":1000}", &view.registry) == CTL_OK)
+    reach_ask(reach, "pons", "connections", "{\"limit\":1000}", &view.connections);
   return view;
+}
+
+static Views ask_brokers(Ctl *ctl) {
+  uint64_t wait_ms = min_u64(reach_wait_ms(ctl), BROKER_TIMEOUT_MS);
+  Views views = {.count = 0};
+
+  for (; views.count < CLIENT_BROKERS_MAX; views.count++) {
+    _cleanup_(reach_close) Reach reach = {0};
+    CtlExit status = reach_open_one(ctl, views.count, wait_ms, &reach);
+
+    if (status == CTL_USAGE)
+      break;
+    if (status == CTL_OK)
+      views.brokers[views.count] = ask_broker(&reach);
+  }
+  return views;
+}
+
+static void views_done(Views *views) {
+  for (uint32_t i = 0; i < views->count; i++) {
+    free(views->brokers[i].name);
+    json_decref(views->brokers[i].registry);
+    json_decref(views->brokers[i].connections);
+  }
+}
+
+/* The view that the tables are of: the preferred broker's, if it answers. */
+static const BrokerView *main_view(const Views *views) {
+  for (uint32_t i = 0; i < views->count; i++)
+    if (views->brokers[i].registry)
+      return &views->brokers[i];
+  return &views->brokers[0];
+}
+
+static size_t count_instances(const BrokerView *view) {
+  return json_array_size(json_object_get(view->registry, "instances"));
+}
+
+/* A broker that does not answer, or knows less than the other. */
+static bool is_behind(const Views *views, uint32_t number) {
+  const BrokerView *view = &views->brokers[number];
+
+  return !view->registry || count_instances(view) < count_instances(main_view(views));
 }
 
 static bool has_missing(const json_t *supervisor) {
@@ -47,9 +98,14 @@ static bool has_missing(const json_t *supervisor) {
   return false;
 }
 
-static bool is_whole(const json_t *supervisor, const json_t *registry) {
+static bool is_whole(const json_t *supervisor, const Views *views) {
+  const json_t *registry = main_view(views)->registry;
   const json_t *row;
   size_t i;
+
+  for (uint32_t k = 0; k < views->count; k++)
+    if (is_behind(views, k))
+      return false;
 
   if (!registry || json_array_size(json_object_get(registry, "mismatches")) || has_missing(supervisor))
     return false;
@@ -60,7 +116,22 @@ static bool is_whole(const json_t *supervisor, const json_t *registry) {
   return !supervisor || strcmp(view_text(supervisor, "state"), "ready") == 0;
 }
 
-static void print_both(const json_t *supervisor, const json_t *registry, Buffer *ret) {
+/* With two brokers a line for each. */
+static void print_brokers(const Views *views, Buffer *ret) {
+  for (uint32_t i = 0; i < views->count && views->count > 1; i++) {
+    const BrokerView *view = &views->brokers[i];
+    const char *rank = i == 0 ? "preferred" : "second";
+
+    if (view->registry)
+      buffer_printf(ret, "broker %s (%s) knows %zu instances\n", view->name, rank, count_instances(view));
+    else
+      buffer_printf(ret, "the %s broker does not answer\n", rank);
+  }
+}
+
+static void print_both(const json_t *supervisor, const Views *views, Buffer *ret) {
+  const json_t *registry = main_view(views)->registry;
+
   if (supervisor) {
     buffer_printf(ret, "fleet is %s (supervisor %u, profile %s)\n\n", view_text(supervisor, "state"),
                   (unsigned)view_number(supervisor, "pid"), view_text(supervisor, "profile"));
@@ -73,6 +144,7 @@ static void print_both(const json_t *supervisor, const json_t *registry, Buffer 
     view_print_instances(registry, ret);
   else
     buffer_printf(ret, "the broker does not answer\n");
+  print_brokers(views, ret);
 }
 
 static void print_missing(const json_t *supervisor, Buffer *ret) {
@@ -86,7 +158,8 @@ static void print_missing(const json_t *supervisor, Buffer *ret) {
 }
 
 /* What somebody must act on, last and on its own, so that it is not overlooked. */
-static void print_troubles(const json_t *supervisor, const json_t *registry, Buffer *ret) {
+static void print_troubles(const json_t *supervisor, const Views *views, Buffer *ret) {
+  const json_t *registry = main_view(views)->registry;
   size_t before;
 
   buffer_printf(ret, "\n");
@@ -97,43 +170,61 @@ static void print_troubles(const json_t *supervisor, const json_t *registry, Buf
     print_missing(supervisor, ret);
     view_print_mismatches(registry, ret);
   }
+  for (uint32_t i = 0; registry && i < views->count; i++)
+    if (is_behind(views, i) && views->brokers[i].registry)
+      buffer_printf(ret, "broker %s does not know all instances (yet)\n", views->brokers[i].name);
   if (ret->size == before)
     ret->size--;
 }
 
-static void show(const Ctl *ctl, json_t *supervisor, json_t *registry) {
+static json_t *brokers_json(const Views *views) {
+  json_t *list = json_array();
+
+  for (uint32_t i = 0; i < views->count; i++) {
+    const BrokerView *view = &views->brokers[i];
+
+    json_array_append_new(list,
+                          json_pack("{s:s, s:b, s:b, s:I}", "name", view->name ? view->name : "", "preferred", i == 0,
+                                    "answers", view->registry != NULL, "instances", (json_int_t)count_instances(view)));
+  }
+  return list;
+}
+
+static void show(const Ctl *ctl, json_t *supervisor, const Views *views) {
   _cleanup_(buffer_done) Buffer text = {0};
 
   if (ctl->options.json) {
-    ctl_write_json(ctl, json_pack("{s:O?, s:O?}", "supervisor", supervisor, "registry", registry));
+    ctl_write_json(ctl, json_pack("{s:O?, s:O?, s:o}", "supervisor", supervisor, "registry", main_view(views)->registry,
+                                  "brokers", brokers_json(views)));
     return;
   }
-  print_both(supervisor, registry, &text);
-  print_troubles(supervisor, registry, &text);
+  print_both(supervisor, views, &text);
+  print_troubles(supervisor, views, &text);
   ctl_write(&text);
 }
 
 CtlExit cmd_status(Ctl *ctl) {
   CtlExit status = ctl_load_config(ctl);
+  const BrokerView *view;
   json_t *supervisor;
-  BrokerView broker;
+  Views views;
 
   if (status)
     return status;
   supervisor = ask_supervisor(ctl);
-  broker = ask_broker(ctl);
-  join_instances(supervisor, broker.registry, broker.connections);
-  if (supervisor || broker.registry) {
-    show(ctl, supervisor, broker.registry);
-    status = is_whole(supervisor, broker.registry) ? CTL_OK : CTL_FAILED;
+  views = ask_brokers(ctl);
+  view = main_view(&views);
+  join_instances(supervisor, view->registry, view->connections);
+  if (supervisor || view->registry) {
+    show(ctl, supervisor, &views);
+    status = is_whole(supervisor, &views) ? CTL_OK : CTL_FAILED;
   } else {
     if (ctl->options.json)
-      ctl_write_json(ctl, json_pack("{s:n, s:n}", "supervisor", "registry"));
+      ctl_write_json(ctl, json_pack("{s:n, s:n, s:[]}", "supervisor", "registry", "brokers"));
     ctl_say("no fleet runs in %s; start it with `pons up`", ctl->config->runtime_dir);
     status = (CtlExit)NOT_RUNNING;
   }
   json_decref(supervisor);
-  json_decref(broker.registry);
-  json_decref(broker.connections);
+  views_done(&views);
   return status;
 }

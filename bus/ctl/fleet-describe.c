@@ -99,7 +99,11 @@ static json_t *strings(char *const *texts, uint32_t count) {
 static json_t *endpoints_of(const FleetChild *child) {
   const Config *config = child->fleet->plan->config;
 
-  if (child->index == 0)
+  const PlanChild *planned = &child->fleet->plan->children[child->index];
+
+  if (planned->is_other)
+    return strings(config->other_broker.endpoints, config->other_broker.endpoints_count);
+  if (!planned->agent)
     return strings(config->broker.listen, config->broker.listen_count);
   return strings(config->client.endpoints, config->client.endpoints_count);
 }

@@ -121,6 +121,38 @@ static int add_broker(Plan *plan, Buffer *errors) {
              "pons-broker", errors);
 }
 
+/* The broker of the second machine, on this one. */
+static int add_other_broker(Plan *plan, Buffer *errors) {
+  const ConfigOther *other = &plan->config->other_broker;
+  char **arguments = must(calloc(2 * other->endpoints_count + 8, sizeof *arguments));
+  uint32_t n = 0;
+  char *name = NULL;
+
+  arguments[n++] = must(strdup("pons-broker"));
+  if (plan->config_path) {
+    arguments[n++] = must(strdup("--config"));
+    arguments[n++] = must(strdup(plan->config_path));
+  }
+  arguments[n++] = must(strdup("--name"));
+  arguments[n++] = must(strdup(other->name));
+  arguments[n++] = must(strdup("--site"));
+  arguments[n++] = must(strdup(other->name));
+  for (uint32_t i = 0; i < other->endpoints_count; i++) {
+    arguments[n++] = must(strdup("--listen"));
+    arguments[n++] = must(strdup(other->endpoints[i]));
+  }
+  if (asprintf(&name, "broker@%s", other->name) < 0)
+    abort();
+  return add(plan,
+             (PlanChild){
+                 .name = name,
+                 .arguments = arguments,
+                 .is_other = true,
+                 .spec = {.stage = STAGE_BROKER, .group = SUPERVISE_NO_GROUP, .policy = broker_policy},
+             },
+             "pons-broker", errors);
+}
+
 static const char *secrets_of(const ConfigCatalog *catalog, const char *agent) {
   for (size_t i = 0; catalog[i].name; i++)
     if (strcmp(catalog[i].name, agent) == 0)
@@ -163,7 +195,7 @@ static void add_groups(Plan *plan) {
 }
 
 static uint32_t count_children(const Config *config, const ConfigProfile *profile) {
-  uint32_t count = 1;
+  uint32_t count = 1 + config->other_broker.run;
 
   for (uint32_t i = 0; i < config->agents_count; i++)
     if (config_profile_has(profile, &config->agents[i]))
@@ -197,6 +229,8 @@ int plan_new(Plan **ret, const Config *config, const ConfigCatalog *catalog, con
   plan->children = must(calloc(count_children(config, plan->profile), sizeof *plan->children));
   add_groups(plan);
   result = add_broker(plan, errors);
+  if (result == 0 && config->other_broker.run)
+    result = add_other_broker(plan, errors);
   for (uint32_t i = 0; i < config->agents_count; i++) {
     const ConfigAgent *agent = &config->agents[i];
 
@@ -250,14 +284,29 @@ static void set_if(Environment *environment, const char *name, const char *value
 static void set_fleet(Environment *environment, const Config *config) {
   _cleanup_(buffer_done) Buffer endpoints = {0};
 
-  for (uint32_t i = 0; i < config->client.endpoints_count; i++)
-    buffer_printf(&endpoints, "%s%s", i ? "," : "", config->client.endpoints[i]);
+  config_brokers(config, &endpoints);
   buffer_append(&endpoints, "", 1);
   environment_set(environment, "PONS_AGENT_ENDPOINT", (const char *)endpoints.data);
   environment_set(environment, "PONS_AGENT_SITE", config->site);
   environment_set(environment, "PONS_LOG_LEVEL", config->log.level);
   environment_set(environment, "PONS_RUNTIME_DIR", config->runtime_dir);
   environment_set(environment, "PONS_STATE_DIR", config->state_dir);
+}
+
+/* The second broker's node of the pair is the other one, and what it must keep lies in a folder of its own. */
+static void set_other_broker(Environment *environment, const Config *config) {
+  const ConfigAuthority *authority = &config->authority;
+  char *folder = NULL;
+
+  if (asprintf(&folder, "%s/%s", config->state_dir, config->other_broker.name) < 0)
+    abort();
+  environment_set(environment, "PONS_STATE_DIR", folder);
+  free(folder);
+  if (!authority->peer)
+    return;
+  environment_set(environment, "PONS_AUTHORITY_NODE", strcmp(authority->node, "a") == 0 ? "b" : "a");
+  environment_set(environment, "PONS_AUTHORITY_LISTEN", authority->peer);
+  environment_set(environment, "PONS_AUTHORITY_PEER", authority->listen);
 }
 
 static int set_variable(Environment *environment, const ConfigAgent *agent, const ConfigVariable *variable,
@@ -331,6 +380,8 @@ int plan_environment(const Plan *plan, const PlanChild *child, const char *notif
   environment_set(ret, "NOTIFY_SOCKET", notify_path);
   if (child->spec.policy.watchdog_us)
     set_number(ret, "WATCHDOG_USEC", child->spec.policy.watchdog_us);
+  if (child->is_other)
+    set_other_broker(ret, plan->config);
   if (!child->agent)
     return 0;
   set_fleet(ret, plan->config);

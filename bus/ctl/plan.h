@@ -1,4 +1,4 @@
-/* What:      what `pons up` is to run, worked out of the configuration: the broker, then each agent of the profile.
+/* What:      what `pons up` is to run, worked out of the configuration: the broker or both, then each agent of the profile.
  * Owns:      names, paths and argument lists; borrows the Config, which must outlive it.
  * May use:   base, config.
  * Threading: one thread.
@@ -19,7 +19,8 @@ enum {
 /* One process. */
 typedef struct PlanChild {
   char *name;               /* "broker", "echo"; "echo#2" for the second of several instances */
-  const ConfigAgent *agent; /* NULL for the broker */
+  const ConfigAgent *agent; /* NULL for a broker */
+  bool is_other;            /* the second broker: "broker@NAME" */
   const char *secrets;      /* section of pons.yaml whose secrets it reads itself, or "" */
   char *program;            /* a path */
   char **arguments;         /* argv, NULL at the end */
@@ -30,7 +31,7 @@ typedef struct Plan {
   const Config *config;
   char *config_path; /* absolute; NULL: built-in defaults, there is no file */
   const ConfigProfile *profile;
-  PlanChild *children; /* the broker first */
+  PlanChild *children; /* the broker first, then the second if it runs here */
   uint32_t count;
   SuperviseBudget *groups;
   uint32_t group_count;

@@ -33,8 +33,7 @@ static const MethodContract *const *own_calls(size_t *ret_count) {
 static char *join_endpoints(const Config *config) {
   _cleanup_(buffer_done) Buffer all = {0};
 
-  for (uint32_t i = 0; i < config->client.endpoints_count; i++)
-    buffer_printf(&all, "%s%s", i ? "," : "", config->client.endpoints[i]);
+  config_brokers(config, &all);
   buffer_append(&all, "", 1);
   return strdup((const char *)all.data);
 }
@@ -91,18 +90,48 @@ uint64_t reach_wait_ms(const Ctl *ctl) {
   return ctl->options.timeout_ms ? min_u64(ctl->options.timeout_ms, WAIT_MS) : WAIT_MS;
 }
 
+/* The endpoints of all brokers, or NULL and *ret_status. */
+static char *all_endpoints(Ctl *ctl, CtlExit *ret_status) {
+  char *all;
+
+  *ret_status = ctl->options.endpoint ? CTL_OK : ctl_load_config(ctl);
+  if (*ret_status)
+    return NULL;
+  all = ctl->options.endpoint ? strdup(ctl->options.endpoint) : join_endpoints(ctl->config);
+  if (!all)
+    abort(); /* memory is out */
+  return all;
+}
+
+CtlExit reach_open_one(Ctl *ctl, uint32_t number, uint64_t wait_ms, Reach *ret) {
+  const char *endpoint = ctl->options.endpoint;
+  CtlExit status;
+  char *all = all_endpoints(ctl, &status);
+  char *rest = all;
+  char *one = rest ? strsep(&rest, ";") : NULL;
+
+  *ret = (Reach){.ctl = NULL};
+  while (one && number-- > 0)
+    one = strsep(&rest, ";");
+  if (one) {
+    ctl->options.endpoint = one;
+    status = reach_open(ctl, wait_ms, true, ret);
+    ctl->options.endpoint = endpoint;
+  } else if (status == CTL_OK) {
+    status = CTL_USAGE;
+  }
+  free(all);
+  return status;
+}
+
 CtlExit reach_open(Ctl *ctl, uint64_t wait_ms, bool quiet, Reach *ret) {
-  CtlExit status = CTL_OK;
+  CtlExit status;
   int r;
 
   *ret = (Reach){.ctl = ctl};
-  if (!ctl->options.endpoint)
-    status = ctl_load_config(ctl);
-  if (status)
-    return status;
-  ret->endpoint = ctl->options.endpoint ? strdup(ctl->options.endpoint) : join_endpoints(ctl->config);
+  ret->endpoint = all_endpoints(ctl, &status);
   if (!ret->endpoint)
-    abort(); /* memory is out */
+    return status;
   loop_block_signals();
   r = connect_client(ret);
   if (r == 0)

@@ -15,13 +15,15 @@ typedef struct Reach {
   const Ctl *ctl;
   Loop *loop;
   Client *client;
-  char *endpoint; /* as asked for, commas between */
+  char *endpoint; /* as asked for, commas between, and a semicolon before the second broker's */
   bool interrupted;
 } Reach;
 
 /* Connects to --endpoint, or to what the configuration names, within wait_ms. Returns CTL_OK; CTL_USAGE; CTL_UNREACHABLE
    after it has said so on standard error, or, when quiet, nothing. The caller closes *ret in every case. Blocks. */
 CtlExit reach_open(Ctl *ctl, uint64_t wait_ms, bool quiet, Reach *ret);
+/* The same with broker `number` alone (0: the preferred one), and quiet. CTL_USAGE when there are not so many. */
+CtlExit reach_open_one(Ctl *ctl, uint32_t number, uint64_t wait_ms, Reach *ret);
 /* Usable as _cleanup_. */
 void reach_close(Reach *reach);
 /* How long commands wait for a broker, in ms: --timeout, but at most 2 s. */

@@ -119,6 +119,37 @@ def is_alive(pid):
         return False
 
 
+class TwoBrokers(Command):
+    def configure(self, agents="", profiles=""):
+        super().configure(agents, profiles)
+        with open(self.config, "a", encoding="utf-8") as file:
+            file.write('other_broker: {endpoints: ["ipc://second"], run: true}\n')
+
+    def test_both_run_and_status_shows_both(self):
+        self.up("three")
+        rows = self.processes()
+        self.assertEqual(len(rows), 5)
+        self.assertEqual(rows["broker@pc2"]["endpoints"], [f"ipc://{self.folder}/second"])
+        status = self.pons("status", "--json").json
+        self.assertEqual([(row["name"], row["preferred"], row["answers"], row["instances"]) for row in status["brokers"]],
+                         [("here", True, True, 3), ("pc2", False, True, 3)])
+        self.assertIn("broker pc2 (second) knows 3 instances", self.pons("status").out)
+        self.pons("down")
+        self.assertFalse([row["name"] for row in rows.values() if is_alive(row["pid"])])
+
+    def test_the_first_is_killed(self):
+        """Requests go to the other one meanwhile; the supervisor brings it back, and the agents return to it."""
+        self.up("three")
+        killed = self.processes()["broker"]["pid"]
+        os.kill(killed, signal.SIGKILL)
+        self.assertEqual(self.pons("call", "echo.say", '{"text": "hi"}', "--json").json["text"], "hi")
+        self.wait_for("the broker is back", lambda rows: rows["broker"]["pid"] not in (0, killed))
+        due = time.monotonic() + harness.DEADLINE_S
+        while not all(row["instances"] == 3 for row in self.pons("status", "--json", expect=None).json["brokers"]):
+            self.assertLess(time.monotonic(), due, "the agents did not register again")
+        self.pons("down")
+
+
 class Fleet(Command):
     def test_up_status_call_down(self):
         self.up("three")
@@ -230,7 +261,7 @@ class Fleet(Command):
         self.assertEqual((second["instances"], second["program"]), (2, "pons-agent-echo"))
         self.assertIn("three", second["profiles"])
         self.assertEqual(self.pons("down", "--json").json, {"state": "stopped", "pid": up["pid"]})
-        self.assertEqual(self.pons("status", "--json", expect=2).json, {"supervisor": None, "registry": None})
+        self.assertEqual(self.pons("status", "--json", expect=2).json, {"supervisor": None, "registry": None, "brokers": []})
 
     def test_a_secret_is_nowhere(self):
         """An agent gets its secret; no output, log, status or command line has it."""

@@ -129,6 +129,48 @@ static void test_children_of_a_profile(void **state _unused_) {
   assert_int_equal(plan->name_width, 6);
 }
 
+static const PlanChild *find_child(const Plan *plan, const char *name) {
+  for (uint32_t i = 0; i < plan->count; i++)
+    if (strcmp(plan->children[i].name, name) == 0)
+      return &plan->children[i];
+  fail_msg("there is no child %s", name);
+  return NULL;
+}
+
+static void test_two_machines_on_one(void **state _unused_) {
+  setenv("PONS_OTHER_BROKER_RUN", "true", 1);
+  setenv("PONS_AUTHORITY_NODE", "a", 1);
+  setenv("PONS_AUTHORITY_PEER", "tcp://127.0.0.2:7102", 1);
+  _cleanup_(config_destroy) Config *config = load();
+  _cleanup_(plan_destroy) Plan *plan = NULL;
+  _cleanup_(buffer_done) Buffer errors = {0};
+  _cleanup_(environment_done) Environment one = {0};
+  _cleanup_(environment_done) Environment broker = {0};
+  const PlanChild *second;
+
+  assert_int_equal(plan_new(&plan, config, catalog, NULL, &errors), 0);
+  assert_int_equal(plan->count, 6);
+  second = find_child(plan, "broker@pc2");
+  assert_ptr_equal(second, &plan->children[1]);
+  assert_int_equal(second->spec.stage, 0);
+  assert_string_equal(second->arguments[3], "--name");
+  assert_string_equal(second->arguments[4], "pc2");
+  assert_string_equal(second->arguments[7], "--listen");
+  assert_string_equal(second->arguments[8], "tcp://127.0.0.2:7100");
+  assert_null(second->arguments[9]);
+  assert_int_equal(plan_environment(plan, second, "/x/notify", &broker, &errors), 0);
+  assert_string_equal(environment_find(&broker, "PONS_AUTHORITY_NODE"), "b");
+  assert_string_equal(environment_find(&broker, "PONS_AUTHORITY_LISTEN"), "tcp://127.0.0.2:7102");
+  assert_string_equal(environment_find(&broker, "PONS_AUTHORITY_PEER"), "tcp://127.0.0.1:7102");
+  assert_string_equal(environment_find(&broker, "PONS_STATE_DIR"), in_folder("pc2"));
+  assert_int_equal(plan_environment(plan, find_child(plan, "one"), "/x/notify", &one, &errors), 0);
+  assert_non_null(strstr(environment_find(&one, "PONS_AGENT_ENDPOINT"), "/broker.sock;tcp://127.0.0.2:7100"));
+  assert_string_equal(environment_find(&one, "PONS_STATE_DIR"), folder);
+  unsetenv("PONS_OTHER_BROKER_RUN");
+  unsetenv("PONS_AUTHORITY_NODE");
+  unsetenv("PONS_AUTHORITY_PEER");
+}
+
 static void test_policies(void **state _unused_) {
   _cleanup_(config_destroy) Config *config = load();
   _cleanup_(plan_destroy) Plan *plan = NULL;
@@ -239,6 +281,7 @@ static void test_what_is_missing_is_named(void **state _unused_) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_children_of_a_profile),
+      cmocka_unit_test(test_two_machines_on_one),
       cmocka_unit_test(test_policies),
       cmocka_unit_test(test_environment_of_an_agent),
       cmocka_unit_test(test_the_file_in_effect),
