@@ -102,6 +102,19 @@ static void put_parts(Writing *writing, const AskMessage *message, const char *s
 
 /* --- messages --- */
 
+/* An id of a call; other providers give some with characters that are refused here, which become '_' on both sides. */
+static void put_id(Json id, Buffer *out) {
+  size_t at = out->size + 1;
+
+  put_text(out, id.text);
+  for (; at + 1 < out->size; at++) {
+    uint8_t c = out->data[at];
+
+    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))
+      out->data[at] = '_';
+  }
+}
+
 static void put_system(const AskChat *ask, const AskMessage *message, Buffer *system) {
   AskParts parts = ask_parts(message->content);
   AskPart part;
@@ -140,7 +153,7 @@ static void put_assistant(Writing *writing, const AskMessage *message) {
   while (ask_next_call(&walk, &call)) {
     open_block(writing, "assistant");
     PUT(out, "{\"type\":\"tool_use\",\"id\":");
-    put_text(out, call.id.text);
+    put_id(call.id, out);
     PUT(out, ",\"name\":");
     put_text(out, call.name.text);
     PUT(out, ",\"input\":");
@@ -157,7 +170,7 @@ static void put_result(Writing *writing, const AskMessage *message) {
 
   open_block(writing, "user");
   PUT(out, "{\"type\":\"tool_result\",\"tool_use_id\":");
-  put_text(out, message->call_id.text);
+  put_id(message->call_id, out);
   while (ask_next_part(&parts, writing->ask, &part)) {
     if (!says_something(&part))
       continue;

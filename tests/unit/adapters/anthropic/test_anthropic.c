@@ -143,6 +143,15 @@ static void messages_take_their_shape(void **state) {
        "\"user\",\"content\":"
        "[{\"type\":\"tool_result\",\"tool_use_id\":\"c\"}]}]",
        ""},
+      {USER ",{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"functions.f:0\",\"type\":\"function\","
+            "\"function\":"
+            "{\"name\":\"f\",\"arguments\":\"\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"functions.f:0\",\"content\":"
+            "\"y\"}",
+       "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]},{\"role\":\"assistant\",\"content\":[{"
+       "\"type\":"
+       "\"tool_use\",\"id\":\"functions_f_0\",\"name\":\"f\",\"input\":{}}]},{\"role\":\"user\",\"content\":[{\"type\":"
+       "\"tool_result\",\"tool_use_id\":\"functions_f_0\",\"content\":[{\"type\":\"text\",\"text\":\"y\"}]}]}]",
+       ""},
       {USER "," USER ",{\"role\":\"assistant\",\"content\":[{\"type\":\"refusal\",\"refusal\":\"no\"}]},"
             "{\"role\":\"assistant\",\"content\":\"\"}," USER,
        "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"},{\"type\":\"text\",\"text\":\"x\"}]},"
