@@ -90,6 +90,10 @@ static const struct {
      "messages[1].tool_call_id"},
     {"{\"messages\":[" CALLS(CALL) ",{\"role\":\"tool\",\"tool_call_id\":\"c2\",\"content\":\"x\"}]}",
      "messages[1].tool_call_id"},
+    {"{\"messages\":[" CALLS(
+         CALL) ",{\"role\":\"assistant\",\"content\":\"x\"},{\"role\":\"tool\",\"tool_call_id\":\"c1\","
+               "\"content\":\"x\"}]}",
+     "messages[2].tool_call_id"}, /* of an answer before the last one */
     {"{\"messages\":[" CALLS("{\"id\":\"c1\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}") "]}",
      "messages[0].tool_calls[0].type"},
     {"{\"messages\":[" CALLS("{\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}") "]}",
