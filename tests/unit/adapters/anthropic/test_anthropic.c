@@ -118,65 +118,65 @@ static void thinking_has_its_rules(void **state) {
   }
 }
 
-static void messages_take_their_shape(void **state) {
 #define CACHE "\"cache_control\":{\"type\":\"ephemeral\"}"
 #define THOUGHTS                                                                                                       \
   "{\"type\":\"thinking\",\"thinking\":\"h\\u00e4\",\"signature\":\"c2ln\"},{\"type\":\"redacted_thinking\",\"data\":" \
   "\"ZQ==\"}"
-  static const struct {
-    const char *messages;
-    const char *expected;
-    const char *system;
-  } rows[] = {
-      {"{\"role\":\"system\",\"content\":\"s\"," CACHE
-       "},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"," CACHE
-       "},{\"type\":\"text\",\"text\":\"\"}]}",
-       "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"," CACHE "}]}]",
-       "[{\"type\":\"text\",\"text\":\"s\"," CACHE "}]"},
-      {USER
-       ",{\"role\":\"assistant\",\"content\":\"\",\"thinking_blocks\":[" THOUGHTS
-       ",{\"type\":\"text\",\"text\":\"smuggled\"},7],\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":"
-       "{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":\\\"\\u00fc\\\"}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"c\","
-       "\"content\":\"\"}",
-       "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]},{\"role\":\"assistant\",\"content\":"
-       "[" THOUGHTS ",{\"type\":\"tool_use\",\"id\":\"c\",\"name\":\"f\",\"input\":{\"a\":\"\xc3\xbc\"}}]},{\"role\":"
-       "\"user\",\"content\":"
-       "[{\"type\":\"tool_result\",\"tool_use_id\":\"c\"}]}]",
-       ""},
-      {USER ",{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"functions.f:0\",\"type\":\"function\","
-            "\"function\":"
-            "{\"name\":\"f\",\"arguments\":\"\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"functions.f:0\",\"content\":"
-            "\"y\"}",
-       "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]},{\"role\":\"assistant\",\"content\":[{"
-       "\"type\":"
-       "\"tool_use\",\"id\":\"functions_f_0\",\"name\":\"f\",\"input\":{}}]},{\"role\":\"user\",\"content\":[{\"type\":"
-       "\"tool_result\",\"tool_use_id\":\"functions_f_0\",\"content\":[{\"type\":\"text\",\"text\":\"y\"}]}]}]",
-       ""},
-      {USER "," USER ",{\"role\":\"assistant\",\"content\":[{\"type\":\"refusal\",\"refusal\":\"no\"}]},"
-            "{\"role\":\"assistant\",\"content\":\"\"}," USER,
-       "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"},{\"type\":\"text\",\"text\":\"x\"}]},"
-       "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"no\"}]},"
-       "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]}]",
-       ""},
-      {"{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"filename\":\"a.pdf\",\"file_data\":"
-       "\"data:application\\/pdf;base64,JVBERi0=\"}}]}",
-       "[{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"source\":{\"type\":\"base64\",\"media_type\":"
-       "\"application/pdf\",\"data\":\"JVBERi0=\"},\"title\":\"a.pdf\"}]}]",
-       ""},
-  };
+static const struct {
+  const char *messages;
+  const char *expected;
+  const char *system;
+} talks[] = {
+    {"{\"role\":\"system\",\"content\":\"s\"," CACHE
+     "},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"," CACHE
+     "},{\"type\":\"text\",\"text\":\"\"}]}",
+     "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"," CACHE "}]}]",
+     "[{\"type\":\"text\",\"text\":\"s\"," CACHE "}]"},
+    {USER
+     ",{\"role\":\"assistant\",\"content\":\"\",\"thinking_blocks\":[" THOUGHTS
+     ",{\"type\":\"text\",\"text\":\"smuggled\"},7],\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":"
+     "{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":\\\"\\u00fc\\\"}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"c\","
+     "\"content\":\"\"}",
+     "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]},{\"role\":\"assistant\",\"content\":"
+     "[" THOUGHTS ",{\"type\":\"tool_use\",\"id\":\"c\",\"name\":\"f\",\"input\":{\"a\":\"\xc3\xbc\"}}]},{\"role\":"
+     "\"user\",\"content\":"
+     "[{\"type\":\"tool_result\",\"tool_use_id\":\"c\"}]}]",
+     ""},
+    {USER ",{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"functions.f:0\",\"type\":\"function\","
+          "\"function\":"
+          "{\"name\":\"f\",\"arguments\":\"\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"functions.f:0\",\"content\":"
+          "\"y\"}",
+     "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]},{\"role\":\"assistant\",\"content\":[{"
+     "\"type\":"
+     "\"tool_use\",\"id\":\"functions_f_0\",\"name\":\"f\",\"input\":{}}]},{\"role\":\"user\",\"content\":[{\"type\":"
+     "\"tool_result\",\"tool_use_id\":\"functions_f_0\",\"content\":[{\"type\":\"text\",\"text\":\"y\"}]}]}]",
+     ""},
+    {USER "," USER ",{\"role\":\"assistant\",\"content\":[{\"type\":\"refusal\",\"refusal\":\"no\"}]},"
+          "{\"role\":\"assistant\",\"content\":\"\"}," USER,
+     "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"},{\"type\":\"text\",\"text\":\"x\"}]},"
+     "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"no\"}]},"
+     "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]}]",
+     ""},
+    {"{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"filename\":\"a.pdf\",\"file_data\":"
+     "\"data:application\\/pdf;base64,JVBERi0=\"}}]}",
+     "[{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"source\":{\"type\":\"base64\",\"media_type\":"
+     "\"application/pdf\",\"data\":\"JVBERi0=\"},\"title\":\"a.pdf\"}]}]",
+     ""},
+};
 
+static void messages_take_their_shape(void **state) {
   (void)state;
-  for (size_t i = 0; i < ELEMENTS(rows); i++) {
+  for (size_t i = 0; i < ELEMENTS(talks); i++) {
     _cleanup_(dialect_request_done) DialectRequest request = {.asked = {.now_s = 1}};
     _cleanup_(buffer_done) Buffer text = {0};
     Json body;
 
-    buffer_printf(&text, "{\"messages\":[%s]}", rows[i].messages);
+    buffer_printf(&text, "{\"messages\":[%s]}", talks[i].messages);
     buffer_append(&text, "", 1);
     encode("claude-opus-5", (const char *)text.data, &request);
     body = checked(of(&request.body));
-    assert_text(json_find(body, "messages").text, rows[i].expected);
-    assert_text(json_find(body, "system").text, rows[i].system);
+    assert_text(json_find(body, "messages").text, talks[i].expected);
+    assert_text(json_find(body, "system").text, talks[i].system);
   }
 }
 
