@@ -191,6 +191,9 @@ static void on_state(void *userdata, ClientState state, Status status, const cha
     log_info("PONS-AGENT-ALONE", "%s: %s", runtime->instance, text);
   else if (state == CLIENT_REFUSED)
     log_error("PONS-AGENT-REFUSED", "%s is refused by the broker: %s", runtime->instance, text);
+  else if (state == CLIENT_OPEN && status != STATUS_OK)
+    log_warning("PONS-AGENT-REFUSED-BY-ONE", "%s is refused by one broker and serves at the other: %s",
+                runtime->instance, text);
   if (state == CLIENT_REFUSED && status != STATUS_LIMIT)
     loop_stop(runtime->loop, EXIT_REFUSED);
 }

@@ -47,6 +47,7 @@ typedef struct Link {
   bool going_away;
   bool cold; /* it does not know all instances yet: WARM follows */
   bool refused;
+  bool refusal_told; /* since the last WELCOME */
   Socket *socket;
   char **endpoints; /* alternatives for the one broker */
   uint32_t endpoints_count;

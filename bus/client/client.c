@@ -247,11 +247,26 @@ static ClientState state_of(const Client *client) {
   return state;
 }
 
+/* While one broker is there the other one's comings and goings are no news; that it refuses us is, once. */
+static bool is_news(Client *client, ClientState state) {
+  if (state != CLIENT_OPEN || client->told != CLIENT_OPEN)
+    return true;
+  for (uint32_t i = 0; i < client->links_count; i++) {
+    Link *link = &client->links[i];
+
+    if (link->refused && !link->refusal_told) {
+      link->refusal_told = true;
+      return true;
+    }
+  }
+  return false;
+}
+
 void client_tell(Client *client, Status status, const char *text) {
   ClientState state = state_of(client);
 
-  if (state == CLIENT_OPEN && client->told == CLIENT_OPEN)
-    return; /* the other session came or went */
+  if (!is_news(client, state))
+    return;
   client->told = state;
   log_debug("PONS-CLIENT-STATE", "%s: state %d, %s: %s", client->agent, (int)state, status_name(status), text);
   if (client->on_state)

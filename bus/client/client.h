@@ -61,7 +61,8 @@ typedef struct ClientOptions {
   uint32_t attempts; /* greatest number of times that one request is asked, retries included; 0 = 3, 1 = no retries */
   uint64_t deadline_us;    /* of an Ask that names none; 0 = TIME_DEADLINE_DEFAULT_US */
   uint64_t incarnation_us; /* 0 = now */
-  /* Called for every change of state; status and text say why a session was lost or refused. May be NULL. */
+  /* Called for every change of state; status and text say why a session was lost or refused. With CLIENT_OPEN again and a
+     status: the second broker refuses this client. May be NULL. */
   void (*on_state)(void *userdata, ClientState state, Status status, const char *text);
   void *userdata;
 } ClientOptions;

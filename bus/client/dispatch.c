@@ -19,6 +19,7 @@ static void on_welcome(Link *link, const Message *message) {
   link->state = LINK_OPEN;
   link->cold = link->welcome.has_warming && link->welcome.warming;
   link->failures = 0;
+  link->refusal_told = false;
   link->beat_us = now_us;
   client->stats.sessions++;
   if (link->welcome.mismatches.count > 0)

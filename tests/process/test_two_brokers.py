@@ -15,12 +15,14 @@ class Pair(harness.Fleet):
     ENVIRONMENT = {**harness.QUICK_HEARTBEATS, "PONS_BROKER_HEARTBEAT_IDLE_MS": "60000"}  # the test itself is silent
     BROKER = False
     AGENTS = 2
+    LINKED = False  # whether the brokers tell each other of their instances
     before = 0  # requests that broker a has had before the load
 
     def setUp(self):
         super().setUp()
         self.ends = [f"ipc://{self.folder}/a", f"ipc://{self.folder}/b"]
         self.endpoint = ";".join(self.ends)
+        self.links = [f"tcp://127.0.0.1:{harness.free_port()}" for _ in self.ends]
         self.brokers = [self.start_one(0), self.start_one(1)]
         self.agents = [self.start_echo(f"echo{i}") for i in range(self.AGENTS)]
         self.askers = [self.client(endpoint=end) for end in self.ends]
@@ -28,7 +30,9 @@ class Pair(harness.Fleet):
             self.wait_service(asker, "echo", self.AGENTS)
 
     def start_one(self, number):
-        return self.start_broker(endpoints=[self.ends[number]], name="ab"[number])
+        link = {"PONS_AUTHORITY_NODE": "ab"[number], "PONS_AUTHORITY_LISTEN": self.links[number],
+                "PONS_AUTHORITY_PEER": self.links[1 - number]}
+        return self.start_broker(endpoints=[self.ends[number]], name="ab"[number], environment=link if self.LINKED else {})
 
     def start_echo(self, name):
         return self.start_agent("echo", "--name", name)
@@ -146,6 +150,12 @@ class Loss(Pair):
         self.assertGreater(result["ok"], OUTSTANDING)
 
 
+class LinkedLoss(Loss):
+    """The same with the link between the brokers: then newcomers and what a request has confirmed count too."""
+
+    LINKED = True
+
+
 class Streams(Pair):
     AGENTS = 1
 
@@ -161,6 +171,33 @@ class Streams(Pair):
         rest = stream.communicate(timeout=30)[0]
         self.assertEqual(stream.returncode, 0)
         self.assertEqual(first + rest, "ab\n" * 300)
+
+
+class LinkedStreams(Streams):
+    LINKED = True
+
+
+class Events(Pair):
+    """A subscriber of the library hears both brokers, and tells an event once, whichever way it came."""
+
+    AGENTS = 0
+    LINKED = True
+
+    def test_each_comes_once_and_outlives_a_broker(self):
+        heard = subprocess.Popen(
+            [harness.program("pons"), "--endpoint", self.endpoint, "--timeout", "30000", "sub", "news.*", "--count", "6"],
+            stdout=subprocess.PIPE, text=True, env={**harness.os.environ, **harness.SANITIZERS})
+        for number, asker in enumerate(self.askers):  # kept values, so that it is known to hear both
+            asker.publish(f"news.ready{number}", "yes", sequence=1, retain=True)
+        ready = {heard.stdout.readline().split()[0] for _ in self.askers}
+        self.assertEqual(ready, {"news.ready0", "news.ready1"})
+        for number in range(1, 4):
+            self.askers[1].publish("news.x", number, sequence=number)
+        lines = [heard.stdout.readline() for _ in range(3)]
+        self.kill(0)
+        self.askers[1].publish("news.x", 4, sequence=4)
+        lines += heard.communicate(timeout=30)[0].splitlines()
+        self.assertEqual([line.split() for line in lines], [["news.x", str(number)] for number in range(1, 5)])
 
 
 class Agents(Pair):

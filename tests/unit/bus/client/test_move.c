@@ -388,6 +388,22 @@ static void cancel_carries_the_attempt(void **state) {
   expect_end(pair, STATUS_CANCELLED);
 }
 
+static bool is_told_twice(void *userdata) {
+  const Pair *pair = userdata;
+
+  return pair->scene.states == 2;
+}
+
+static void a_second_broker_that_refuses_is_told_once(void **state) {
+  Pair *pair = *state;
+
+  pair->other.refuse = STATUS_LIMIT;
+  begin(pair);
+  fake_until(&pair->scene.fake, is_told_twice, pair);
+  assert_int_equal(pair->scene.state, CLIENT_OPEN);
+  assert_int_equal(pair->scene.why, STATUS_LIMIT);
+}
+
 static void who_leaves_says_so_to_both(void **state) {
   Pair *pair = *state;
 
@@ -469,6 +485,7 @@ int main(void) {
       CASE(a_stream_goes_on_where_it_was),
       CASE(without_probes_a_stream_is_lost),
       CASE(cancel_carries_the_attempt),
+      CASE(a_second_broker_that_refuses_is_told_once),
       CASE(who_leaves_says_so_to_both),
       CASE(events_are_heard_from_both_and_come_once),
       CASE(events_are_published_by_one),
