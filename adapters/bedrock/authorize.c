@@ -82,12 +82,17 @@ static Text region_of_host(Text host) {
   return next ? (Text){dot + 1, (size_t)(next - dot) - 1} : TEXT_NONE;
 }
 
-static void sign(const Credentials *credentials, Text region, const DialectSend *send, Buffer *ret_headers) {
+/* The key of a day is kept with the secret that it was worked out of: that is most of the work of a signature. */
+static void sign(const Credentials *credentials, Text region, const DialectSend *send, DialectMemo *memo,
+                 Buffer *ret_headers) {
   const char *query = memchr(send->path.data, '?', send->path.size);
   size_t path_size = query ? (size_t)(query - send->path.data) : send->path.size;
   const Sigv4Header headers[] = {{TEXT("content-type"), TEXT("application/json")}, {TEXT("host"), send->host}};
   Sigv4Key key = {.scope = ""};
 
+  _Static_assert(sizeof key <= sizeof memo->bytes, "a key of a day is kept in a memo");
+  if (memo)
+    memcpy(&key, memo->bytes, sizeof key);
   sigv4_sign(&(Sigv4Signer){.access_key_id = credentials->id,
                             .secret = credentials->secret,
                             .session_token = credentials->token,
@@ -101,6 +106,8 @@ static void sign(const Credentials *credentials, Text region, const DialectSend 
                              .body = send->body,
                              .now_s = send->now_s},
              &key, ret_headers);
+  if (memo)
+    memcpy(memo->bytes, &key, sizeof key);
   explicit_bzero(&key, sizeof key);
 }
 
@@ -127,6 +134,6 @@ int bedrock_authorize(const DialectKey *key, const DialectSend *send, Buffer *re
     region = region_of_host(send->host);
   if (region.size == 0 || region.size > SIGV4_REGION_MAX_BYTES)
     return refuse(ret_fault, CAUSE_UNAVAILABLE, "its region is not known; set region in pons.yaml");
-  sign(&credentials, region, send, ret_headers);
+  sign(&credentials, region, send, key->memo, ret_headers);
   return 0;
 }

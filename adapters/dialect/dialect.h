@@ -36,9 +36,15 @@ typedef struct DialectRequest {
   Buffer body;
 } DialectRequest;
 
+/* What a dialect has worked out of a secret and need not work out again: all zero for a new one, as secret as that itself. */
+typedef struct DialectMemo {
+  uint8_t bytes[192];
+} DialectMemo;
+
 /* By what a provider knows us. Borrowed. */
 typedef struct DialectKey {
   const char *secret; /* all that its file holds; NULL: there is none */
+  DialectMemo *memo;  /* NULL: nothing is kept */
 } DialectKey;
 
 /* A request about to be sent, for who signs it. */

@@ -25,8 +25,9 @@ typedef struct Version {
 
 struct Key {
   const ConfigSecret *reference;
-  char *secret; /* NULL: it can't be had */
-  char *before; /* the value before: an answer may still name it */
+  char *secret;     /* NULL: it can't be had */
+  char *before;     /* the value before: an answer may still name it */
+  DialectMemo memo; /* of secret */
   Version version;
   Buffer trouble; /* why it can't be had */
 };
@@ -75,6 +76,7 @@ static int read_key(Keys *keys, uint32_t index) {
   config_secret_destroy(&key->before);
   key->before = key->secret;
   key->secret = secret;
+  explicit_bzero(&key->memo, sizeof key->memo);
   keys->turns[index].is_there = true;
   key_turns_heal(&keys->turns[index]);
   return 0;
@@ -118,6 +120,7 @@ void keys_done(Keys *keys) {
   for (uint32_t i = 0; keys->list && i < keys->count; i++) {
     config_secret_destroy(&keys->list[i].secret);
     config_secret_destroy(&keys->list[i].before);
+    explicit_bzero(&keys->list[i].memo, sizeof keys->list[i].memo);
     buffer_done(&keys->list[i].trouble);
   }
   free(TAKE(keys->list));
@@ -139,8 +142,10 @@ int keys_take(Keys *keys, uint32_t tried, uint64_t now_us) {
   return key;
 }
 
-const char *keys_secret(const Keys *keys, int key) {
-  return key == KEY_NONE ? NULL : keys->list[key].secret;
+DialectKey keys_value(const Keys *keys, int key) {
+  if (key == KEY_NONE)
+    return (DialectKey){.secret = NULL};
+  return (DialectKey){.secret = keys->list[key].secret, .memo = &keys->list[key].memo};
 }
 
 const char *keys_name(const Keys *keys, int key) {

@@ -1,11 +1,12 @@
 /* What:      the API keys of one provider: where they come from, what they are now, whose turn it is.
  * Owns:      the values of the keys, overwritten when they go.
- * May use:   base, config, contracts; key_turns.
+ * May use:   base, config, contracts, adapters; key_turns.
  * Threading: the loop thread; looks at a key's file at most once in a second, and when a key was refused.
  * Spec:      docs/providers.md, "Keys" */
 #ifndef PONS_REMOTE_KEYS_H
 #define PONS_REMOTE_KEYS_H
 
+#include "adapters/table.h"
 #include "agents/remote_api_adapter/key_turns.h"
 #include "bus/config/config.h"
 
@@ -30,7 +31,7 @@ void keys_done(Keys *keys);
    Of none tried so far: any that can be had, taken or not. Takes a new value from its file where that has changed. */
 int keys_take(Keys *keys, uint32_t tried, uint64_t now_us);
 /* Its value, borrowed until the next keys_take or keys_fail. */
-const char *keys_secret(const Keys *keys, int key);
+DialectKey keys_value(const Keys *keys, int key);
 /* The name of its reference: never a part of its value. */
 const char *keys_name(const Keys *keys, int key);
 /* The provider has refused it by cause. Returns true when its file has a new value already: it may be tried again. The first

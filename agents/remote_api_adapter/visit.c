@@ -202,7 +202,7 @@ static void ask(Visit *visit) {
                               .dialect = provider->dialect,
                               .name = config->name,
                               .settings = &provider->settings,
-                              .key = {.secret = keys_secret(&provider->keys, visit->key)},
+                              .key = keys_value(&provider->keys, visit->key),
                               .limits = {.connect_ms = config->connect_ms,
                                          .headers_ms = config->headers_ms,
                                          .first_ms = config->first_ms,

@@ -100,7 +100,7 @@ static void fuzz_key(Text text) {
 
   buffer_append(&secret, text.data, text.size);
   buffer_append(&secret, "", 1);
-  dialect_authorize(&bedrock_dialect, &(DialectKey){(const char *)secret.data},
+  dialect_authorize(&bedrock_dialect, &(DialectKey){.secret = (const char *)secret.data},
                     &(DialectSend){.settings = &(DialectSettings){.region = "r"}, .method = "POST", .path = TEXT("/p")},
                     &headers, &fault);
 }

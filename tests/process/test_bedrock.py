@@ -193,6 +193,13 @@ class Failures(Bedrock):
         self.assertIn("aws_secret_access_key", self.refused("halfkey", 502)[1]["message"])
         self.assertEqual(self.mock.stats()["requests"], 1, "without a secret nothing is sent")
 
+    def test_a_key_that_is_replaced(self):
+        """All three parts of it are new at once, in the adapter that runs: it looks when the old one is refused."""
+        self.assertIn("signature", self.refused("badkey", 502)[1]["message"])
+        self.write_key("new", f"aws_access_key_id={ID}\naws_secret_access_key={SECRET}\naws_session_token={TOKEN}\n")
+        os.replace(os.path.join(self.folder, "new"), os.path.join(self.folder, "wrong"))
+        self.assertEqual(len(self.chat("badkey")["choices"]), 1)
+
     def test_streams(self):
         """Before the first piece it is a failure like any other; behind it a stream that never ends as a success."""
         answer = self.post("early", stream=True)

@@ -17,10 +17,10 @@ typedef struct Row {
   const char *wanted; /* somewhere in the headers; or in the fault's message */
 } Row;
 
-static int authorize(const Row *row, Buffer *headers, DialectFault *ret_fault) {
+static int authorize_with(const Row *row, DialectMemo *memo, Buffer *headers, DialectFault *ret_fault) {
   DialectSettings settings = {.base_url = "", .region = row->region};
 
-  return dialect_authorize(&bedrock_dialect, &(DialectKey){.secret = row->secret},
+  return dialect_authorize(&bedrock_dialect, &(DialectKey){.secret = row->secret, .memo = memo},
                            &(DialectSend){.settings = &settings,
                                           .method = "POST",
                                           .host = text_of(row->host),
@@ -28,6 +28,10 @@ static int authorize(const Row *row, Buffer *headers, DialectFault *ret_fault) {
                                           .body = {(const uint8_t *)"{}", 2},
                                           .now_s = 1440938160},
                            headers, ret_fault);
+}
+
+static int authorize(const Row *row, Buffer *headers, DialectFault *ret_fault) {
+  return authorize_with(row, NULL, headers, ret_fault);
 }
 
 static void each_way_to_write_it(void **state) {
@@ -81,6 +85,26 @@ static void what_can_not_be_signed_with(void **state) {
   }
 }
 
+/* With what was kept the signature is the same, and of another day's or region's nothing is taken. */
+static void what_is_kept_changes_nothing(void **state) {
+  static const char *const regions[] = {"eu-west-1", "eu-west-1", "us-east-1", "eu-west-1"};
+  DialectMemo memo = {{0}};
+
+  (void)state;
+  for (size_t i = 0; i < ELEMENTS(regions); i++) {
+    Row row = {PAIR, regions[i], "h", NULL};
+    _cleanup_(buffer_done) Buffer headers = {0};
+    _cleanup_(buffer_done) Buffer fresh = {0};
+    _cleanup_(dialect_fault_done) DialectFault fault = {.texts = {0}};
+
+    assert_int_equal(authorize_with(&row, &memo, &headers, &fault), 0);
+    assert_int_equal(authorize(&row, &fresh, &fault), 0);
+    assert_int_equal(headers.size, fresh.size);
+    assert_memory_equal(headers.data, fresh.data, fresh.size);
+    assert_int_not_equal(memo.bytes[0], 0);
+  }
+}
+
 static void without_a_key_nothing_is_proved(void **state) {
   _cleanup_(buffer_done) Buffer headers = {0};
   _cleanup_(dialect_fault_done) DialectFault fault = {.texts = {0}};
@@ -94,6 +118,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_way_to_write_it),
       cmocka_unit_test(what_can_not_be_signed_with),
+      cmocka_unit_test(what_is_kept_changes_nothing),
       cmocka_unit_test(without_a_key_nothing_is_proved),
   };
 

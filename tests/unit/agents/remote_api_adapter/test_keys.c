@@ -68,7 +68,7 @@ static void expect(Scene *scene, const char *secret, uint64_t now_us) {
   int key = keys_take(&scene->made, 0, now_us);
 
   if (secret)
-    assert_string_equal(keys_secret(&scene->made, key), secret);
+    assert_string_equal(keys_value(&scene->made, key).secret, secret);
   else
     assert_int_equal(key, KEY_NONE);
 }
@@ -82,7 +82,7 @@ static void they_take_turns(void **state) {
   assert_string_equal(keys_name(&scene->made, 0), "first");
   assert_string_equal(keys_name(&scene->made, 1), "second");
   assert_int_equal(keys_take(&scene->made, 3, 4), KEY_NONE);
-  assert_null(keys_secret(&scene->made, KEY_NONE));
+  assert_null(keys_value(&scene->made, KEY_NONE).secret);
 }
 
 static void a_refused_key_is_passed_over(void **state) {
@@ -124,9 +124,11 @@ static void a_refused_key_may_be_new_already(void **state) {
 
   expect(scene, "sk-first", 1);
   assert_false(keys_fail(&scene->made, 0, CAUSE_AUTH, 0, 2));
+  keys_value(&scene->made, 0).memo->bytes[0] = 1;
   replace(scene, scene->paths[0], "sk-renewed");
   assert_true(keys_fail(&scene->made, 0, CAUSE_AUTH, 0, 3));
-  assert_string_equal(keys_secret(&scene->made, 0), "sk-renewed");
+  assert_string_equal(keys_value(&scene->made, 0).secret, "sk-renewed");
+  assert_int_equal(keys_value(&scene->made, 0).memo->bytes[0], 0);
   assert_int_equal(scene->made.turns[0].until_us, 0);
   assert_false(keys_fail(&scene->made, 0, CAUSE_AUTH, 0, 4));
 }
