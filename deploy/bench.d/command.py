@@ -13,6 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 BENCHES = {"bus": "pons and its peers under the same load: rate, latency, broker CPU and memory",
            "fleet": "60 idle agents: time to all registered, memory, idle CPU",
            "growth": "throughput with many idle agents and many services",
+           "adapter": "what RemoteApiAdapter takes beyond its transport: CPU, memory, time to the first token",
            "gateway": "what a gateway adds to a chat request and to a stream: time, CPU, memory"}
 
 
