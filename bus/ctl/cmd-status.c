@@ -28,6 +28,7 @@ typedef struct BrokerView {
   char *name;
   json_t *registry;
   json_t *connections;
+  json_t *authority; /* NULL when this broker has none */
 } BrokerView;
 
 typedef struct Views {
@@ -35,12 +36,25 @@ typedef struct Views {
   uint32_t count;                         /* of those that are configured */
 } Views;
 
+static bool offers_authority(const json_t *registry) {
+  const json_t *row;
+  size_t i;
+
+  json_array_foreach(json_object_get(registry, "instances"), i, row) {
+    if (strcmp(view_text(row, "service"), "pons.authority") == 0)
+      return true;
+  }
+  return false;
+}
+
 static BrokerView ask_broker(Reach *reach) {
   Text name = client_broker(reach->client);
   BrokerView view = {.name = strndup(name.size ? name.data : "", name.size)};
 
   if (reach_ask(reach, "pons", "registry", "{\"limit\":1000}", &view.registry) == CTL_OK)
     reach_ask(reach, "pons", "connections", "{\"limit\":1000}", &view.connections);
+  if (offers_authority(view.registry))
+    reach_ask(reach, "pons.authority", "status", NULL, &view.authority);
   return view;
 }
 
@@ -65,6 +79,7 @@ static void views_done(Views *views) {
     free(views->brokers[i].name);
     json_decref(views->brokers[i].registry);
     json_decref(views->brokers[i].connections);
+    json_decref(views->brokers[i].authority);
   }
 }
 
@@ -190,15 +205,39 @@ static json_t *brokers_json(const Views *views) {
   return list;
 }
 
+/* Who leads; the node's own view is what an operator acts on when the two differ. */
+static void print_authority(const json_t *authority, Buffer *ret) {
+  const char *leader = view_text(authority, "leader");
+
+  buffer_printf(ret, "\n%s%s", *leader ? leader : "nobody", *leader ? " leads" : " leads whom this broker knows of");
+  if (*leader)
+    buffer_printf(ret, " in epoch %u", (unsigned)view_number(authority, "leader_epoch"));
+  buffer_printf(ret, "; this broker is %s", view_text(authority, "state"));
+  if (strcmp(view_text(authority, "node"), "alone") != 0)
+    buffer_printf(ret, ", %s", json_is_true(json_object_get(authority, "linked")) ? "linked" : "NOT linked");
+  if (view_number(authority, "behind"))
+    buffer_printf(ret, ", was behind %u times", (unsigned)view_number(authority, "behind"));
+  buffer_printf(ret, "\n");
+  if (*view_text(authority, "disk"))
+    buffer_printf(ret, "it has no authority: %s\n", view_text(authority, "disk"));
+}
+
 static void show(const Ctl *ctl, json_t *supervisor, const Views *views) {
+  const BrokerView *view = main_view(views);
   _cleanup_(buffer_done) Buffer text = {0};
 
   if (ctl->options.json) {
-    ctl_write_json(ctl, json_pack("{s:O?, s:O?, s:o}", "supervisor", supervisor, "registry", main_view(views)->registry,
-                                  "brokers", brokers_json(views)));
+    json_t *whole = json_pack("{s:O?, s:O?, s:o}", "supervisor", supervisor, "registry", view->registry, "brokers",
+                              brokers_json(views));
+
+    if (view->authority)
+      json_object_set(whole, "authority", view->authority);
+    ctl_write_json(ctl, whole);
     return;
   }
   print_both(supervisor, views, &text);
+  if (view->authority)
+    print_authority(view->authority, &text);
   print_troubles(supervisor, views, &text);
   ctl_write(&text);
 }

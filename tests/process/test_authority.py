@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Who leads, leases and flags, with real brokers and a real witness: they die, freeze, hand over and come back."""
 
+import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 
@@ -364,6 +366,44 @@ class BothRosters(Pair):
         late = self.client("late", endpoint=f"ipc://{self.folder}/b")
         late.subscribe("gpu.0.load")
         self.assertEqual(late.expect(Kind.EVENT).data, 93)
+
+
+@harness.unittest.skipUnless(harness.has("pons"), "the pons command is not built")
+class Commands(Pair):
+    """What an operator types."""
+
+    def pons(self, node, *words, expect=0):
+        done = subprocess.run([harness.program("pons"), "--endpoint", f"ipc://{self.folder}/{node}", *words], capture_output=True, text=True,
+                              timeout=harness.DEADLINE_S, cwd=self.folder,
+                              env={**os.environ, **harness.SANITIZERS, "PONS_RUNTIME_DIR": self.folder})
+        self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
+        return done.stdout, done.stderr
+
+    def test_flags(self):
+        leader, other = self.start_pair()
+        self.assertIn("no flag is set", self.pons(leader, "flags", "list")[1])
+        self.assertEqual(self.pons(other, "flags", "set", "agent.echo", "off"), ("", ""))
+        self.assertRegex(self.pons(leader, "flags", "list")[0], r"FLAG +VALUE +VERSION\nagent\.echo +off +\d+\.1\n")
+        self.assertEqual(self.pons(other, "flags", "watch", "--timeout", "300")[0], "agent.echo off\n")
+        row = json.loads(self.pons(other, "--json", "flags", "list")[0])["flags"][0]
+        self.assertEqual((row["name"], row["value"]), ("agent.echo", "off"))
+        self.assertIn("usage: pons flags", self.pons(other, "flags", "set", "x", expect=2)[1])
+        self.assertIn("usage: pons flags", self.pons(other, "flags", "unset", expect=2)[1])
+        self.assertIn("INVALID", self.pons(other, "flags", "set", "no name", "x", expect=1)[1])
+
+    def test_lead_lease_status(self):
+        leader, other = self.start_pair()
+        self.assertIn("no lease is held", self.pons(leader, "lease", "list")[1])
+        given = self.acquire(leader)
+        self.assertRegex(self.pons(other, "lease", "list")[0], rf"hub +[0-9a-f]{{16}} +{given['epoch']}\.{given['counter']} ")
+        self.assertIn("not_moved", self.pons(leader, "--json", "lead", expect=1)[0])
+        self.assertRegex(self.pons(other, "lead")[0], rf"broker-{other} leads in epoch \d+\n")
+        status = self.pons(other, "status", expect=0)[0]
+        self.assertRegex(status, rf"broker-{other} leads in epoch \d+; this broker is leader, linked")
+        self.assertEqual(json.loads(self.pons(leader, "--json", "status")[0])["authority"]["leader"], f"broker-{other}")
+        self.assertIn(f"broker-{leader} leads", self.pons(other, "lead", "yield")[0])
+        self.assertIn("usage: pons lead", self.pons(other, "lead", "me", expect=2)[1])
+        self.assertIn("usage: pons lease", self.pons(other, "lease", "take", expect=2)[1])
 
 
 class WithoutWitness(Pair):

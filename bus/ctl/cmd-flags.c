@@ -1,0 +1,130 @@
+#include <errno.h>
+#include <inttypes.h>
+
+#include "bus/ctl/bodyjson.h"
+#include "bus/ctl/grid.h"
+#include "bus/ctl/reach.h"
+#include "bus/ctl/view.h"
+
+#define USAGE "pons flags list | set NAME VALUE | watch [NAME]"
+#define TOPIC "pons.flags."
+
+/* --- list --- */
+
+static void print_flags(const json_t *flags, Buffer *ret) {
+  static const GridColumn columns[] = {{"FLAG", GRID_LEFT}, {"VALUE", GRID_LEFT}, {"VERSION", GRID_RIGHT}};
+  _cleanup_(grid_done) Grid grid;
+  const json_t *flag;
+  size_t i;
+
+  grid_init(&grid, columns, ELEMENTS(columns));
+  json_array_foreach(flags, i, flag) {
+    grid_cell(&grid, "%s", view_text(flag, "name"));
+    grid_cell(&grid, "%s", view_text(flag, "value"));
+    grid_cell(&grid, "%" PRIu64 ".%" PRIu64, view_number(flag, "epoch"), view_number(flag, "counter"));
+  }
+  grid_print(&grid, ret);
+}
+
+static CtlExit list(Ctl *ctl, Reach *reach) {
+  _cleanup_(buffer_done) Buffer text = {0};
+  json_t *reply = NULL;
+  CtlExit status = reach_ask(reach, "pons.flags", "list", NULL, &reply);
+
+  if (status != CTL_OK)
+    return status;
+  if (ctl->options.json) {
+    ctl_write_json(ctl, json_incref(reply));
+  } else if (json_array_size(json_object_get(reply, "flags")) == 0) {
+    ctl_say("no flag is set");
+  } else {
+    print_flags(json_object_get(reply, "flags"), &text);
+    ctl_write(&text);
+  }
+  json_decref(reply);
+  return CTL_OK;
+}
+
+/* --- set --- */
+
+static CtlExit set(Ctl *ctl, Reach *reach) {
+  json_t *question = json_pack("{s:s, s:s}", "name", ctl->options.arguments[1], "value", ctl->options.arguments[2]);
+  char *text = question ? json_dumps(question, JSON_COMPACT) : NULL;
+  json_t *reply = NULL;
+  CtlExit status = CTL_USAGE;
+
+  if (text)
+    status = reach_ask(reach, "pons.flags", "set", text, &reply);
+  else
+    ctl_say("a flag's name and value are UTF-8");
+  if (status == CTL_OK && ctl->options.json)
+    ctl_write_json(ctl, json_incref(reply));
+  else if (status == CTL_OK && view_number(reply, "copies") < 2)
+    ctl_say("set on one broker's disk; the other has not taken it, or there is none");
+  json_decref(reply);
+  json_decref(question);
+  free(text);
+  return status;
+}
+
+/* --- watch --- */
+
+static void on_flag(void *userdata, const BusEvent *event) {
+  const Ctl *ctl = userdata;
+  json_t *flag = bodyjson_new(event->body, event->content_type);
+
+  if (ctl->options.json) {
+    ctl_write_json(ctl, json_incref(flag));
+  } else {
+    _cleanup_(buffer_done) Buffer line = {0};
+
+    grid_print_safely(&line, text_of(view_text(flag, "name")));
+    buffer_printf(&line, " ");
+    grid_print_safely(&line, text_of(view_text(flag, "value")));
+    buffer_printf(&line, "\n");
+    ctl_write(&line);
+  }
+  fflush(stdout);
+  json_decref(flag);
+}
+
+static bool never(void *userdata _unused_) {
+  return false;
+}
+
+static CtlExit watch(Ctl *ctl, Reach *reach) {
+  const Options *options = &ctl->options;
+  uint64_t deadline_us = options->timeout_ms ? clock_monotonic_us() + options->timeout_ms * US_PER_MS : TIME_NEVER;
+  char topic[LIMIT_TARGET_BYTES + 1];
+  int r;
+
+  snprintf(topic, sizeof topic, TOPIC "%s", options->argument_count > 1 ? options->arguments[1] : ">");
+  if (client_subscribe(reach->client, text_of(topic), on_flag, ctl, NULL) < 0) {
+    ctl_say("'%s' is no name of a flag", options->argument_count > 1 ? options->arguments[1] : "");
+    return CTL_USAGE;
+  }
+  r = reach_run(reach, never, NULL, deadline_us);
+  if (reach->interrupted)
+    return (CtlExit)CTL_INTERRUPTED;
+  return r < 0 && r != -ETIMEDOUT ? CTL_FAILED : CTL_OK;
+}
+
+CtlExit cmd_flags(Ctl *ctl) {
+  static const struct {
+    const char *word;
+    uint32_t least;
+    uint32_t most;
+    CtlExit (*run)(Ctl *ctl, Reach *reach);
+  } rows[] = {{"list", 1, 1, list}, {"set", 3, 3, set}, {"watch", 1, 2, watch}};
+  _cleanup_(reach_close) Reach reach = {0};
+
+  for (size_t i = 0; i < ELEMENTS(rows); i++)
+    if (strcmp(ctl->options.arguments[0], rows[i].word) == 0 && ctl->options.argument_count >= rows[i].least &&
+        ctl->options.argument_count <= rows[i].most) {
+      CtlExit status = reach_open(ctl, reach_wait_ms(ctl), false, &reach);
+
+      return status ? status : rows[i].run(ctl, &reach);
+    }
+  ctl_say("usage: " USAGE);
+  return CTL_USAGE;
+}
