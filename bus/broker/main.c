@@ -252,6 +252,18 @@ static int load(const Arguments *arguments, Config **ret) {
   return r == 0 ? 0 : EXIT_USAGE;
 }
 
+/* Makes a folder and those above it; the store says clearly enough when this failed. */
+static void make_folders(const char *path) {
+  char part[512];
+
+  for (const char *end = path; end; end = strchr(end + 1, '/')) {
+    snprintf(part, sizeof part, "%.*s", (int)(end - path), path);
+    if (*part)
+      mkdir(part, 0700);
+  }
+  mkdir(path, 0700);
+}
+
 static int start_broker(const Arguments *arguments, const Config *config) {
   Route *list = routes(&config->broker);
   BrokerOptions options = options_of(arguments, config, list);
@@ -261,7 +273,7 @@ static int start_broker(const Arguments *arguments, const Config *config) {
   if (!arguments->n_endpoints)
     mkdir(config->runtime_dir, 0750); /* an endpoint in it says clearly enough when this failed */
   if (setup_authority(&setup, config, options.core.name, options.core.site, options.core.incarnation)) {
-    mkdir(config->state_dir, 0700); /* as does the store */
+    make_folders(config->state_dir);
     options.authority = &setup.options;
     options.core.has_peer = setup.options.peer != NULL;
   }
@@ -282,7 +294,7 @@ static int start(const Arguments *arguments, const Config *config) {
   if (!arguments->witness)
     return start_broker(arguments, config);
   setup_witness(&setup, config, clock_realtime_us());
-  mkdir(config->state_dir, 0700);
+  make_folders(config->state_dir);
   return run_witness(&setup.options);
 }
 

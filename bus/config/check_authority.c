@@ -47,12 +47,24 @@ static void check_pair(const Whole *whole) {
                 "after_lease is for a pair without a witness: with one everything moves by itself; remove this line");
 }
 
+static void check_alone(const Whole *whole) {
+  const Config *config = whole->config;
+
+  if (strcmp(config->authority.node, "alone") == 0 &&
+      (config->other_broker.endpoints_count || config->other_broker.run))
+    whole_wrong(
+        whole, "authority.node",
+        "'alone' is for one broker, and other_broker names a second: each would lead by itself; write a or b, and "
+        "authority.peer");
+}
+
 void check_authority(const Whole *whole) {
   const ConfigAuthority *authority = &whole->config->authority;
 
   check_reached(whole, "authority.peer", authority->peer);
   check_reached(whole, "authority.witness", authority->witness);
   check_awaited(whole, "authority.witness_listen", authority->witness_listen);
+  check_alone(whole);
   if (is_pair(authority))
     check_pair(whole);
   if (authority->renew_ms > authority->vote_ms / 3)

@@ -30,6 +30,9 @@ static void what_is_refused(void **state _unused_) {
       {PAIR ", witness: \"tcp://10.0.0.3:7103\", takeover: after_lease}\n",
        "1:93: authority.takeover: after_lease is for a pair without a witness: with one everything moves by itself; "
        "remove this line"},
+      {"authority: {node: alone}\nother_broker: {endpoints: [\"tcp://127.0.0.2:7100\"]}\n",
+       "1:19: authority.node: 'alone' is for one broker, and other_broker names a second: each would lead by itself; "
+       "write a or b, and authority.peer"},
       {"authority: {vote_ms: 600, renew_ms: 201}\n",
        "1:37: authority.renew_ms: is more than a third of authority.vote_ms: a vote would run out unrenewed"},
   };
