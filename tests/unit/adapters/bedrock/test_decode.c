@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "adapters/bedrock/bedrock.h"
+#include "adapters/bedrock/bedrock-internal.h"
 
 #define BEGIN(object)                                                                                                  \
   "\"id\":\"chatcmpl-bedrock-000000000000002a\",\"object\":\"" object "\",\"created\":1700000000,\"model\":\"m\""
@@ -249,6 +249,7 @@ static void a_thought_without_end(void **state) {
   for (int i = 0; i < 40; i++) {
     assert_int_equal(feed(&stream, events, 1, &fault), 0);
     buffer_clear(&stream.events);
+    assert_true(((const BedrockStream *)stream.own)->thought.size <= 1 << 20);
   }
   assert_int_equal(feed(&stream, story + 3, 2, &fault), 0);
   assert_int_equal(stream.events.size, 0);
