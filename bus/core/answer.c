@@ -242,6 +242,10 @@ void answer_chunk(Core *core, Session *session, const Header *header, Bytes body
     core->counters[COUNTER_STRAY]++;
     return;
   }
+  if (request->moved && header->number < request->chunks) {
+    core->counters[COUNTER_STRAY]++; /* it was asked and given the same, and has answered twice */
+    return;
+  }
   if (!is_in_order(request, header, body.size))
     break_stream(core, request);
   else if (part && request->part_bytes + body.size > LIMIT_REPLY_BYTES)

@@ -68,6 +68,10 @@ void client_lost(Core *core, Client *client, bool clean) {
 
 /* Gives a client that is back what happened while it was away. */
 static void settle(Core *core, Request *request) {
+  bool comes_again = (request->client->session->features & FEATURE_CONFIRM) && request->n_children == 0;
+
+  if (request->stream_hole && comes_again)
+    return; /* it says which part it wants, and may get it from where it is kept */
   if (request->stream_hole && ((request->flags & FLAG_STREAM) || request->n_children > 0)) {
     request_fail(core, request, STATUS_STREAM_LOST, "a part of the stream came while you were away", 0);
   } else if (request->stream_hole) {

@@ -326,6 +326,8 @@ void core_put_error(const Core *core, Buffer *body, Status status, const char *m
 /* Sends ERROR with an ErrorBody; id may be none. message NULL = the status's own sentence. path may be NULL. */
 void core_send_error(Core *core, Session *session, RequestId id, Status status, const char *message, const char *path,
                      uint64_t retry_after_us);
+/* What every entry into the core ends with: queues with gaps, questions, sessions that are over. */
+void core_end_step(Core *core);
 void core_set_timer(Core *core, Timer *timer, uint64_t at_us);
 void core_stop_timer(Core *core, Timer *timer);
 void core_note(Core *core, CoreNote note, const char *format, ...) _printf_(3, 4);
@@ -415,6 +417,8 @@ void request_keep_part(Core *core, Request *request, Bytes body, Block *block);
 Status request_status_cut(const Request *request);
 /* Drops the kept body. */
 void request_drop_body(Core *core, Request *request);
+/* Drops the answer that is held, but for the count of its bytes, which request_drop_body sets right. */
+void request_drop_held(Request *request);
 /* Hands the request to the instance of offer, which has credit. */
 void request_send(Core *core, Request *request, Offer *offer);
 /* Takes the request off its worker: the credit is free again. */

@@ -388,7 +388,7 @@ static void begin_step(Core *core, uint64_t now_us) {
   core_late(core, now_us);
 }
 
-static void end_step(Core *core) {
+void core_end_step(Core *core) {
   dispatch_fill_gaps(core);
   probe_flush(core);
   session_sweep(core);
@@ -407,7 +407,7 @@ void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes 
     receive_one(core, session, header, body, block, false);
   if (was_silent && session->state == SESSION_OPEN)
     dispatch_pump_instance(core, session); /* not before: what it said may be DRAIN or BYE */
-  end_step(core);
+  core_end_step(core);
 }
 
 /* --- connections and time --- */
@@ -444,7 +444,7 @@ void core_disconnect(Core *core, Session *session, uint64_t now_us) {
   if (session->state == SESSION_OPEN)
     core_note(core, CORE_NOTE_SESSION_LOST, "%s is lost: its connection is gone", session->instance);
   session_end(core, session, false, false);
-  end_step(core);
+  core_end_step(core);
 }
 
 void core_tick(Core *core, uint64_t now_us) {
@@ -457,7 +457,7 @@ void core_tick(Core *core, uint64_t now_us) {
     heap_remove(&core->timers, entry);
     timer->on_due(core, timer, now_us);
   }
-  end_step(core);
+  core_end_step(core);
 }
 
 uint64_t core_next_us(const Core *core) {

@@ -19,6 +19,7 @@ typedef struct Probe {
   List in_probing;
   Session *session;
   Request *request;
+  uint32_t attempt; /* that it was asked for */
 } Probe;
 
 /* What is asked about a request that was sent again. */
@@ -58,6 +59,8 @@ typedef struct PeerBroker {
 bool once_may_begin(Core *core, const Session *session, Request *request);
 /* The same without a PING, for core_check. */
 bool once_is_safe(const Core *core, const Session *session, const Request *request);
+/* The client has just said that it waits for it here: what was held back for that goes on. */
+void once_confirmed(Core *core, Request *request);
 /* A PONG: what waited for it goes on. */
 void once_answered(Core *core, Session *session, const Header *pong);
 

@@ -63,6 +63,13 @@ static void look_at_children(Core *core, Request *parent) {
     look_at(core, child);
 }
 
+void once_confirmed(Core *core, Request *request) {
+  if (request->state == REQUEST_COLLECTING)
+    look_at_children(core, request);
+  else
+    look_at(core, request);
+}
+
 /* The client still waits for it here, or has sent it again elsewhere, or has its end. */
 static void confirm(Core *core, Session *session, const Header *pong) {
   Request *request = request_find(core, pong->id);
@@ -74,10 +81,7 @@ static void confirm(Core *core, Session *session, const Header *pong) {
     return;
   }
   request->confirmed = max_u64(request->confirmed, pong->number);
-  if (request->state == REQUEST_COLLECTING)
-    look_at_children(core, request);
-  else
-    look_at(core, request);
+  once_confirmed(core, request);
 }
 
 void once_answered(Core *core, Session *session, const Header *pong) {

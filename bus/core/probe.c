@@ -91,6 +91,7 @@ static void ask(Core *core, Request *request, Session *session) {
     abort();
   probe->session = session;
   probe->request = request;
+  probe->attempt = request->attempt;
   list_push(&session->probes, &probe->in_session);
   list_push(&probing->probes, &probe->in_probing);
   core->n_probes++;
@@ -281,10 +282,10 @@ void probe_forget_session(Core *core, Session *session) {
 static Probe *find_probe(const Core *core, const Session *session, const Header *header) {
   const Request *request = request_find(core, header->id);
 
-  if (!request || !request->probing || header->hop != request->hop || header->attempt > request->attempt)
+  if (!request || !request->probing || header->hop != request->hop)
     return NULL;
   LIST_EACH (&request->probing->probes, Probe, in_probing, probe) {
-    if (probe->session == session)
+    if (probe->session == session && probe->attempt == header->attempt)
       return probe;
   }
   return NULL;
@@ -352,35 +353,41 @@ static void attach(Core *core, Request *request, Session *session, const Header 
   request->window_bytes = min_u64(request->window_bytes, have->window_bytes + LIMIT_STREAM_WINDOW_BYTES);
   request_attach(core, request, offer);
   request->forwarded = is_forwarded;
-  if (have->number != request->chunks && !is_forwarded) {
-    request_fail(core, request, request_status_cut(request), "a part of it is no longer kept where it was begun", 0);
-    return;
-  }
   window.window_bytes = request->window_bytes;
   if (window.window_bytes > 0)
     core_send(core, session, &window, BYTES_NONE, NULL);
+}
+
+/* It is done again when it may be; and it is known at once when it may not. */
+static void give_up(Core *core, Request *request) {
+  request->probing->unsure = true;
+  if (request->chunks > 0 || request_targets_idempotent(core, request))
+    decide(core, request, false);
+  else
+    conclude(core, request, false);
 }
 
 void probe_have(Core *core, Session *session, const Header *header, Bytes body) {
   Probe *probe = find_probe(core, session, header);
   Request *request;
   HaveBody have;
-  bool is_gone;
+  bool is_forwarded;
 
   if (!probe) {
     dismiss(core, session, header);
     return;
   }
-  is_gone = contract_decode(CONTRACT(HaveBody), body, NULL, &have, NULL) != 0 || text_is(have.state, "reply_gone");
   request = probe->request;
   close_probe(core, probe);
-  if (!is_gone) {
-    attach(core, request, session, header, text_is(have.state, "forwarded"));
+  if (contract_decode(CONTRACT(HaveBody), body, NULL, &have, NULL) != 0 || text_is(have.state, "reply_gone")) {
+    give_up(core, request);
     return;
   }
-  request->probing->unsure = true;
-  if (request_targets_idempotent(core, request))
-    decide(core, request, false);
-  else
-    conclude(core, request, false);
+  is_forwarded = text_is(have.state, "forwarded");
+  if (is_forwarded || header->number == request->chunks) {
+    attach(core, request, session, header, is_forwarded);
+    return;
+  }
+  dismiss(core, session, header); /* it is not where the client is: another execution, or a part is no longer kept */
+  give_up(core, request);
 }

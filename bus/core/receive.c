@@ -113,7 +113,7 @@ static Status status_of_cancelled(const Request *request) {
   return request->idempotent ? STATUS_WORKER_LOST : STATUS_UNKNOWN;
 }
 
-/* Takes off it what this broker has made of it so far: its client has been elsewhere meanwhile. */
+/* Takes off it what this broker has made of it so far: who has it is asked. */
 static void begin_anew(Core *core, Request *request, const Header *header) {
   Session *worker = request->worker;
 
@@ -122,12 +122,16 @@ static void begin_anew(Core *core, Request *request, const Header *header) {
     queue_remove(core, request);
   if (worker)
     request_release(core, request); /* who has it says so when it is asked */
+  request_drop_held(request);
   request_drop_body(core, request);
   registry_unref(core, &request->service);
   free(TAKE(request->targets));
   request->n_targets = 0;
   request->only = NULL;
   request->hop = 0;
+  set_text(request->method, &request->method_size, header->method); /* a FORWARD may have put another there */
+  block_unref(&request->annotations);
+  request->annotations = header->annotations.size ? block_copy(header->annotations) : NULL;
   request->moved = true;
   request->doubtful = request->forwarded = request->has_parts = request->stream_hole = false;
   request->chunk_bytes = request->part_bytes = 0;
@@ -136,19 +140,29 @@ static void begin_anew(Core *core, Request *request, const Header *header) {
     dispatch_pump_instance(core, worker);
 }
 
+static bool can_ask(const Request *request) {
+  return !request->worker || (request->worker->features & FEATURE_PROBE);
+}
+
 /* Whether what this broker has of it may be older than what another has made of it. A basic instance goes on with what it has,
    and can't be asked. */
 static bool was_elsewhere(const Core *core, const Request *request, const Header *header) {
-  bool can_ask = !request->worker || (request->worker->features & FEATURE_PROBE);
-
-  return core->options.has_peer && header->attempt > request->attempt + 1 && can_ask &&
+  return core->options.has_peer && header->attempt > request->attempt + 1 && can_ask(request) &&
          request->state != REQUEST_COLLECTING && request->state != REQUEST_ANSWERED;
+}
+
+/* Whether its client lacks something of the stream that this broker has passed on. (One that says no age says no chunk.) */
+static bool has_gap(const Request *request, const Header *header) {
+  return header->age_us > 0 && request->n_children == 0 &&
+         (request->state == REQUEST_EXECUTING || request->state == REQUEST_ANSWERED) &&
+         (request->stream_hole || header->number != request->chunks);
 }
 
 /* The same request again, after its client has moved or come back: it is attached, not done again. A body of which a part
    was lost with the old session begins anew. */
 static void attach(Core *core, Session *session, Request *request, const Header *header, Bytes body, Block *block) {
-  bool is_old = was_elsewhere(core, request, header);
+  bool gap = has_gap(request, header);
+  bool is_old = was_elsewhere(core, request, header) || (gap && can_ask(request));
 
   if (header->attempt <= request->attempt) {
     refuse(core, session, header, STATUS_DUPLICATE);
@@ -161,10 +175,16 @@ static void attach(Core *core, Session *session, Request *request, const Header 
   request->attempt = header->attempt;
   request->confirmed = session->answered;
   trace_step(core, request, STEP_ATTACHED, NULL, STATUS_OK);
+  if (gap && !is_old) {
+    request_fail(core, request, request_status_cut(request), "a part of it is no longer kept", 0);
+    return;
+  }
   if (is_old)
     begin_anew(core, request, header);
-  else if (request->state != REQUEST_RECEIVING)
+  else if (request->state != REQUEST_RECEIVING) {
+    once_confirmed(core, request);
     return;
+  }
   request_drop_body(core, request);
   if (check_bytes(core, request->client, body.size) == STATUS_OK)
     begin(core, request, header, body, block);

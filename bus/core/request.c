@@ -67,7 +67,7 @@ static void detach(Core *core, Request *request) {
   block_unref(&request->annotations);
 }
 
-static void free_held(Request *request) {
+void request_drop_held(Request *request) {
   HeldAnswer *held = TAKE(request->held);
 
   if (!held)
@@ -90,7 +90,7 @@ void request_free(Core *core, Request *request) {
     table_remove(&core->requests, &request->link);
   block_unref(&request->annotations);
   free(request->targets);
-  free_held(request);
+  request_drop_held(request);
   registry_unref(core, &request->service);
   core->n_requests--;
   free(request);
@@ -134,7 +134,7 @@ static void hold(Core *core, Request *request, const Header *header, Bytes body,
   if (!held)
     abort();
   request_drop_body(core, request);
-  free_held(request); /* a later word about it replaces the first */
+  request_drop_held(request); /* a later word about it replaces the first */
   held->header = (Header){.kind = header->kind, .id = request->id, .status = header->status, .number = header->number};
   if (request->client->kept_bytes + body.size > core->options.limits.client_bytes ||
       core->kept_bytes + body.size > core->options.limits.all_bytes) {

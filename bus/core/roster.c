@@ -232,6 +232,7 @@ void core_peer_lost(Core *core, const RosterEntry *entry, uint64_t ago_us, uint6
   for (size_t i = 0; i < entry->n_services && i < LIMIT_SERVICES_PER_INSTANCE; i++)
     lose_elsewhere(core, entry->client, entry->incarnation, entry->services[i], before(now_us, ago_us));
   roster_check_warm(core);
+  core_end_step(core);
 }
 
 /* Those that are old (or all) have gone with the other broker. */
@@ -283,6 +284,7 @@ void core_peer_complete(Core *core, const RosterHistory *history, uint64_t now_u
   core_stop_timer(core, &core->newcomers);
   roster_check_warm(core);
   probe_look_again(core);
+  core_end_step(core);
 }
 
 /* The newcomers have waited long enough for a broker that does not come back. */
@@ -300,10 +302,10 @@ void core_peer_noted(Core *core, ClientId id, uint64_t incarnation, uint64_t now
     return;
   if (!client->session->noted)
     note(core, client->session);
+  core_end_step(core);
 }
 
-void core_suspect_site(Core *core, Text site, uint64_t now_us) {
-  core->now_us = now_us;
+static void suspect(Core *core, Text site) {
   LIST_EACH (&core->sessions, Session, in_core, session) {
     if (session->state != SESSION_OPEN || session->n_offers == 0 || !text_is(site, session->site))
       continue;
@@ -311,6 +313,11 @@ void core_suspect_site(Core *core, Text site, uint64_t now_us) {
     dispatch_note_room(session);
     session_ping(core, session);
   }
+}
+
+void core_suspect_site(Core *core, Text site, uint64_t now_us) {
+  core->now_us = now_us;
+  suspect(core, site);
 }
 
 void core_peer_down(Core *core, bool is_dead, uint64_t now_us) {
@@ -332,9 +339,10 @@ void core_peer_down(Core *core, bool is_dead, uint64_t now_us) {
     core_set_timer(core, &core->newcomers, now_us + TIME_NEWCOMER_US);
   }
   if (was_up)
-    core_suspect_site(core, text_of(peer->site), now_us);
+    suspect(core, text_of(peer->site));
   roster_check_warm(core);
   probe_look_again(core);
+  core_end_step(core);
 }
 
 /* --- what is known --- */

@@ -1,4 +1,4 @@
-/* pons-sim [--blind] [--seeds N] [--first SEED] [--steps N]: runs the seeds; stops at the first that fails, and prints the
+/* pons-sim, pons-sim-two [--blind] [--seeds N] [--first SEED] [--steps N]: runs the seeds; stops at the first that fails, and prints the
    one command that replays it. */
 #include <signal.h>
 #include <stdio.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/sim/sim.h"
+#include "tests/sim/run.h"
 
 static char replay[256];
 
@@ -43,6 +43,8 @@ int main(int argc, char **argv) {
   for (int i = 0; i < STATUS_END; i++)
     if (tally.statuses[i] > 0)
       printf(" %s %llu", status_name((Status)i), (unsigned long long)tally.statuses[i]);
+  if (tally.moved > 0)
+    printf("; sent again %llu, taken over %llu", (unsigned long long)tally.moved, (unsigned long long)tally.taken_over);
   printf("\n");
   if (tally.statuses[STATUS_OK] == 0) {
     fprintf(stderr, "sim: no request was ever answered: the world is broken\n");

@@ -2,9 +2,9 @@
 """Mutants of the broker's brain: each breaks one rule, and the simulator has to find it. A mutant is a core with a few words
 replaced in the build folder; the source itself knows nothing of it.
 
-mutants.py --list                    the names, and the files that each changes (for CMake)
+mutants.py --list                    the names, with the simulator that is to find them, and the files that each changes (for CMake)
 mutants.py --write NAME FILE OUT     FILE of mutant NAME, as OUT
-mutants.py --run FOLDER SEEDS        runs FOLDER/pons-sim-NAME of each; prints the table of README.md; 1 if one is not found
+mutants.py --run FOLDER SEEDS        runs FOLDER/pons-sim-NAME, or pons-sim-two-NAME, of each; prints the table of README.md; 1 if one is not found
 mutants.py --check FOLDER SEEDS      the same, and that README.md has that list of mutants
 
 A mutant is found from outside when the messages alone give it away (`--blind`), else by core_check."""
@@ -18,7 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 CORE = "bus/core/"
 
 # Name: (the rule that it breaks, found by, edits of (file, old words, new words)).
-MUTANTS = {
+ONE = {
     "credit-ignored": (
         "no credit is ever exceeded", "outside",
         [("dispatch.c", "session->ready && !session->draining && session->n_executing < session->credit",
@@ -99,6 +99,43 @@ MUTANTS = {
         [("session.c", "idle_interval_us * 3 + US_PER_S", "idle_interval_us * 300 + US_PER_S")]),
 }
 
+# The same for two brokers: pons-sim-two has to find them.
+TWO = {
+    "never-probed": (
+        "what is sent again is asked for before it is handed on", "outside",
+        [("probe.c", "  if (!request->moved || text_is(target", "  if (request->moved || !request->moved || text_is(target")]),
+    "silent-passes": (
+        "who does not answer can't vouch", "outside",
+        [("probe.c", "!is_open && !probing->unsure &&", "!probing->unsure &&")]),
+    "leavers-forgotten": (
+        "who has left since it was sent first can't vouch", "outside",
+        [("roster.c", "  if (has_left(core, service, first_us))\n    return true;\n", "  (void)has_left, (void)first_us;\n")]),
+    "young-broker-sure": (
+        "a broker is sure only of the time that it knows", "outside",
+        [("roster.c", "  if (first_us < core->known_since_us || ", "  if ("),
+         ("probe.c", "  if (core->now_us < core->started_us + TIME_WARMING_US && (core->warming || !core->options.has_peer))\n    return true;\n", "")]),
+    "next-hop-not-probed": (
+        "what was forwarded is asked for at the next hop", "outside",
+        [("answer.c", "  request->forwarded = false;\n  request->n_nacks = 0;", "  request->moved = request->forwarded = false;\n  request->n_nacks = 0;")]),
+    "first-target-alone": (
+        "all targets of a FORWARD are asked", "outside",
+        [("probe.c", "static void ask_all(Core *core, Request *request) {\n  for (uint32_t i = 0; i < request->n_targets; i++) {", "static void ask_all(Core *core, Request *request) {\n  for (uint32_t i = 0; i < 1; i++) {")]),
+    "elsewhere-meanwhile": (
+        "after a gap in attempts all are asked", "outside",
+        [("receive.c", "return core->options.has_peer && header->attempt > request->attempt + 1", "return false && core->options.has_peer && header->attempt > request->attempt + 1")]),
+    "stream-from-its-beginning": (
+        "a stream goes on with the chunk that is wanted", "outside",
+        [("probe.c", '    put_pair(b, "chunk", request->chunks);', '    put_pair(b, "chunk", 0);')]),
+    "have-ignored": (
+        "who has it goes on with it", "outside",
+        [("probe.c", "    attach(core, request, session, header, is_forwarded);\n    return;", "    decide(core, request, false);\n    return;")]),
+}
+MUTANTS = {**ONE, **TWO}
+
+
+def simulator(name):
+    return "pons-sim-two" if name in TWO else "pons-sim"
+
 
 def mutated(name, file):
     with open(os.path.join(ROOT, CORE, file), encoding="utf-8") as source:
@@ -134,7 +171,7 @@ def run(folder, seeds):
     """The rows of the table, and the names of the mutants that nothing has found."""
     rows, missed = [], []
     for name, (rule, by, _) in MUTANTS.items():
-        program = os.path.join(folder, "pons-sim-" + name)
+        program = os.path.join(folder, f"{simulator(name)}-{name}")
         seed, seen = search(program, seeds, *(["--blind"] if by == "outside" else []))
         if seed is None:
             missed.append(name)
@@ -161,7 +198,7 @@ def check_document(rows):
 def main(arguments):
     what = arguments.pop(0) if arguments else ""
     if what == "--list":
-        print(";".join(f"{name}:{','.join(files(name))}" for name in MUTANTS))
+        print(";".join(f"{name}:{simulator(name)}:{','.join(files(name))}" for name in MUTANTS))
     elif what == "--write":
         name, file, out = arguments
         with open(out, "w", encoding="utf-8") as to:

@@ -12,6 +12,7 @@
 #include "bus/core/core.h"
 #include "bus/wire/pack.h"
 #include "bus/wire/session.h"
+#include "tests/sim/run.h"
 
 enum {
   CLIENTS = 3,
@@ -131,17 +132,8 @@ typedef struct World {
   bool blind; /* core_check is not asked: what is wrong must be seen from outside */
 } World;
 
-/* How the requests of all seeds ended. */
-typedef struct Tally {
-  uint64_t asked;
-  uint64_t statuses[STATUS_END];
-} Tally;
-
 /* world.c */
 
-/* Runs one seed for so many steps of storm and then until all is quiet; adds to *tally. Aborts when a rule is broken. blind:
-   without core_check. */
-void world_run(uint64_t seed, uint32_t steps, bool blind, Tally *tally);
 /* A number below n. */
 uint32_t world_random(World *world, uint32_t n);
 /* True n times in a thousand. */

@@ -208,11 +208,11 @@ static void test_what_nobody_has_is_handed_on(void **state) {
   (void)state;
   moved_start(&h, NULL);
   moved_instance(&h, &a, "a", 33, "a");
-  id = moved_ask(&h, (Header){.method = TEXT("once"), .attempt = 3});
+  id = moved_ask_once(&h);
   moved_pass(&h, &h.worker, id, 1, STATUS_OK); /* of another hop: not what was asked */
   assert_int_equal(harness_count(&h.worker, KIND_REQUEST), 0);
   moved_pass(&h, &h.worker, id, 0, STATUS_OK);
-  assert_int_equal(harness_work(&h.worker, id)->header.attempt, 3);
+  assert_int_equal(harness_work(&h.worker, id)->header.attempt, 1);
   harness_forward(&h, &h.worker, id, targets,
                   1); /* and what it forwards is asked for, too: its like may have done that before */
   moved_pass(&h, &a, id, 1, STATUS_OK);
