@@ -155,6 +155,12 @@ void executor_unwanted(Executor *executor, Call *call, const Task *task, const E
 
 /* --- the reply --- */
 
+/* The two contracts have these fields under the same names. */
+#define IN_BOTH_REPLIES                                                                                                \
+  .model = text_of(task_model(task)), .has_provider = end->provider.size > 0, .provider = end->provider,               \
+  .executor = call_instance(call), .usage = end->usage, .has_cost_nano_usd = known, .cost_nano_usd = cost,             \
+  .took_us = took_us, .failures = {failures, n_failures}
+
 void executor_reply(Executor *executor, Call *call, const Task *task, const ExecutorEnd *end) {
   ChatFailure failures[TASK_FAILURES_MAX];
   size_t n_failures = task_list_failures(task, failures);
@@ -164,28 +170,13 @@ void executor_reply(Executor *executor, Call *call, const Task *task, const Exec
 
   settle(executor, call, task, "done", NULL, end);
   if (text_is(call_method(call), "embed"))
-    call_reply(call, &(EmbedReply){.response = end->response,
-                                   .model = text_of(task_model(task)),
-                                   .has_provider = end->provider.size > 0,
-                                   .provider = end->provider,
-                                   .executor = call_instance(call),
-                                   .usage = end->usage,
-                                   .has_cost_nano_usd = known,
-                                   .cost_nano_usd = cost,
-                                   .took_us = took_us,
-                                   .failures = {failures, n_failures}});
+    call_reply(call, &(EmbedReply){.response = end->response, IN_BOTH_REPLIES});
   else
     call_reply(call, &(ChatReply){.has_response = end->response.size > 0,
                                   .response = end->response,
-                                  .model = text_of(task_model(task)),
-                                  .has_provider = end->provider.size > 0,
-                                  .provider = end->provider,
-                                  .executor = call_instance(call),
-                                  .usage = end->usage,
-                                  .has_cost_nano_usd = known,
-                                  .cost_nano_usd = cost,
                                   .has_first_us = end->first_us > 0,
                                   .first_us = end->first_us > end->began_us ? end->first_us - end->began_us : 0,
-                                  .took_us = took_us,
-                                  .failures = {failures, n_failures}});
+                                  IN_BOTH_REPLIES});
 }
+
+#undef IN_BOTH_REPLIES

@@ -39,7 +39,7 @@ AGENT_HANDLER(on_status, Call *call, const GatewayAsk *ask) {
 /* Reads pons.yaml and the keys. What is wrong with them is said on standard error, without the keys. */
 static int configure(void) {
   _cleanup_(buffer_done) Buffer findings = {0};
-  int r = config_load(NULL, &gateway.config, &findings);
+  int r = config_load_and_tell(&gateway.config);
 
   if (r == 0)
     r = keys_load(&gateway.config->gateway, &gateway.keys, &findings);

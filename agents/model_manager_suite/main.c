@@ -1,5 +1,4 @@
 /* ModelManagerSuite: chooses the models that may do a request, hands it on to the first, and keeps the books. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,12 +235,10 @@ static void done(Runtime *runtime) {
 
 static int init(Runtime *runtime) {
   static Manager manager;
-  _cleanup_(buffer_done) Buffer findings = {0};
-  int r = config_load(NULL, &manager.config, &findings);
+  int r = config_load_and_tell(&manager.config);
 
-  fwrite(findings.data, 1, findings.size, stderr);
-  if (r != 0)
-    return r < 0 ? r : -EINVAL;
+  if (r < 0)
+    return r;
   model_table_init(&manager.table, manager.config);
   ledger_init(&manager.ledger, &manager.table);
   runtime_set_state(runtime, &manager);

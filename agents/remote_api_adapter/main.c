@@ -1,6 +1,4 @@
 /* RemoteApiAdapter: has providers make the answers, over HTTP. */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "agents/remote_api_adapter/visit.h"
@@ -58,12 +56,10 @@ static void done(Runtime *runtime) {
 
 static int init(Runtime *runtime) {
   static Remote remote;
-  _cleanup_(buffer_done) Buffer findings = {0};
-  int r = config_load(NULL, &remote.config, &findings);
+  int r = config_load_and_tell(&remote.config);
 
-  fwrite(findings.data, 1, findings.size, stderr);
-  if (r != 0)
-    return r < 0 ? r : -EINVAL;
+  if (r < 0)
+    return r;
   remote.loop = runtime_loop(runtime);
   runtime_set_state(runtime, &remote);
   r = providers_init(remote.loop, remote.config, &remote.providers);

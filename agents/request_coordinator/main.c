@@ -1,6 +1,4 @@
 /* RequestCoordinator: says how large a request is and what it needs, writes that beside it, and hands it on. */
-#include <errno.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "agents/request_coordinator/classify.h"
@@ -77,13 +75,11 @@ AGENT_HANDLER(on_explain, Call *call, const ChatAsk *ask) {
 
 static int init(Runtime *runtime) {
   _cleanup_(config_destroy) Config *config = NULL;
-  _cleanup_(buffer_done) Buffer findings = {0};
-  int r = config_load(NULL, &config, &findings);
+  int r = config_load_and_tell(&config);
 
   (void)runtime;
-  fwrite(findings.data, 1, findings.size, stderr);
-  if (r != 0)
-    return r < 0 ? r : -EINVAL;
+  if (r < 0)
+    return r;
   rules = (ClassifyRules){config->coordinator.heavy_tokens, config->coordinator.output_tokens};
   return 0;
 }

@@ -1,5 +1,4 @@
 /* TinyLlamaServiceEnhanced: one language model of this machine as a service. */
-#include <errno.h>
 #include <stdio.h>
 
 #include "agents/tiny_llama_service_enhanced/visit.h"
@@ -42,12 +41,10 @@ static void done(Runtime *runtime) {
 }
 
 static int load_config(Local *local) {
-  _cleanup_(buffer_done) Buffer findings = {0};
-  int r = config_load(NULL, &local->config, &findings);
+  int r = config_load_and_tell(&local->config);
 
-  fwrite(findings.data, 1, findings.size, stderr);
-  if (r != 0)
-    return r < 0 ? r : -EINVAL;
+  if (r < 0)
+    return r;
   local->model = text_of(local->config->local_llm.model);
   return prompt_style_parse(local->config->local_llm.template, &local->style);
 }

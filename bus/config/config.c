@@ -148,6 +148,14 @@ int config_load_agents(const char *path, const ConfigCatalog *catalog, Config **
   return r;
 }
 
+int config_load_and_tell(Config **ret) {
+  _cleanup_(buffer_done) Buffer findings = {0};
+  int r = config_load(NULL, ret, &findings);
+
+  fwrite(findings.data, 1, findings.size, stderr);
+  return r > 0 ? -EINVAL : r;
+}
+
 void config_destroy(Config **config) {
   const cyaml_config_t settings = cyaml_settings(NULL);
   Config *gone = TAKE(*config);

@@ -255,6 +255,9 @@ typedef struct Config {
    after success these are warnings only, each with "warning: " behind its place. No line holds a secret. Reads files.
  */
 int config_load(const char *path, Config **ret, Buffer *errors);
+/* As config_load(NULL, ...), for a program's start: the findings go to standard error. Returns 0 and the caller owns *ret, or
+   negative errno, -EINVAL for what is wrong in the file or in a variable. */
+int config_load_and_tell(Config **ret);
 /* A line of agents/catalog.def. */
 typedef struct ConfigCatalog {
   const char *name; /* NULL ends the list */

@@ -45,6 +45,24 @@ static inline void stage_stop(Stage *stage) {
   socket_library_stop();
 }
 
+/* A test's set_up and tear_down: *state is the Stage with the agent on it. */
+static inline int stage_set_up(void **state, const Agent *agent) {
+  Stage *stage = calloc(1, sizeof *stage);
+
+  assert_non_null(stage);
+  stage_start(stage, agent);
+  *state = stage;
+  return 0;
+}
+
+static inline int stage_tear_down(void **state) {
+  Stage *stage = *state;
+
+  stage_stop(stage);
+  free(stage);
+  return 0;
+}
+
 /* A REQUEST of that method; more fields are the test's. */
 static inline Header stage_request(Stage *stage, const char *method) {
   return (Header){.kind = KIND_REQUEST,
@@ -59,6 +77,16 @@ static inline RequestId stage_ask(Stage *stage, const char *method, const char *
   Header header = stage_request(stage, method);
 
   fake_send(&stage->fake, &header, (Bytes){(const uint8_t *)body, strlen(body)});
+  return header.id;
+}
+
+/* Asks for an answer that may come in pieces: flags is FLAG_STREAM or, for the parts of a large reply alone, 0. */
+static inline RequestId stage_ask_pieces(Stage *stage, const char *method, uint32_t flags, uint64_t window_bytes) {
+  Header header = stage_request(stage, method);
+
+  header.flags = flags;
+  header.window_bytes = window_bytes;
+  fake_send(&stage->fake, &header, BYTES_NONE);
   return header.id;
 }
 

@@ -43,23 +43,10 @@ static const Agent agent = {
                                                          {"thread", on_kept, UNTYPED}, {"slow", on_slow, UNTYPED})})};
 
 static int set_up(void **state) {
-  Stage *stage = calloc(1, sizeof *stage);
-
-  assert_non_null(stage);
   kept = NULL;
   cancels = 0;
   answers_when_cancelled = false;
-  stage_start(stage, &agent);
-  *state = stage;
-  return 0;
-}
-
-static int tear_down(void **state) {
-  Stage *stage = *state;
-
-  stage_stop(stage);
-  free(stage);
-  return 0;
+  return stage_set_up(state, &agent);
 }
 
 static bool has_kept(void *userdata) {
@@ -172,7 +159,7 @@ static void thousands_are_kept_and_threads_stay_bounded(void **state) {
 }
 
 int main(void) {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, stage_tear_down)
   const struct CMUnitTest tests[] = {
       CASE(an_inline_call_ends_at_the_deadline),          CASE(a_call_of_a_thread_ends_at_the_deadline),
       CASE(a_call_that_is_kept_after_its_deadline),       CASE(who_answers_when_it_is_told_has_answered),

@@ -61,31 +61,10 @@ static const Agent agent = {
         {.name = "echo", .methods = AGENT_METHODS({"say", on_said, .inline_ = true})})};
 
 static int set_up(void **state) {
-  Stage *stage = calloc(1, sizeof *stage);
-
-  assert_non_null(stage);
   for (size_t i = 0; i < sizeof pattern; i++)
     pattern[i] = (uint8_t)('a' + i / 1000 % 26);
   kept = NULL;
-  stage_start(stage, &agent);
-  *state = stage;
-  return 0;
-}
-
-static int tear_down(void **state) {
-  Stage *stage = *state;
-
-  stage_stop(stage);
-  free(stage);
-  return 0;
-}
-
-static RequestId ask(Stage *stage, const char *method, uint64_t window_bytes) {
-  Header header = stage_request(stage, method);
-
-  header.window_bytes = window_bytes;
-  fake_send(&stage->fake, &header, BYTES_NONE);
-  return header.id;
+  return stage_set_up(state, &agent);
 }
 
 /* Takes the next part and holds it against the pattern from *at on. */
@@ -118,7 +97,7 @@ static void open_window(Stage *stage, RequestId id, uint64_t window_bytes) {
 }
 
 static void parts_within_the_window(Stage *stage, const char *method) {
-  RequestId id = ask(stage, method, 100);
+  RequestId id = stage_ask_pieces(stage, method, 0, 100);
   size_t at = 0;
 
   take_part(stage, id, 0, &at);
@@ -203,7 +182,7 @@ static bool has_kept(void *userdata) {
 
 static void from_who_kept_it(void **state) {
   Stage *stage = *state;
-  RequestId id = ask(stage, "kept", 10000000);
+  RequestId id = stage_ask_pieces(stage, "kept", 0, 10000000);
   size_t at = 0;
 
   fake_until(&stage->fake, has_kept, NULL);
@@ -216,27 +195,27 @@ static void from_who_kept_it(void **state) {
 static void without_a_window(void **state) {
   Stage *stage = *state;
 
-  stage_expect_error(stage, ask(stage, "windowless", 0), STATUS_TOO_LARGE, NULL);
+  stage_expect_error(stage, stage_ask_pieces(stage, "windowless", 0, 0), STATUS_TOO_LARGE, NULL);
 }
 
 static void over_sixteen_mebibytes(void **state) {
   Stage *stage = *state;
 
-  stage_expect_error(stage, ask(stage, "toolarge", 1000), STATUS_TOO_LARGE, NULL);
+  stage_expect_error(stage, stage_ask_pieces(stage, "toolarge", 0, 1000), STATUS_TOO_LARGE, NULL);
 }
 
 static void what_waits_is_bounded_together(void **state) {
   Stage *stage = *state;
 
   stage->runtime->reply_bytes = LIMIT_REPLIES_BYTES - LARGE + 1; /* as if others waited */
-  stage_expect_error(stage, ask(stage, "thread", 1000), STATUS_TOO_LARGE, NULL);
-  stage_expect_error(stage, ask(stage, "block", 1000), STATUS_TOO_LARGE, NULL);
+  stage_expect_error(stage, stage_ask_pieces(stage, "thread", 0, 1000), STATUS_TOO_LARGE, NULL);
+  stage_expect_error(stage, stage_ask_pieces(stage, "block", 0, 1000), STATUS_TOO_LARGE, NULL);
   stage->runtime->reply_bytes = 0;
 }
 
 static void a_cancel_stops_it(void **state) {
   Stage *stage = *state;
-  RequestId id = ask(stage, "inline", 1000);
+  RequestId id = stage_ask_pieces(stage, "inline", 0, 1000);
   size_t at = 0;
 
   take_part(stage, id, 0, &at);
@@ -270,7 +249,7 @@ static void a_lost_session_stops_it(void **state) {
   Stage *stage = *state;
   size_t at = 0;
 
-  take_part(stage, ask(stage, "thread", 1000), 0, &at);
+  take_part(stage, stage_ask_pieces(stage, "thread", 0, 1000), 0, &at);
   socket_hang_up(stage->fake.socket, stage->fake.fd);
   fake_until(&stage->fake, holds_nothing, stage);
   assert_int_equal(stage->runtime->reply_bytes, 0);
@@ -299,7 +278,7 @@ static bool is_leaving(void *userdata) {
 
 static void the_drain_waits_for_the_last_part(void **state) {
   Stage *stage = *state;
-  RequestId id = ask(stage, "thread", 1000);
+  RequestId id = stage_ask_pieces(stage, "thread", 0, 1000);
   size_t at = 0;
 
   take_part(stage, id, 0, &at);
@@ -316,7 +295,7 @@ static void the_drain_waits_for_the_last_part(void **state) {
 }
 
 int main(void) {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, stage_tear_down)
   const struct CMUnitTest tests[] = {
       CASE(from_a_thread),
       CASE(from_the_loop),

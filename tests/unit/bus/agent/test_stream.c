@@ -60,30 +60,8 @@ static const Agent agent = {
                                   {"large", on_too_large, .inline_ = true, .untyped = true})})};
 
 static int set_up(void **state) {
-  Stage *stage = calloc(1, sizeof *stage);
-
-  assert_non_null(stage);
   pieces = 0;
-  stage_start(stage, &agent);
-  *state = stage;
-  return 0;
-}
-
-static int tear_down(void **state) {
-  Stage *stage = *state;
-
-  stage_stop(stage);
-  free(stage);
-  return 0;
-}
-
-static RequestId ask(Stage *stage, const char *method, uint64_t window_bytes) {
-  Header header = stage_request(stage, method);
-
-  header.flags = FLAG_STREAM;
-  header.window_bytes = window_bytes;
-  fake_send(&stage->fake, &header, BYTES_NONE);
-  return header.id;
+  return stage_set_up(state, &agent);
 }
 
 /* Takes CHUNKs until so many bytes have come; returns how many bytes. */
@@ -105,7 +83,7 @@ static void open_window(Stage *stage, RequestId id, uint64_t window_bytes) {
 }
 
 static void stream_within_its_window(Stage *stage, const char *method) {
-  RequestId id = ask(stage, method, 4500);
+  RequestId id = stage_ask_pieces(stage, method, FLAG_STREAM, 4500);
   uint64_t number = 0;
   Taken *reply;
 
@@ -137,7 +115,7 @@ static void pieces_of_one_turn_are_merged(void **state) {
   Stage *stage = *state;
   uint64_t number = 0;
 
-  ask(stage, "inline", 1000000);
+  stage_ask_pieces(stage, "inline", FLAG_STREAM, 1000000);
   assert_int_equal(take_bytes(stage, &number, 20 * PIECE), 20 * PIECE);
   assert_int_equal(number, 1);
   free(fake_take(&stage->fake, KIND_REPLY));
@@ -145,7 +123,7 @@ static void pieces_of_one_turn_are_merged(void **state) {
 
 static void a_cancel_frees_the_thread_that_waits(void **state) {
   Stage *stage = *state;
-  RequestId id = ask(stage, "blocking", 1500);
+  RequestId id = stage_ask_pieces(stage, "blocking", FLAG_STREAM, 1500);
   uint64_t number = 0;
 
   take_bytes(stage, &number, 2 * PIECE);
@@ -169,7 +147,7 @@ static void a_lost_session_ends_the_stream(void **state) {
   Stage *stage = *state;
   uint64_t number = 0;
 
-  ask(stage, "blocking", 1500);
+  stage_ask_pieces(stage, "blocking", FLAG_STREAM, 1500);
   take_bytes(stage, &number, 2 * PIECE);
   socket_hang_up(stage->fake.socket, stage->fake.fd);
   free(fake_take(&stage->fake, KIND_CREDIT));
@@ -194,7 +172,7 @@ static void a_piece_has_its_limit(void **state) {
 }
 
 int main(void) {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, stage_tear_down)
   const struct CMUnitTest tests[] = {
       CASE(a_thread_waits_for_the_window), CASE(the_loop_comes_back_when_it_is_writable),
       CASE(pieces_of_one_turn_are_merged), CASE(a_cancel_frees_the_thread_that_waits),

@@ -273,12 +273,49 @@ static void test_price(void **state _unused_) {
   assert_int_equal(nano, 0);
 }
 
+/* What config_load_and_tell says on standard error, which is put back. */
+static int told(const char *text, Config **ret, Buffer *said) {
+  FILE *file = tmpfile();
+  int real = dup(STDERR_FILENO), r;
+
+  files_write("pons.yaml", text, 0600);
+  setenv("PONS_CONFIG", files_config(), 1);
+  assert_non_null(file);
+  fflush(stderr);
+  dup2(fileno(file), STDERR_FILENO);
+  r = config_load_and_tell(ret);
+  fflush(stderr);
+  dup2(real, STDERR_FILENO);
+  close(real);
+  rewind(file);
+  said->size = fread(buffer_reserve(said, 4096), 1, 4096, file);
+  fclose(file);
+  unsetenv("PONS_CONFIG");
+  buffer_append(said, "", 1);
+  return r;
+}
+
+static void test_telling(void **state _unused_) {
+  _cleanup_(config_destroy) Config *config = NULL;
+  _cleanup_(buffer_done) Buffer wrong = {0};
+  _cleanup_(buffer_done) Buffer none = {0};
+  Config *untouched = NULL;
+
+  assert_int_equal(told("nonsense: 1\n", &untouched, &wrong), -EINVAL);
+  assert_null(untouched);
+  assert_non_null(strstr((const char *)wrong.data, "pons.yaml:1:1: unknown key 'nonsense'"));
+  assert_int_equal(told("site: here\n", &config, &none), 0);
+  assert_string_equal((const char *)none.data, "");
+  assert_string_equal(config->site, "here");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(test_defaults, files_clean),
       cmocka_unit_test_setup(test_everything, files_clean),
       cmocka_unit_test_setup(test_catalog, files_clean),
       cmocka_unit_test(test_price),
+      cmocka_unit_test_setup(test_telling, files_clean),
       cmocka_unit_test_setup(test_no_catalog, files_clean),
       cmocka_unit_test_setup(test_print_loads_again, files_clean),
       cmocka_unit_test_setup(test_search, files_clean),
