@@ -1,13 +1,15 @@
 #include "adapters/table.h"
 
 #include "adapters/anthropic/anthropic.h"
+#include "adapters/azure/azure.h"
 #include "adapters/bedrock/bedrock.h"
+#include "adapters/custom/custom.h"
 #include "adapters/gemini/gemini.h"
 #include "adapters/openai/openai.h"
 
 const Dialect *const *table_dialects(void) {
-  static const Dialect *const dialects[] = {&openai_dialect, &anthropic_dialect, &gemini_dialect, &bedrock_dialect,
-                                            NULL};
+  static const Dialect *const dialects[] = {
+      &openai_dialect, &anthropic_dialect, &gemini_dialect, &bedrock_dialect, &azure_dialect, &custom_dialect, NULL};
 
   return dialects;
 }

@@ -2,6 +2,19 @@
 
 #include <stdlib.h>
 
+void dialect_put_segment(Buffer *path, Text text) {
+  for (size_t i = 0; i < text.size; i++) {
+    uint8_t c = (uint8_t)text.data[i];
+    bool unreserved =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c));
+
+    if (unreserved)
+      buffer_append(path, &c, 1);
+    else
+      buffer_printf(path, "%%%02X", c);
+  }
+}
+
 void dialect_put_header(Buffer *headers, const char *name, Text value) {
   buffer_append(headers, name, strlen(name));
   buffer_append(headers, ": ", 2);

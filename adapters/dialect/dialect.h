@@ -13,8 +13,16 @@
 
 /* What pons.yaml says of a provider, as far as a dialect has to know it. Borrowed for as long as requests run. */
 typedef struct DialectSettings {
-  const char *base_url; /* without a / at its end */
-  const char *region;   /* NULL: none */
+  const char *base_url;    /* without a / at its end */
+  const char *region;      /* NULL: none */
+  const char *api_version; /* azure: of the dated API; NULL: the API v1 */
+  /* custom; of those that are NULL what OpenAI has. {model} in a path and {key} in a header are replaced. */
+  const char *chat_path;
+  const char *embed_path;
+  const char *key_header;
+  const char *const *headers; /* further ones: "Name: value" */
+  uint32_t headers_count;
+  bool without_usage; /* the usage of a stream is not asked for, since the server would refuse the whole request */
 } DialectSettings;
 
 /* What an answer has to know of its request. */
@@ -109,6 +117,8 @@ struct Dialect {
   void (*decode_error)(const DialectHead *head, Text body, DialectFault *ret_fault);
 };
 
+/* Appends text as one segment of a path: percent-encoded, but for unreserved characters (RFC 3986, 2.3). */
+void dialect_put_segment(Buffer *path, Text text);
 /* Appends "name: value" and its zero to a list of headers. */
 void dialect_put_header(Buffer *headers, const char *name, Text value);
 /* Appends the headers that prove who asks; nothing when there is no key. Returns 0, or DIALECT_E_FAULT. */

@@ -22,6 +22,17 @@ static const struct {
     {"overloaded_error", CAUSE_OVERLOAD},
 };
 
+/* Servers of other makes say "too long" in words alone, with the status of any mistake of the caller. */
+static bool says_too_long(Text message) {
+  static const char *const phrases[] = {"maximum context length", "context length exceeded", "context window",
+                                        "context overflow", "exceeds the available context size"};
+
+  for (size_t i = 0; i < ELEMENTS(phrases); i++)
+    if (message.size > 0 && memmem(message.data, message.size, phrases[i], strlen(phrases[i])))
+      return true;
+  return false;
+}
+
 static Cause cause_of(unsigned status, Text code, Text type) {
   const Text names[] = {code, type};
 
@@ -58,6 +69,10 @@ void openai_decode_error(const DialectHead *head, Text body, DialectFault *ret_f
   fault.code = read(error, "code", &code);
   fault.param = read(error, "param", &param);
   fault.cause = cause_of(head->status, fault.code, read(error, "type", &type));
+  if (fault.cause == CAUSE_CALLER && says_too_long(fault.message)) {
+    fault.cause = CAUSE_CONTEXT;
+    fault.code = TEXT("context_length_exceeded");
+  }
   if (fault.code.size == 0)
     fault.code = (Text){(const char *)type.data, type.size};
   if (fault.message.size == 0) {

@@ -30,16 +30,14 @@ static void put_path(DialectRequest *ret, const char *path) {
   buffer_append(&ret->path, path, strlen(path));
 }
 
-static int encode_chat(Json request, DialectRequest *ret, DialectFault *ret_fault) {
+void openai_put_chat(Json request, bool asks_usage, DialectRequest *ret) {
   _cleanup_(buffer_done) Buffer with_usage = {0};
   _cleanup_(buffer_done) Buffer options = {0};
   Json stream_options = json_find(request, "stream_options");
   Json whole = request;
 
-  (void)ret_fault;
-  put_path(ret, "/chat/completions");
   ret->asked.streams = wants(request, "stream");
-  if (ret->asked.streams && !wants(stream_options, "include_usage")) {
+  if (asks_usage && ret->asked.streams && !wants(stream_options, "include_usage")) {
     /* Without it nobody would ever learn what a stream has cost. */
     ret->asked.hides_usage = true;
     if (json_type(stream_options) == JSON_OBJECT)
@@ -50,13 +48,23 @@ static int encode_chat(Json request, DialectRequest *ret, DialectFault *ret_faul
     whole.text = text_of_buffer(&with_usage);
   }
   put_model(&ret->body, whole, ret->asked.model);
+}
+
+void openai_put_embed(Json request, DialectRequest *ret) {
+  put_model(&ret->body, request, ret->asked.model);
+}
+
+static int encode_chat(Json request, DialectRequest *ret, DialectFault *ret_fault) {
+  (void)ret_fault;
+  put_path(ret, "/chat/completions");
+  openai_put_chat(request, true, ret);
   return 0;
 }
 
 static int encode_embed(Json request, DialectRequest *ret, DialectFault *ret_fault) {
   (void)ret_fault;
   put_path(ret, "/embeddings");
-  put_model(&ret->body, request, ret->asked.model);
+  openai_put_embed(request, ret);
   return 0;
 }
 
@@ -103,13 +111,13 @@ static int decode(Text body, const char *list, Buffer *ret_response, ChatUsage *
   return 0;
 }
 
-static int decode_chat(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
+int openai_decode_chat(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
                        DialectFault *ret_fault) {
   (void)asked;
   return decode(body, "choices", ret_response, ret_usage, ret_fault);
 }
 
-static int decode_embed(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
+int openai_decode_embed(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
                         DialectFault *ret_fault) {
   (void)asked;
   return decode(body, "data", ret_response, ret_usage, ret_fault);
@@ -167,7 +175,7 @@ static Chunk read_chunk(Json chunk) {
   return ret;
 }
 
-static int stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault) {
+int openai_stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault) {
   Json object;
   Chunk chunk;
   size_t choices;
@@ -194,7 +202,7 @@ static int stream_event(DialectStream *stream, Text type, Text data, DialectFaul
 }
 
 /* Some servers send no end mark; then a choice that has ended is one. */
-static bool stream_is_whole(const DialectStream *stream) {
+bool openai_stream_is_whole(const DialectStream *stream) {
   return stream->done || stream->finished;
 }
 
@@ -205,9 +213,9 @@ const Dialect openai_dialect = {
     .framing = &framing_sse,
     .encode_chat = encode_chat,
     .encode_embed = encode_embed,
-    .decode_chat = decode_chat,
-    .decode_embed = decode_embed,
-    .stream_event = stream_event,
-    .stream_is_whole = stream_is_whole,
+    .decode_chat = openai_decode_chat,
+    .decode_embed = openai_decode_embed,
+    .stream_event = openai_stream_event,
+    .stream_is_whole = openai_stream_is_whole,
     .decode_error = openai_decode_error,
 };

@@ -11,6 +11,19 @@
 
 extern const Dialect openai_dialect;
 
+/* For APIs that are OpenAI's but for the way there: what the functions of Dialect of these names do. */
+
+/* Appends the body of a request and fills asked but for what is filled already; asks_usage: a stream is asked for its usage,
+   also where the client did not. */
+void openai_put_chat(Json request, bool asks_usage, DialectRequest *ret);
+void openai_put_embed(Json request, DialectRequest *ret);
+int openai_decode_chat(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
+                       DialectFault *ret_fault);
+int openai_decode_embed(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
+                        DialectFault *ret_fault);
+int openai_stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault);
+bool openai_stream_is_whole(const DialectStream *stream);
+
 /* Reads the usage object of OpenAI's API, of a completion or of embeddings; what it does not have stays absent. */
 void openai_read_usage(Json usage, ChatUsage *ret);
 /* What an error of OpenAI's API means: status 0 for one inside a stream or inside an answer with status 200. */

@@ -8,7 +8,15 @@ static int init_provider(Loop *loop, const ConfigProvider *config, Provider *ret
 
   ret->config = config;
   backoff_init(&ret->budget);
-  ret->settings = (DialectSettings){.base_url = config->base_url, .region = config->region};
+  ret->settings = (DialectSettings){.base_url = config->base_url,
+                                    .region = config->region,
+                                    .api_version = config->api_version,
+                                    .chat_path = config->chat_path,
+                                    .embed_path = config->embed_path,
+                                    .key_header = config->key_header,
+                                    .headers = (const char *const *)config->headers,
+                                    .headers_count = config->headers_count,
+                                    .without_usage = !config->asks_usage};
   ret->dialect = table_find_dialect(config->dialect);
   if (!ret->dialect)
     return -EINVAL;

@@ -1,5 +1,6 @@
 /* What the main job says of itself: who may come in, which models there are, who serves them. */
 #include <stdio.h>
+#include <strings.h>
 
 #include "bus/config/address-internal.h"
 #include "bus/config/whole-internal.h"
@@ -126,6 +127,59 @@ static void check_keys_of(const Whole *whole, uint32_t index) {
   }
 }
 
+/* Each of these is one dialect's. */
+static void check_dialect(const Whole *whole, uint32_t index) {
+  const ConfigProvider *provider = &whole->config->providers[index];
+  const struct {
+    const char *key;
+    const char *dialect;
+    bool is_set;
+  } rows[] = {
+      {"api_version", "azure", provider->api_version},    {"chat_path", "custom", provider->chat_path},
+      {"embed_path", "custom", provider->embed_path},     {"key_header", "custom", provider->key_header},
+      {"headers", "custom", provider->headers_count > 0}, {"asks_usage", "custom", !provider->asks_usage},
+  };
+  char path[KEY_PATH_SIZE];
+
+  for (size_t i = 0; i < ELEMENTS(rows); i++)
+    if (rows[i].is_set && strcmp(provider->dialect, rows[i].dialect) != 0)
+      whole_wrong(whole, whole_path(path, "providers", index, rows[i].key),
+                  "is of dialect %s, and this one is %s; remove the line, or write `dialect: %s`", rows[i].dialect,
+                  provider->dialect, rows[i].dialect);
+}
+
+/* Whether a header is one that pons writes itself, or one that would hold a secret. */
+static bool is_taken_header(const char *header) {
+  static const char *const names[] = {"authorization", "api-key",    "x-api-key",  "x-goog-api-key",
+                                      "cookie",        "host",       "connection", "content-length",
+                                      "content-type",  "user-agent", "accept",     "transfer-encoding",
+                                      "expect",        "te",         "upgrade",    "proxy-authorization"};
+  size_t size = strcspn(header, ":");
+
+  for (size_t i = 0; i < ELEMENTS(names); i++)
+    if (strlen(names[i]) == size && strncasecmp(header, names[i], size) == 0)
+      return true;
+  return false;
+}
+
+static void check_headers(const Whole *whole, uint32_t index) {
+  const ConfigProvider *provider = &whole->config->providers[index];
+  const char *mark = provider->key_header ? strstr(provider->key_header, "{key}") : NULL;
+  char path[KEY_PATH_SIZE];
+  char name[32];
+
+  if (provider->key_header && (!mark || mark < strchr(provider->key_header, ':') || strstr(mark + 1, "{key}")))
+    whole_wrong(whole, whole_path(path, "providers", index, "key_header"),
+                "must have {key} once behind the colon, where the key is put in; the key itself belongs under `key:`");
+  for (uint32_t i = 0; i < provider->headers_count; i++)
+    if (is_taken_header(provider->headers[i])) {
+      snprintf(name, sizeof name, "headers[%u]", i);
+      whole_wrong(whole, whole_path(path, "providers", index, name),
+                  "is a header that pons writes itself or one for a secret; remove it, and write the key under `key:` "
+                  "and its header as `key_header:`");
+    }
+}
+
 static void check_provider(const Whole *whole, uint32_t index) {
   const ConfigProvider *provider = &whole->config->providers[index];
   char path[KEY_PATH_SIZE];
@@ -138,6 +192,8 @@ static void check_provider(const Whole *whole, uint32_t index) {
                 provider->base_url);
   check_secret(whole, whole_path(path, "providers", index, "key"), &provider->key);
   check_keys_of(whole, index);
+  check_dialect(whole, index);
+  check_headers(whole, index);
   whole_path(path, "providers", index, "total_ms");
   whole_order(whole, path, provider->total_ms, false, "connect_ms", provider->connect_ms);
   whole_order(whole, path, provider->total_ms, false, "headers_ms", provider->headers_ms);

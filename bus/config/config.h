@@ -145,8 +145,15 @@ typedef struct ConfigModel {
 typedef struct ConfigProvider {
   char *name;
   char *dialect;
-  char *base_url; /* without a / at its end; never NULL */
-  char *region;   /* NULL: none, or as base_url says */
+  char *base_url;    /* without a / at its end; never NULL */
+  char *region;      /* NULL: none, or as base_url says */
+  char *api_version; /* NULL: none */
+  char *chat_path;   /* these of dialect custom; NULL: as OpenAI's */
+  char *embed_path;
+  char *key_header;
+  char **headers;
+  uint32_t headers_count;
+  bool asks_usage;
   ConfigSecret key;
   ConfigSecret *keys;
   uint32_t keys_count;

@@ -98,6 +98,36 @@ static bool is_origin(Text text) {
          !(text_is(scheme, "http") && ends_with(host, ":80")) && !(text_is(scheme, "https") && ends_with(host, ":443"));
 }
 
+/* A path behind a base URL, with {model} in it or not, and maybe a query: visible ASCII without what ends a URL. */
+static bool is_route(Text text) {
+  static const char mark[] = "{model}";
+
+  if (text.size == 0 || text.size > 512 || text.data[0] != '/')
+    return false;
+  for (size_t i = 0; i < text.size; i++) {
+    if (text.data[i] == '{' && text.size - i >= sizeof mark - 1 && memcmp(text.data + i, mark, sizeof mark - 1) == 0)
+      i += sizeof mark - 2;
+    else if (text.data[i] <= ' ' || text.data[i] >= 127 || strchr("#{}\"\\<>", text.data[i]))
+      return false;
+  }
+  return true;
+}
+
+/* "Name: value" (RFC 9110, 5.1 and 5.5), the value of visible ASCII and blanks inside. */
+static bool is_header(Text text) {
+  const char *colon = text.size ? memchr(text.data, ':', text.size) : NULL;
+  size_t name = colon ? (size_t)(colon - text.data) : 0;
+
+  if (!consists_of((Text){text.data, name}, LETTERS DIGITS "-_", 64) || text.size > 512 || text.size < name + 3)
+    return false;
+  if (text.data[name + 1] != ' ' || text.data[name + 2] == ' ' || text.data[text.size - 1] == ' ')
+    return false;
+  for (size_t i = name; i < text.size; i++)
+    if (text.data[i] < ' ' || text.data[i] >= 127)
+      return false;
+  return true;
+}
+
 static bool follows_rule(KeyRule rule, Text text) {
   switch (rule) {
   case RULE_ANY:
@@ -124,6 +154,10 @@ static bool follows_rule(KeyRule rule, Text text) {
     return is_price(text);
   case RULE_URL:
     return is_url(text);
+  case RULE_ROUTE:
+    return is_route(text);
+  case RULE_HEADER:
+    return is_header(text);
   case RULE_ORIGIN:
     return is_origin(text);
   }
@@ -143,6 +177,8 @@ static const char *rule_text(KeyRule rule) {
       [RULE_VARIABLE] = "the name of an environment variable: A-Z, a-z, 0-9 and _, the first no digit",
       [RULE_MODEL] = "1 to 128 visible characters without spaces, quotes and backslashes",
       [RULE_PRICE] = "an amount such as 0.15, without a currency",
+      [RULE_ROUTE] = "a path that begins with /, with no other braces than {model}",
+      [RULE_HEADER] = "a header `Name: value` of at most 512 visible characters",
       [RULE_URL] = "http:// or https:// with a host, and no user, query or fragment",
       [RULE_ORIGIN] = "SCHEME://HOST[:PORT] as browsers write it: lower case, no path, no default port",
   };
@@ -234,7 +270,7 @@ void key_bounds(const Key *key, Buffer *ret) {
 bool key_check(const Key *key, Text text, Buffer *ret) {
   if (key_allows(key, text))
     return true;
-  if (key->rule == RULE_ANY && (key->kind == KEY_STRING || key->kind == KEY_STRINGS))
+  if ((key->rule == RULE_ANY || key->rule == RULE_HEADER) && (key->kind == KEY_STRING || key->kind == KEY_STRINGS))
     buffer_printf(ret, "must be "); /* what may be anything may be a secret */
   else
     show(ret, text);

@@ -36,6 +36,8 @@ typedef enum KeyRule {
   RULE_MODEL,
   RULE_PRICE,
   RULE_URL,
+  RULE_ROUTE,
+  RULE_HEADER,
   RULE_ORIGIN,
 } KeyRule;
 

@@ -51,6 +51,8 @@ extern const Dialect DIALECT_OPENAI;
 extern const Dialect DIALECT_ANTHROPIC;
 extern const Dialect DIALECT_GEMINI;
 extern const Dialect DIALECT_BEDROCK;
+extern const Dialect DIALECT_AZURE;
+extern const Dialect DIALECT_CUSTOM;
 
 /* The dialect of a path; the first of the table when nobody claims it. */
 const Dialect *dialect_of(Text path);

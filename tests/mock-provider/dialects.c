@@ -1,6 +1,7 @@
 #include "tests/mock-provider/dialect.h"
 
-static const Dialect *const DIALECTS[] = {&DIALECT_OPENAI, &DIALECT_ANTHROPIC, &DIALECT_GEMINI, &DIALECT_BEDROCK};
+static const Dialect *const DIALECTS[] = {&DIALECT_OPENAI,  &DIALECT_ANTHROPIC, &DIALECT_GEMINI,
+                                          &DIALECT_BEDROCK, &DIALECT_AZURE,     &DIALECT_CUSTOM};
 
 const Dialect *dialect_of(Text path) {
   for (size_t i = 0; i < ELEMENTS(DIALECTS); i++)

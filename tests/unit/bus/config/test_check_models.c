@@ -33,6 +33,30 @@ static void test_models(void **state _unused_) {
   refuse_each(files, ELEMENTS(files));
 }
 
+static void test_dialects(void **state _unused_) {
+  static const BadFile files[] = {
+      {"providers:\n  - {name: p, base_url: \"https://h/v1\", api_version: 2024-10-21, chat_path: /x}\n",
+       "2:54: providers[0].api_version: is of dialect azure, and this one is openai; remove the line, or write "
+       "`dialect: azure`\n"
+       "2:77: providers[0].chat_path: is of dialect custom, and this one is openai; remove the line, or write "
+       "`dialect: custom`"},
+      {"providers:\n  - {name: p, dialect: custom, base_url: \"https://h/v1\", key_header: \"X-Key: sk-1\"}\n",
+       "2:70: providers[0].key_header: must have {key} once behind the colon, where the key is put in; the key itself "
+       "belongs under `key:`"},
+      {"providers:\n  - {name: p, dialect: custom, base_url: \"https://h/v1\", headers: [\"X-A: b\", \"api-key: "
+       "sk\"]}\n",
+       "2:78: providers[0].headers[1]: is a header that pons writes itself or one for a secret; remove it, and write "
+       "the key under `key:` and its header as `key_header:`"},
+      {"providers:\n  - {name: p, dialect: custom, base_url: \"https://h/v1\", chat_path: \"/a/{key}\"}\n",
+       "2:69: providers[0].chat_path: is '/a/{key}', must be a path that begins with /, with no other braces than "
+       "{model}"},
+      {"providers:\n  - {name: p, dialect: custom, base_url: \"https://h/v1\", headers: [\"X-A:b\"]}\n",
+       "2:68: providers[0].headers[0]: must be a header `Name: value` of at most 512 visible characters"},
+  };
+
+  refuse_each(files, ELEMENTS(files));
+}
+
 static void test_providers(void **state _unused_) {
   static const BadFile files[] = {
       {"providers:\n  - {name: p, base_url: \"https://h/v1\"}\n  - {name: p, base_url: \"https://h/v1\"}\n",
@@ -131,10 +155,8 @@ static void test_what_is_fine(void **state _unused_) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_models),
-      cmocka_unit_test(test_providers),
-      cmocka_unit_test(test_gateway),
-      cmocka_unit_test(test_what_is_fine),
+      cmocka_unit_test(test_models),  cmocka_unit_test(test_dialects),     cmocka_unit_test(test_providers),
+      cmocka_unit_test(test_gateway), cmocka_unit_test(test_what_is_fine),
   };
 
   return cmocka_run_group_tests(tests, files_set_up, files_tear_down);

@@ -1,0 +1,75 @@
+/* The dated API has the deployment in the path and its version in the query; v1 has neither, and is like OpenAI's. */
+#include "adapters/azure/azure.h"
+
+#include "adapters/openai/openai.h"
+
+/* From this version on a stream may be asked for its usage; versions are dates, so they compare as texts. */
+static const char usage_since[] = "2024-09-01";
+
+static void put_path(DialectRequest *ret, const char *method) {
+  const char *version = ret->asked.settings->api_version;
+
+  if (!version) {
+    buffer_printf(&ret->path, "/openai/v1/%s", method);
+    return;
+  }
+  buffer_printf(&ret->path, "/openai/deployments/");
+  dialect_put_segment(&ret->path, ret->asked.model);
+  buffer_printf(&ret->path, "/%s?api-version=%s", method, version);
+}
+
+static int encode_chat(Json request, DialectRequest *ret, DialectFault *ret_fault) {
+  const char *version = ret->asked.settings->api_version;
+
+  (void)ret_fault;
+  put_path(ret, "chat/completions");
+  openai_put_chat(request, !version || strncmp(version, usage_since, strlen(usage_since)) >= 0, ret);
+  return 0;
+}
+
+static int encode_embed(Json request, DialectRequest *ret, DialectFault *ret_fault) {
+  (void)ret_fault;
+  put_path(ret, "embeddings");
+  openai_put_embed(request, ret);
+  return 0;
+}
+
+/* Whether a chunk says what a filter thinks and nothing else: of the prompt, in a first one without choices, or of text that has
+   gone out, in one whose choices have no delta. Clients of OpenAI's know neither. */
+static bool is_of_filter(Json chunk) {
+  Json choices = json_find(chunk, "choices");
+  JsonWalk walk = json_walk(choices);
+  Json choice;
+
+  if (json_type(choices) != JSON_ARRAY || json_type(json_find(chunk, "usage")) == JSON_OBJECT)
+    return false;
+  while (json_next_element(&walk, &choice))
+    if (!json_is_none(json_find(choice, "delta")))
+      return false;
+  return true;
+}
+
+static int stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault) {
+  size_t before = stream->events.size;
+  int r = openai_stream_event(stream, type, data, ret_fault);
+  Json chunk;
+
+  /* What has passed there is JSON. */
+  if (r == 0 && stream->events.size > before && json_check(data, &chunk, NULL) == 0 && is_of_filter(chunk))
+    stream->events.size = before;
+  return r;
+}
+
+const Dialect azure_dialect = {
+    .name = "azure",
+    .about = "Azure's OpenAI API",
+    .key_header = "api-key: ",
+    .framing = &framing_sse,
+    .encode_chat = encode_chat,
+    .encode_embed = encode_embed,
+    .decode_chat = openai_decode_chat,
+    .decode_embed = openai_decode_embed,
+    .stream_event = stream_event,
+    .stream_is_whole = openai_stream_is_whole,
+    .decode_error = openai_decode_error,
+};

@@ -1,0 +1,115 @@
+/* Azure's OpenAI: OpenAI's answers behind other paths, with a key of its own form, filters, and gateway errors of its own. */
+#include "tests/mock-provider/openai-internal.h"
+
+static const char FILTERS[] = "\"prompt_filter_results\":[{\"prompt_index\":0,\"content_filter_results\":{\"hate\":"
+                              "{\"filtered\":false,\"severity\":\"safe\"}}}]";
+
+static bool begins(Text text, const char *prefix) {
+  size_t n = strlen(prefix);
+
+  return text.size >= n && memcmp(text.data, prefix, n) == 0;
+}
+
+static bool claims(Text path) {
+  return begins(path, "/openai/");
+}
+
+/* What the gateway before the model says: a code that is the status. */
+static void refuse(Answer *ret, unsigned status, const char *code, const char *message) {
+  answer_done(ret);
+  ret->status = status;
+  ret->type = "application/json";
+  buffer_printf(&ret->body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", code, message);
+}
+
+static bool check_key(const Ask *ask, Answer *ret) {
+  if (!ask->key || text_is(http_header(ask->http, "api-key"), ask->key))
+    return true;
+  refuse(ret, 401, "401", "Access denied due to invalid subscription key or wrong API endpoint.");
+  return false;
+}
+
+/* The path behind the deployment or the version; empty when it is none. */
+static Text method_of(const Ask *ask, bool *ret_dated) {
+  static const char V1[] = "/openai/v1/", DATED[] = "/openai/deployments/";
+  const char *slash;
+  Text rest;
+
+  *ret_dated = begins(ask->path, DATED);
+  if (begins(ask->path, V1))
+    return (Text){ask->path.data + sizeof V1 - 1, ask->path.size - sizeof V1 + 1};
+  if (!*ret_dated)
+    return TEXT_NONE;
+  rest = (Text){ask->path.data + sizeof DATED - 1, ask->path.size - sizeof DATED + 1};
+  slash = rest.size ? memchr(rest.data, '/', rest.size) : NULL;
+  return slash && slash > rest.data ? (Text){slash + 1, rest.size - (size_t)(slash - rest.data) - 1} : TEXT_NONE;
+}
+
+/* The dated API wants its date, and before 2024-09 it knew no stream_options. */
+static bool check_version(const Ask *ask, Answer *ret) {
+  static const char NAME[] = "api-version=";
+  Text query = ask->http->query;
+  const char *at = query.size ? memmem(query.data, query.size, NAME, sizeof NAME - 1) : NULL;
+  Text body = ask->http->body;
+
+  if (!at || query.size - (size_t)(at - query.data) < sizeof NAME - 1 + 10) {
+    refuse(ret, 404, "404", "Resource not found");
+    return false;
+  }
+  if (memcmp(at + sizeof NAME - 1, "2024-09-01", 10) >= 0 || !body.size ||
+      !memmem(body.data, body.size, "\"stream_options\"", 16))
+    return true;
+  openai_fail(ret, 400, "invalid_request_error", NULL, NULL, "Unrecognized request argument supplied: stream_options");
+  return false;
+}
+
+static void put_filters(Answer *ret) {
+  Buffer with = {0};
+
+  buffer_printf(&with, "{%s,", FILTERS);
+  buffer_append(&with, ret->body.data + 1, ret->body.size - 1);
+  buffer_done(&ret->body);
+  ret->body = with;
+}
+
+static void answer(const Ask *ask, Answer *ret) {
+  bool dated = false;
+  Text method = method_of(ask, &dated);
+  Ask inner = *ask;
+
+  if (!check_key(ask, ret) || (dated && !check_version(ask, ret)))
+    return;
+  inner.key = NULL;
+  if (text_is(method, "chat/completions"))
+    inner.path = TEXT("/v1/chat/completions");
+  else if (text_is(method, "embeddings"))
+    inner.path = TEXT("/v1/embeddings");
+  else {
+    refuse(ret, 404, "404", "Resource not found");
+    return;
+  }
+  DIALECT_OPENAI.answer(&inner, ret);
+  if (ret->status == 200 && !ret->streams && text_is(method, "chat/completions"))
+    put_filters(ret);
+}
+
+static void error(const Ask *ask, unsigned status, const char *code, const char *message, Answer *ret) {
+  if (!code && status == 401)
+    refuse(ret, 401, "401", "Access denied due to invalid subscription key or wrong API endpoint.");
+  else if (!code && status == 404)
+    refuse(ret, 404, "DeploymentNotFound", "The API deployment for this resource does not exist.");
+  else if (!code && status == 429)
+    refuse(ret, 429, "429", "Requests to the ChatCompletions_Create Operation have exceeded call rate limit.");
+  else
+    DIALECT_OPENAI.error(ask, status, code, message, ret);
+}
+
+static void put_part(const Ask *ask, Story *story, Part part, uint32_t index, Buffer *out) {
+  if (part == PART_FIRST)
+    buffer_printf(out, "data: {\"choices\":[],\"created\":0,\"id\":\"\",\"model\":\"\",\"object\":\"\",%s}\n\n",
+                  FILTERS);
+  DIALECT_OPENAI.put_part(ask, story, part, index, out);
+}
+
+const Dialect DIALECT_AZURE = {
+    .name = "azure", .claims = claims, .answer = answer, .error = error, .put_part = put_part};
