@@ -262,9 +262,9 @@ static int check(const AskChat *ask, const Plan *plan, DialectFault *ret_fault) 
     return dialect_fault_caller(ret_fault, "response_format", "Anthropic's API has no json_object: send a json_schema");
   if (format == ASK_FORMAT_SCHEMA && !plan->traits.has_schemas)
     return dialect_fault_caller(ret_fault, "response_format", "this model of Anthropic's takes no json_schema");
-  if (has_effort && !json_is_none(ask_member(ask->whole, "thinking")))
+  if (has_effort && !json_is_none(ask_own(ask, "thinking")))
     return dialect_fault_caller(ret_fault, "thinking", "'thinking' and 'reasoning_effort' exclude each other");
-  if ((has_effort || format == ASK_FORMAT_SCHEMA) && !json_is_none(ask_member(ask->whole, "output_config")))
+  if ((has_effort || format == ASK_FORMAT_SCHEMA) && !json_is_none(ask_own(ask, "output_config")))
     return dialect_fault_caller(ret_fault, "output_config",
                                 "'output_config' excludes 'reasoning_effort' and 'response_format'");
   return 0;

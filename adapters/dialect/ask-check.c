@@ -15,10 +15,15 @@ static AskMember find_member(Json key) {
   return member;
 }
 
-static bool is_own(const AskTable *table, Json key) {
-  for (const char *const *own = table->own; own && *own; own++)
-    if (json_string_is(key, *own))
+/* Keeps a member that is one of the provider's own; false when it is none. */
+static bool keep_own(AskChat *ask, Json key, Json value) {
+  const char *const *own = ask->table->own;
+
+  for (size_t i = 0; own && own[i] && i < ASK_OWN_MAX; i++)
+    if (json_string_is(key, own[i])) {
+      ask->own[i] = value;
       return true;
+    }
   return false;
 }
 
@@ -83,7 +88,7 @@ static int read_members(AskChat *ask, DialectFault *ret_fault) {
       continue;
     if (member < ASK_MEMBER_END) {
       ask->members[member] = value;
-    } else if (!is_own(ask->table, key)) {
+    } else if (!keep_own(ask, key, value)) {
       snprintf(name, sizeof name, "%.*s", (int)min_u64(key.text.size - 2, 64), key.text.data + 1);
       return dialect_fault_caller(ret_fault, name, "%s has no parameter '%s'", ask->about, name);
     }

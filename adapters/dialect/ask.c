@@ -398,13 +398,18 @@ void ask_put_stop(const AskChat *ask, Buffer *out) {
   buffer_append(out, "]", is_list ? 0 : 1);
 }
 
-void ask_put_own(const AskChat *ask, Buffer *out) {
-  for (const char *const *own = ask->table->own; own && *own; own++) {
-    Json value = ask_member(ask->whole, *own);
+Json ask_own(const AskChat *ask, const char *name) {
+  for (size_t i = 0; ask->table->own && ask->table->own[i]; i++)
+    if (strcmp(ask->table->own[i], name) == 0)
+      return ask->own[i];
+  return (Json){TEXT_NONE};
+}
 
-    if (json_is_none(value))
+void ask_put_own(const AskChat *ask, Buffer *out) {
+  for (size_t i = 0; ask->table->own && ask->table->own[i]; i++) {
+    if (json_is_none(ask->own[i]))
       continue;
-    buffer_printf(out, ",\"%s\":", *own);
-    buffer_append(out, value.text.data, value.text.size);
+    buffer_printf(out, ",\"%s\":", ask->table->own[i]);
+    buffer_append(out, ask->own[i].text.data, ask->own[i].text.size);
   }
 }

@@ -9,7 +9,10 @@
 #include "adapters/dialect/fault.h"
 #include "bus/json/json.h"
 
-enum { ASK_CALLS_MAX = 128 }; /* tool calls of one message, tools of one request */
+enum {
+  ASK_CALLS_MAX = 128, /* tool calls of one message, tools of one request */
+  ASK_OWN_MAX = 16,    /* of AskTable.own */
+};
 
 typedef enum AskMember {
 #define MEMBER(name, type, sample, neutral) ASK_##name,
@@ -36,7 +39,9 @@ typedef enum AskFate {
 typedef struct AskTable {
   AskFate members[ASK_MEMBER_END];
   AskFate parts[ASK_PART_END];
-  const char *const *own; /* further members, the provider's own, which it gets as they are; NULL at the end */
+  const char *const
+      *own; /* further members, the provider's own, which it gets as they are; at most ASK_OWN_MAX, NULL at
+                              the end */
 } AskTable;
 
 /* As members.def has it. */
@@ -51,6 +56,7 @@ Json ask_member(Json object, const char *name);
 typedef struct AskChat {
   Json whole;
   Json members[ASK_MEMBER_END];
+  Json own[ASK_OWN_MAX]; /* as the table has them */
   const AskTable *table;
   const char *about; /* the provider's name in a sentence */
 } AskChat;
@@ -178,6 +184,8 @@ bool ask_streams(const AskChat *ask);
 bool ask_wants_usage(const AskChat *ask);
 /* Appends `stop`, a string or a list of strings, as a list. */
 void ask_put_stop(const AskChat *ask, Buffer *out);
+/* The member of the provider's own under a name of the table's, or none. */
+Json ask_own(const AskChat *ask, const char *name);
 /* Appends `,"name":value` for each member of the provider's own, as it came. */
 void ask_put_own(const AskChat *ask, Buffer *out);
 

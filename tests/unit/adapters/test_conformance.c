@@ -271,6 +271,18 @@ static void what_the_table_says_of_parts_is_so(void **state) {
     }
 }
 
+/* The list of a provider's own members has room in AskChat. */
+static void own_members_have_room(void **state) {
+  (void)state;
+  for (const Dialect *const *dialect = table_dialects(); *dialect; dialect++) {
+    size_t count = 0;
+
+    while ((*dialect)->table && (*dialect)->table->own && (*dialect)->table->own[count])
+      count++;
+    assert_true(count <= ASK_OWN_MAX);
+  }
+}
+
 static void names_are_found(void **state) {
   (void)state;
   for (const Dialect *const *dialect = table_dialects(); *dialect; dialect++)
@@ -283,6 +295,7 @@ int main(void) {
       cmocka_unit_test(each_dialect_has_each_case),
       cmocka_unit_test(what_the_table_says_of_members_is_so),
       cmocka_unit_test(what_the_table_says_of_parts_is_so),
+      cmocka_unit_test(own_members_have_room),
       cmocka_unit_test(names_are_found),
   };
 

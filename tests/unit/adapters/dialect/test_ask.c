@@ -154,6 +154,8 @@ static void what_says_nothing_is_not_refused(void **state) {
   assert_true(json_is_none(ask.members[ASK_stop]));
   ask_put_own(&ask, &own);
   assert_text(of(&own), ",\"top_k\":5");
+  assert_text(ask_own(&ask, "top_k").text, "5");
+  assert_true(json_is_none(ask_own(&ask, "seed")));
 }
 
 static void messages_and_parts_are_walked(void **state) {
