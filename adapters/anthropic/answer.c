@@ -19,7 +19,8 @@ static bool read_count(Json usage, const char *name, uint64_t *ret) {
   return true;
 }
 
-/* input_tokens are those that no cache had a part in; OpenAI counts all of them. A later event may repeat them. */
+/* input_tokens are those that no cache had a part in; OpenAI counts all of them. A later event may repeat them,
+   with or without the cache's part; they never become fewer. */
 void anthropic_read_usage(Json usage, ChatUsage *ret) {
   uint64_t written = 0;
   uint64_t read = 0;
@@ -29,7 +30,7 @@ void anthropic_read_usage(Json usage, ChatUsage *ret) {
   read_count(usage, "cache_creation_input_tokens", &written);
   if (read_count(usage, "input_tokens", &input)) {
     ret->has_input_tokens = true;
-    ret->input_tokens = min_u64(input + written + read, UINT32_MAX);
+    ret->input_tokens = min_u64(max_u64(ret->input_tokens, input + written + read), UINT32_MAX);
     ret->has_cached_tokens |= has_read;
     ret->cached_tokens = has_read ? read : ret->cached_tokens;
   }

@@ -344,13 +344,35 @@ static void a_reason_to_stop_is_an_end(void **state) {
       "\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":\"length\"}]}\n\n");
 }
 
+static void usage_never_shrinks(void **state) {
+  static const char *const events[] = {
+      "{\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{\"input_tokens\":5,\"cache_creation_input_"
+      "tokens\":3,"
+      "\"cache_read_input_tokens\":40,\"output_tokens\":1}}}",
+      "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":null},\"usage\":{\"input_tokens\":null,\"output_tokens\":"
+      "6}}",
+      "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"input_tokens\":5,\"output_"
+      "tokens\":9}}",
+  };
+  _cleanup_(dialect_fault_done) DialectFault fault = {0};
+  _cleanup_(dialect_stream_done) DialectStream stream;
+
+  (void)state;
+  dialect_stream_begin(&anthropic_dialect, &(DialectAsked){.streams = true}, &stream);
+  for (size_t i = 0; i < ELEMENTS(events); i++)
+    assert_int_equal(anthropic_dialect.stream_event(&stream, TEXT_NONE, text_of(events[i]), &fault), 0);
+  assert_int_equal(stream.usage.input_tokens, 48);
+  assert_int_equal(stream.usage.cached_tokens, 40);
+  assert_int_equal(stream.usage.output_tokens, 9);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(models_are_known_by_their_names),   cmocka_unit_test(thinking_has_its_rules),
       cmocka_unit_test(messages_take_their_shape),         cmocka_unit_test(what_it_has_not_is_refused),
       cmocka_unit_test(old_models_are_not_told_of_strict), cmocka_unit_test(errors_are_classified),
       cmocka_unit_test(what_is_no_answer_is_a_fault),      cmocka_unit_test(a_stream_can_go_wrong),
-      cmocka_unit_test(a_reason_to_stop_is_an_end),
+      cmocka_unit_test(a_reason_to_stop_is_an_end),        cmocka_unit_test(usage_never_shrinks),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
