@@ -49,6 +49,12 @@ void dialect_stream_done(DialectStream *stream) {
   buffer_done(&stream->events);
 }
 
+void dialect_made_done(DialectMade *made) {
+  buffer_done(&made->texts);
+  free(TAKE(made->segments));
+  made->segments_count = 0;
+}
+
 void dialect_request_done(DialectRequest *request) {
   if (request->headers.size > 0)
     explicit_bzero(request->headers.data, request->headers.size);

@@ -42,6 +42,7 @@ typedef struct DialectRequest {
   Buffer path;    /* behind base_url, with its query; never with a key, since paths get into logs */
   Buffer headers; /* further ones: "Name: value", each with a zero behind it */
   Buffer body;
+  char content_type[96]; /* of body; empty: application/json */
 } DialectRequest;
 
 /* What a dialect has worked out of a secret and need not work out again: all zero for a new one, as secret as that itself. */
@@ -75,6 +76,18 @@ typedef struct DialectHead {
 } DialectHead;
 
 typedef struct Dialect Dialect;
+
+/* What came of work that is no completion. All zero is nothing; texts borrow from the Buffer, audio from the answer. */
+typedef struct DialectMade {
+  Buffer texts;
+  Text text;
+  Text language; /* empty: not said */
+  bool has_duration;
+  double duration_s;
+  TranscribeSegment *segments;
+  size_t segments_count;
+  Bytes audio;
+} DialectMade;
 
 /* A stream of events becoming OpenAI's chunks. */
 typedef struct DialectStream {
@@ -115,6 +128,10 @@ struct Dialect {
   bool (*stream_is_whole)(const DialectStream *stream);
   /* An answer with another status than 200. */
   void (*decode_error)(const DialectHead *head, Text body, DialectFault *ret_fault);
+  /* Speech to text and text to speech; NULL: it has none. Return as encode_chat and decode_chat. */
+  int (*encode_transcribe)(const TranscribeAsk *ask, DialectRequest *ret, DialectFault *ret_fault);
+  int (*decode_transcribe)(Text body, DialectMade *ret, ChatUsage *ret_usage, DialectFault *ret_fault);
+  int (*encode_speak)(const SpeakAsk *ask, DialectRequest *ret, DialectFault *ret_fault);
 };
 
 /* Appends text as one segment of a path: percent-encoded, but for unreserved characters (RFC 3986, 2.3). */
@@ -128,6 +145,8 @@ int dialect_authorize(const Dialect *dialect, const DialectKey *key, const Diale
 /* Begins the stream that answers what was asked. */
 void dialect_stream_begin(const Dialect *dialect, const DialectAsked *asked, DialectStream *ret);
 
+/* Frees what was made. Usable as _cleanup_. */
+void dialect_made_done(DialectMade *made);
 /* Frees the buffers, and overwrites the headers of a request, which may hold a key. Usable as _cleanup_. */
 void dialect_request_done(DialectRequest *request);
 void dialect_stream_done(DialectStream *stream);

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "adapters/dialect/base64.h"
+
 /* --- requests --- */
 
 static bool is_one_of(Json key, const char *const *names) {
@@ -84,20 +86,6 @@ Json embed_text(const EmbedRequest *request, uint32_t index) {
 
 /* --- answers --- */
 
-static void put_base64(const uint8_t *data, size_t size, Buffer *out) {
-  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-  for (size_t i = 0; i < size; i += 3) {
-    size_t left = size - i;
-    uint32_t bits =
-        (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) | (left > 2 ? data[i + 2] : 0);
-    char four[4] = {letters[bits >> 18], letters[bits >> 12 & 63], left > 1 ? letters[bits >> 6 & 63] : '=',
-                    left > 2 ? letters[bits & 63] : '='};
-
-    buffer_append(out, four, sizeof four);
-  }
-}
-
 /* The numbers as OpenAI packs them: 32-bit floats, the lowest byte first. */
 static void put_packed(Json values, Buffer *out) {
   _cleanup_(buffer_done) Buffer bytes = {0};
@@ -116,7 +104,7 @@ static void put_packed(Json values, Buffer *out) {
       buffer_append(&bytes, &(uint8_t){(uint8_t)(bits >> shift)}, 1);
   }
   buffer_append(out, "\"", 1);
-  put_base64(bytes.data, bytes.size, out);
+  base64_put(out, buffer_bytes(&bytes));
   buffer_append(out, "\"", 1);
 }
 

@@ -1,5 +1,5 @@
 /* Encoding and whole answers. A request keeps every byte that nobody has to change. */
-#include "adapters/openai/openai.h"
+#include "adapters/openai/openai-internal.h"
 
 /* --- requests --- */
 
@@ -218,4 +218,7 @@ const Dialect openai_dialect = {
     .stream_event = openai_stream_event,
     .stream_is_whole = openai_stream_is_whole,
     .decode_error = openai_decode_error,
+    .encode_transcribe = openai_encode_transcribe,
+    .decode_transcribe = openai_decode_transcribe,
+    .encode_speak = openai_encode_speak,
 };

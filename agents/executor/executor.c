@@ -155,20 +155,30 @@ void executor_unwanted(Executor *executor, Call *call, const Task *task, const E
 
 /* --- the reply --- */
 
+void executor_done(Executor *executor, Call *call, const Task *task, const ExecutorEnd *end, ChatFailure *failures,
+                   WorkDone *ret) {
+  *ret = (WorkDone){.model = text_of(task_model(task)),
+                    .has_provider = end->provider.size > 0,
+                    .provider = end->provider,
+                    .executor = call_instance(call),
+                    .usage = end->usage,
+                    .took_us = clock_monotonic_us() - end->began_us,
+                    .failures = {failures, task_list_failures(task, failures)}};
+  ret->has_cost_nano_usd = cost_of(executor_config(executor, task), &end->usage, &ret->cost_nano_usd);
+  settle(executor, call, task, "done", NULL, end);
+}
+
 /* The two contracts have these fields under the same names. */
 #define IN_BOTH_REPLIES                                                                                                \
-  .model = text_of(task_model(task)), .has_provider = end->provider.size > 0, .provider = end->provider,               \
-  .executor = call_instance(call), .usage = end->usage, .has_cost_nano_usd = known, .cost_nano_usd = cost,             \
-  .took_us = took_us, .failures = {failures, n_failures}
+  .model = done.model, .has_provider = done.has_provider, .provider = done.provider, .executor = done.executor,        \
+  .usage = done.usage, .has_cost_nano_usd = done.has_cost_nano_usd, .cost_nano_usd = done.cost_nano_usd,               \
+  .took_us = done.took_us, .failures = {failures, done.failures.count}
 
 void executor_reply(Executor *executor, Call *call, const Task *task, const ExecutorEnd *end) {
   ChatFailure failures[TASK_FAILURES_MAX];
-  size_t n_failures = task_list_failures(task, failures);
-  uint64_t took_us = clock_monotonic_us() - end->began_us;
-  uint64_t cost = 0;
-  bool known = cost_of(executor_config(executor, task), &end->usage, &cost);
+  WorkDone done;
 
-  settle(executor, call, task, "done", NULL, end);
+  executor_done(executor, call, task, end, failures, &done);
   if (text_is(call_method(call), "embed"))
     call_reply(call, &(EmbedReply){.response = end->response, IN_BOTH_REPLIES});
   else

@@ -57,6 +57,10 @@ bool executor_has_next(Executor *executor, const Task *task, Cause cause);
 bool executor_fail(Executor *executor, Call *call, Task *task, const Fault *fault, const ExecutorEnd *end);
 /* The work is done: answers with ChatReply (embed: EmbedReply). */
 void executor_reply(Executor *executor, Call *call, const Task *task, const ExecutorEnd *end);
+/* The same for other work: settles it and fills *ret for a reply that the caller makes. failures has room for
+   TASK_FAILURES_MAX; texts borrow from call, task and end. */
+void executor_done(Executor *executor, Call *call, const Task *task, const ExecutorEnd *end, ChatFailure *failures,
+                   WorkDone *ret);
 /* Nobody waits any more: answers CANCELLED, or DEADLINE when that has come. */
 void executor_unwanted(Executor *executor, Call *call, const Task *task, const ExecutorEnd *end);
 

@@ -60,7 +60,7 @@ static void name(Names *names, const Model *model, const char *unit, uint64_t fi
 /* --- by name --- */
 
 static bool is_kind(const Choice *choice, const Model *model) {
-  return model->is_embedding == choice->wish->is_embedding;
+  return strcmp(model->kind, choice->wish->is_embedding ? "embedding" : "chat") == 0;
 }
 
 static bool is_in(const Choice *choice, const Model *model) {

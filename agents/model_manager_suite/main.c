@@ -41,8 +41,8 @@ static void answer_refused(Call *call, int r, const Wish *wish, const Candidates
     break;
   case CANDIDATES_E_KIND:
     fault.http_status = 404;
-    snprintf(message, sizeof message, "'%.*s' is %s; ask another model", TEXT_ARG(chosen->wrong),
-             wish->is_embedding ? "no embedding model" : "an embedding model and can't chat");
+    snprintf(message, sizeof message, "'%.*s' is no %s model; ask another model", TEXT_ARG(chosen->wrong),
+             wish->is_embedding ? "embedding" : "chat");
     break;
   case CANDIDATES_E_CONTEXT:
     fault.http_status = 400;
@@ -166,7 +166,7 @@ static ModelRow row_of(const Manager *manager, const Model *model, uint64_t now_
 
   return (ModelRow){
       .name = model->name,
-      .kind = model->is_embedding ? TEXT("embedding") : TEXT("chat"),
+      .kind = text_of(model->kind),
       .executor = model->executor,
       .has_provider = model->provider.size > 0,
       .provider = model->provider,

@@ -41,6 +41,7 @@ void model_table_init(ModelTable *table, const Config *config) {
         .name = text_of(from->name),
         .executor = text_of(from->executor),
         .provider = text_of(from->provider),
+        .kind = from->kind,
         .is_embedding = strcmp(from->kind, "embedding") == 0,
         .size = size_of(from->size),
         .context_tokens = context_of(config, from),

@@ -21,7 +21,8 @@ typedef struct Model {
   TableLink link; /* by name */
   Text name;
   Text executor;
-  Text provider; /* empty: a local model */
+  Text provider;    /* empty: a local model */
+  const char *kind; /* as pons.yaml has it */
   bool is_embedding;
   ModelSize size;
   uint64_t context_tokens;

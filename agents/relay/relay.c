@@ -224,9 +224,13 @@ static void end_plain(Relay *relay) {
     fail(relay, CAUSE_MALFORMED, "it was asked for a stream and sent nothing");
     return;
   }
-  r = relay->request.is_embedding
-          ? dialect->decode_embed(&relay->out.asked, body, &response, &relay->work.usage, &relay->fault)
-          : dialect->decode_chat(&relay->out.asked, body, &response, &relay->work.usage, &relay->fault);
+  if (relay->request.work)
+    r = relay->request.work->decode(relay->request.work->userdata, &relay->out.asked, body, &relay->work.usage,
+                                    &relay->fault);
+  else
+    r = relay->request.is_embedding
+            ? dialect->decode_embed(&relay->out.asked, body, &response, &relay->work.usage, &relay->fault)
+            : dialect->decode_chat(&relay->out.asked, body, &response, &relay->work.usage, &relay->fault);
   if (r != 0) {
     end(relay, RELAY_FAILED);
   } else if (relay->request.wants_stream) {
@@ -314,6 +318,11 @@ static void list_headers(const Buffer *headers, const char *ret[HEADERS_MAX + 1]
   ret[count] = NULL;
 }
 
+static void put_accept(const Dialect *dialect, Buffer *headers) {
+  buffer_printf(headers, "Accept: application/json, %s", dialect->framing->content_type);
+  buffer_append(headers, "", 1);
+}
+
 /* Returns 0, DIALECT_E_FAULT, or negative errno. */
 static int start(Relay *relay) {
   const RelayRequest *request = &relay->request;
@@ -326,9 +335,12 @@ static int start(Relay *relay) {
                 (const char *)relay->out.path.data);
   buffer_append(&url, "", 1);
   find_host((const char *)url.data, &path);
-  buffer_printf(&relay->out.headers, "Accept: application/json, %s", request->dialect->framing->content_type);
-  buffer_append(&relay->out.headers, "", 1);
-  dialect_put_header(&relay->out.headers, "Content-Type", TEXT("application/json"));
+  if (request->work)
+    dialect_put_header(&relay->out.headers, "Accept", TEXT("*/*"));
+  else
+    put_accept(request->dialect, &relay->out.headers);
+  dialect_put_header(&relay->out.headers, "Content-Type",
+                     *relay->out.content_type ? text_of(relay->out.content_type) : TEXT("application/json"));
   dialect_put_header(&relay->out.headers, "User-Agent", TEXT("pons/" PONS_VERSION));
   if (authorize(relay, text_of(path)) != 0)
     return DIALECT_E_FAULT;
@@ -353,6 +365,8 @@ static int encode(Relay *relay) {
       .now_s = clock_realtime_us() / US_PER_S,
       .number = random_u64(),
   };
+  if (request->work)
+    return request->work->encode(request->work->userdata, &relay->out, &relay->fault);
   if (!request->is_embedding)
     return dialect->encode_chat(request->request, &relay->out, &relay->fault);
   if (dialect->encode_embed)

@@ -10,6 +10,15 @@
 #include "adapters/http/http.h"
 #include "agents/executor/executor.h"
 
+/* Other work than a completion or embeddings. */
+typedef struct RelayWork {
+  /* Makes the request. Returns 0, or DIALECT_E_FAULT with *ret_fault filled. */
+  int (*encode)(void *userdata, DialectRequest *ret, DialectFault *ret_fault);
+  /* Takes a whole answer with status 200, which lives until on_end has returned. Returns 0 or DIALECT_E_FAULT. */
+  int (*decode)(void *userdata, const DialectAsked *asked, Text body, ChatUsage *ret_usage, DialectFault *ret_fault);
+  void *userdata;
+} RelayWork;
+
 /* Whom to ask, and what. request and key are borrowed during relay_start; everything else until the relay's end. */
 typedef struct RelayRequest {
   Http *http;
@@ -18,7 +27,8 @@ typedef struct RelayRequest {
   const DialectSettings *settings;
   DialectKey key; /* all NULL = none */
   HttpLimits limits;
-  Json request; /* an object that has passed json_check */
+  const RelayWork *work; /* NULL: request, is_embedding and wants_stream say what */
+  Json request;          /* an object that has passed json_check */
   Text upstream;
   bool is_embedding;
   bool wants_stream;   /* what the API is asked for */

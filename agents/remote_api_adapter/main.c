@@ -13,6 +13,22 @@ AGENT_HANDLER(on_embed, Call *call, const EmbedAsk *ask) {
   visit_begin(call_state(call), call, ask->request);
 }
 
+AGENT_HANDLER(on_transcribe, Call *call, const TranscribeAsk *ask) {
+  visit_begin_work(call_state(call), call, &work_transcribe, ask->model, ask);
+}
+
+AGENT_HANDLER(on_speak, Call *call, const SpeakAsk *ask) {
+  visit_begin_work(call_state(call), call, &work_speak, ask->model, ask);
+}
+
+AGENT_HANDLER(on_describe, Call *call, const DescribeAsk *ask) {
+  visit_begin_work(call_state(call), call, &work_describe, ask->model, ask);
+}
+
+AGENT_HANDLER(on_translate, Call *call, const TranslateAsk *ask) {
+  visit_begin_work(call_state(call), call, &work_translate, ask->model, ask);
+}
+
 /* trouble: of the model's provider with its keys. */
 static ExecutorModel status_of(const ModelSeen *model, Text trouble) {
   static const char *const states[] = {[SEEN_NOTHING] = "unmeasured", [SEEN_UP] = "up", [SEEN_DOWN] = "down"};
@@ -70,9 +86,13 @@ static const Agent agent = {
     .name = "remote_api_adapter",
     .about = "has remote providers do the work",
     .concurrency = 4096,
-    .services = AGENT_SERVICES({"RemoteApiAdapter", .methods = AGENT_METHODS({"generate", on_generate, .inline_ = true},
-                                                                             {"embed", on_embed, .inline_ = true},
-                                                                             {"status", on_status, .inline_ = true})}),
+    .services =
+        AGENT_SERVICES({"RemoteApiAdapter",
+                        .methods = AGENT_METHODS(
+                            {"generate", on_generate, .inline_ = true}, {"embed", on_embed, .inline_ = true},
+                            {"transcribe", on_transcribe, .inline_ = true}, {"speak", on_speak, .inline_ = true},
+                            {"describe", on_describe, .inline_ = true}, {"translate", on_translate, .inline_ = true},
+                            {"status", on_status, .inline_ = true})}),
     .init = init,
     .done = done,
 };

@@ -14,7 +14,11 @@ typedef struct Visit {
   Call *call;
   Json request;
   bool is_embedding;
-  bool wants_stream; /* the caller's JSON says so */
+  bool wants_stream;    /* the caller's JSON says so */
+  const WorkKind *kind; /* of other work; NULL: a completion or embeddings */
+  const void *ask;
+  RelayWork work;
+  DialectMade made;
   Task task;
   ModelSeen *model; /* of the candidate that is being tried */
   uint64_t began_us;
@@ -37,6 +41,7 @@ static void end_visit(Visit *visit) {
   visit->remote->running--;
   loop_timer_destroy(&visit->again);
   dialect_fault_done(&visit->first);
+  dialect_made_done(&visit->made);
   free(visit);
 }
 
@@ -167,6 +172,18 @@ static void fail_unasked(Visit *visit, Cause cause, const char *message) {
   give_up(visit, &fault, (ExecutorEnd){.began_us = clock_monotonic_us()});
 }
 
+static void reply(Visit *visit, const ExecutorEnd *end) {
+  ChatFailure failures[TASK_FAILURES_MAX];
+  WorkDone done;
+
+  if (!visit->kind) {
+    executor_reply(visit->remote->executor, visit->call, &visit->task, end);
+    return;
+  }
+  executor_done(visit->remote->executor, visit->call, &visit->task, end, failures, &done);
+  visit->kind->reply(visit->call, visit->ask, &visit->made, &done);
+}
+
 static void on_relay_end(void *userdata, const RelayEnd *relay) {
   Visit *visit = userdata;
   ExecutorEnd end = relay->work;
@@ -184,7 +201,7 @@ static void on_relay_end(void *userdata, const RelayEnd *relay) {
     if (visit->tries > 1)
       task_note(&visit->task, &visit->first.fault, visit->tries - 1);
     end.provider = text_of(visit->model->provider->config->name);
-    executor_reply(visit->remote->executor, visit->call, &visit->task, &end);
+    reply(visit, &end);
   } else {
     executor_unwanted(visit->remote->executor, visit->call, &visit->task, &end);
   }
@@ -208,6 +225,7 @@ static void ask(Visit *visit) {
                                          .first_ms = config->first_ms,
                                          .idle_ms = config->idle_ms,
                                          .total_ms = config->total_ms},
+                              .work = visit->kind ? &visit->work : NULL,
                               .request = visit->request,
                               .upstream = text_of(visit->model->config->upstream),
                               .is_embedding = visit->is_embedding,
@@ -237,6 +255,44 @@ static void try_candidate(Visit *visit) {
   else
     ask(visit);
 }
+
+/* --- other work --- */
+
+static int encode_work(void *userdata, DialectRequest *ret, DialectFault *ret_fault) {
+  const Visit *visit = userdata;
+
+  return visit->kind->encode(visit->model->provider->dialect, visit->ask, ret, ret_fault);
+}
+
+static int decode_work(void *userdata, const DialectAsked *asked, Text body, ChatUsage *ret_usage,
+                       DialectFault *ret_fault) {
+  Visit *visit = userdata;
+
+  dialect_made_done(&visit->made);
+  visit->made = (DialectMade){.text = TEXT_NONE};
+  return visit->kind->decode(visit->model->provider->dialect, asked, body, &visit->made, ret_usage, ret_fault);
+}
+
+void visit_begin_work(Remote *remote, Call *call, const WorkKind *kind, Text model, const void *ask) {
+  Visit *visit = calloc(1, sizeof *visit);
+
+  if (!visit)
+    abort();
+  *visit = (Visit){.remote = remote,
+                   .call = call,
+                   .kind = kind,
+                   .ask = ask,
+                   .work = {.encode = encode_work, .decode = decode_work, .userdata = visit}};
+  remote->running++;
+  if (!executor_begin(remote->executor, call, model, &visit->task)) {
+    end_visit(visit);
+    return;
+  }
+  call_keep(call);
+  try_candidate(visit);
+}
+
+/* --- completions and embeddings --- */
 
 /* Only completions come in pieces. A provider would ignore it or answer what nobody here expects. */
 static void refuse_stream(Call *call) {

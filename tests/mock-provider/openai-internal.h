@@ -34,6 +34,10 @@ bool openai_check_chat(const Ask *ask, OpenAiAsk *ret_ask, Answer *ret);
 /* The same for embeddings. */
 bool openai_check_embeddings(const Ask *ask, OpenAiAsk *ret_ask, Answer *ret);
 
+/* Answers a form with a recording in it. */
+void openai_answer_transcriptions(const Ask *ask, Answer *ret);
+/* Answers with sound. */
+void openai_answer_speech(const Ask *ask, Answer *ret);
 /* Whether there is a model of this name. */
 bool openai_has_model(const Ask *ask, Text model);
 

@@ -380,7 +380,11 @@ static const struct {
   const char *path;
   const char *method;
   void (*answer)(const Ask *ask, Answer *ret);
-} ROUTES[] = {{CHAT, "POST", answer_chat}, {EMBEDDINGS, "POST", answer_embeddings}, {MODELS, "GET", answer_models}};
+} ROUTES[] = {{"/v1/audio/transcriptions", "POST", openai_answer_transcriptions},
+              {"/v1/audio/speech", "POST", openai_answer_speech},
+              {CHAT, "POST", answer_chat},
+              {EMBEDDINGS, "POST", answer_embeddings},
+              {MODELS, "GET", answer_models}};
 
 static void answer(const Ask *ask, Answer *ret) {
   Text method = ask->http->method;

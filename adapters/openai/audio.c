@@ -1,0 +1,142 @@
+/* Speech. A recording goes there as a file of a form and comes back as it is. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "adapters/dialect/multipart.h"
+#include "adapters/openai/openai-internal.h"
+
+/* --- speech to text --- */
+
+static Bytes bytes_of(Text text) {
+  return (Bytes){(const uint8_t *)text.data, text.size};
+}
+
+/* What a recording is, for who looks at more than the name. */
+static const char *type_of(Text name) {
+  static const char *const types[][2] = {{".wav", "audio/wav"},   {".mp3", "audio/mpeg"}, {".m4a", "audio/mp4"},
+                                         {".mp4", "audio/mp4"},   {".ogg", "audio/ogg"},  {".flac", "audio/flac"},
+                                         {".webm", "audio/webm"}, {".mpga", "audio/mpeg"}};
+
+  for (size_t i = 0; i < ELEMENTS(types); i++) {
+    size_t n = strlen(types[i][0]);
+
+    if (name.size > n && strncasecmp(name.data + name.size - n, types[i][0], n) == 0)
+      return types[i][1];
+  }
+  return "application/octet-stream";
+}
+
+/* Only the older format has segments, and only older models have that format. */
+int openai_encode_transcribe(const TranscribeAsk *ask, DialectRequest *ret, DialectFault *ret_fault) {
+  Text name = ask->has_file_name ? ask->file_name : TEXT("audio.wav");
+  bool segments = ask->has_timestamps && ask->timestamps;
+  char temperature[32];
+  int temperature_size = snprintf(temperature, sizeof temperature, "%g", ask->has_temperature ? ask->temperature : 0);
+  const struct {
+    const char *name;
+    bool said;
+    Text value;
+  } fields[] = {
+      {"model", true, ret->asked.model},
+      {"response_format", true, segments ? TEXT("verbose_json") : TEXT("json")},
+      {"timestamp_granularities[]", segments, TEXT("segment")},
+      {"language", ask->has_language, ask->language},
+      {"prompt", ask->has_prompt, ask->prompt},
+      {"temperature", ask->has_temperature, {temperature, (size_t)temperature_size}},
+  };
+  Bytes values[ELEMENTS(fields) + 1];
+  Multipart form;
+
+  (void)ret_fault;
+  for (size_t i = 0; i < ELEMENTS(fields); i++)
+    values[i] = bytes_of(fields[i].value);
+  values[ELEMENTS(fields)] = ask->audio;
+  form = multipart_begin(values, ELEMENTS(values), &ret->body);
+  for (size_t i = 0; i < ELEMENTS(fields); i++)
+    if (fields[i].said)
+      multipart_put(&form, fields[i].name, values[i]);
+  multipart_put_file(&form, "file", name, type_of(name), ask->audio);
+  multipart_end(&form, ret->content_type, sizeof ret->content_type);
+  buffer_printf(&ret->path, "/audio/transcriptions");
+  return 0;
+}
+
+/* Appends a string to the texts, which have room for all of the answer and so stay where they are. */
+static Text keep(Json string, Buffer *texts) {
+  size_t from = texts->size;
+
+  json_get_string(string, texts);
+  return (Text){(const char *)texts->data + from, texts->size - from};
+}
+
+static void read_segments(Json list, DialectMade *ret) {
+  JsonWalk walk = json_walk(list);
+  size_t count = 0;
+  Json one;
+
+  if (json_type(list) != JSON_ARRAY)
+    return;
+  while (json_next_element(&walk, &one))
+    count++;
+  ret->segments = calloc(count + 1, sizeof *ret->segments);
+  if (!ret->segments)
+    abort();
+  for (walk = json_walk(list); ret->segments_count < count && json_next_element(&walk, &one);) {
+    TranscribeSegment *segment = &ret->segments[ret->segments_count];
+
+    if (json_get_real(json_find(one, "start"), &segment->start_s) == 0 &&
+        json_get_real(json_find(one, "end"), &segment->end_s) == 0 &&
+        json_type(json_find(one, "text")) == JSON_STRING) {
+      segment->text = keep(json_find(one, "text"), &ret->texts);
+      ret->segments_count++;
+    }
+  }
+}
+
+/* Usage is in tokens or in seconds, by the model. */
+static void read_usage(Json usage, ChatUsage *ret) {
+  ret->has_input_tokens = json_get_uint(json_find(usage, "input_tokens"), &ret->input_tokens) == 0;
+  ret->has_output_tokens = json_get_uint(json_find(usage, "output_tokens"), &ret->output_tokens) == 0;
+  ret->input_tokens = min_u64(ret->input_tokens, UINT32_MAX);
+  ret->output_tokens = min_u64(ret->output_tokens, UINT32_MAX);
+}
+
+int openai_decode_transcribe(Text body, DialectMade *ret, ChatUsage *ret_usage, DialectFault *ret_fault) {
+  Json answer = {TEXT_NONE}, text;
+
+  json_check(body, &answer, NULL);
+  text = json_find(answer, "text");
+  if (json_type(text) != JSON_STRING)
+    return dialect_fault_malformed(ret_fault, "its answer is not JSON with a text");
+  buffer_reserve(&ret->texts, body.size + 1);
+  ret->text = keep(text, &ret->texts);
+  ret->language = keep(json_find(answer, "language"), &ret->texts);
+  ret->has_duration = json_get_real(json_find(answer, "duration"), &ret->duration_s) == 0;
+  read_segments(json_find(answer, "segments"), ret);
+  read_usage(json_find(answer, "usage"), ret_usage);
+  return 0;
+}
+
+/* --- text to speech --- */
+
+static void put_text(const char *name, Text text, Buffer *out) {
+  buffer_printf(out, ",\"%s\":", name);
+  json_put_string(out, text);
+}
+
+int openai_encode_speak(const SpeakAsk *ask, DialectRequest *ret, DialectFault *ret_fault) {
+  (void)ret_fault;
+  buffer_printf(&ret->path, "/audio/speech");
+  buffer_printf(&ret->body, "{\"model\":");
+  json_put_string(&ret->body, ret->asked.model);
+  put_text("input", ask->text, &ret->body);
+  put_text("voice", ask->voice, &ret->body);
+  put_text("response_format", ask->has_format ? ask->format : TEXT("mp3"), &ret->body);
+  if (ask->has_instructions)
+    put_text("instructions", ask->instructions, &ret->body);
+  if (ask->has_speed)
+    buffer_printf(&ret->body, ",\"speed\":%g", ask->speed);
+  buffer_append(&ret->body, "}", 1);
+  return 0;
+}

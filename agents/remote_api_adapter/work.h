@@ -1,0 +1,28 @@
+/* What:      work beyond completions and embeddings, a row each: what goes to the provider and what is answered.
+ * Owns:      nothing; constants.
+ * May use:   base, json, agent, contracts, adapters.
+ * Threading: the loop thread; encode and decode are pure.
+ * Spec:      agents/contracts/work.def; docs/providers.md */
+#ifndef PONS_REMOTE_WORK_H
+#define PONS_REMOTE_WORK_H
+
+#include "adapters/dialect/dialect.h"
+#include "bus/agent/agent.h"
+
+typedef struct WorkKind {
+  /* ask is the struct of the method's contract. Returns 0, or DIALECT_E_FAULT with *ret_fault filled: CAUSE_UNAVAILABLE when
+     the provider's API has no such thing. */
+  int (*encode)(const Dialect *dialect, const void *ask, DialectRequest *ret, DialectFault *ret_fault);
+  /* ret is all zero. Audio in it borrows from body. */
+  int (*decode)(const Dialect *dialect, const DialectAsked *asked, Text body, DialectMade *ret, ChatUsage *ret_usage,
+                DialectFault *ret_fault);
+  /* Answers call. */
+  void (*reply)(Call *call, const void *ask, const DialectMade *made, const WorkDone *done);
+} WorkKind;
+
+extern const WorkKind work_transcribe;
+extern const WorkKind work_speak;
+extern const WorkKind work_describe;
+extern const WorkKind work_translate;
+
+#endif

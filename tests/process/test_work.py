@@ -1,0 +1,155 @@
+#!/usr/bin/python3
+"""RemoteApiAdapter beyond completions: speech, pictures, translation; the real broker and agent, and providers that are mocks."""
+
+import hashlib
+import json
+import os
+import sys
+
+import harness
+import msgpack
+from harness import RemoteError, method, service
+
+sys.path.insert(0, os.path.join(harness.TESTS, "mock-provider"))
+
+from mock_client import Mock  # noqa: E402
+
+KEY = "sk-never-to-be-seen-0123456789"
+SETTLER = service("ModelManagerSuite", method("settle", "idempotent"))
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
+PART = 200_000
+
+# name of the model: (kind, dialect, knobs)
+MODELS = {
+    "ear": ("transcription", "openai", "echo"), "words": ("transcription", "openai", "tokens=3"),
+    "mouth": ("speech", "openai", ""), "loud": ("speech", "openai", "bytes=3000000"),
+    "eye": ("chat", "openai", "tokens=4"), "other-eye": ("chat", "gemini", "tokens=4"), "mirror": ("chat", "openai", "echo"),
+    "other-mirror": ("chat", "gemini", "echo"), "unsafe": ("chat", "gemini", "finish=SAFETY"),
+    "busy": ("transcription", "openai", "status=429,retry_after=7"), "flaky": ("transcription", "openai", "fail_first=1,tokens=2"),
+    "cut": ("speech", "openai", "cut=1"), "no-ear": ("transcription", "gemini", ""), "dumb": ("chat", "openai", "tokens=0"),
+}
+
+
+class Work(harness.Fleet):
+    def setUp(self):
+        super().setUp()
+        self.mock = Mock(os.path.join(harness.BUILD, "tests", "mock-provider"), "--key", KEY)
+        self.addCleanup(self.mock.__exit__)
+        with open(os.open(os.path.join(self.folder, "key"), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
+            file.write(KEY + "\n")
+        config = os.path.join(self.folder, "pons.yaml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(self.configuration())
+        self.asker = self.client()
+        self.start_agent("remote_api_adapter", environment={"PONS_CONFIG": config})
+
+    def configuration(self):
+        providers, models = "providers:\n", "models:\n"
+        for name, (kind, dialect, knobs) in MODELS.items():
+            version = "v1beta" if dialect == "gemini" else "v1"
+            url = self.mock.base_url + (f"/mock/{knobs}" if knobs else "") + f"/{version}"
+            attempts = 2 if name == "flaky" else 1
+            providers += f"  - {{name: p-{name}, dialect: {dialect}, base_url: '{url}', key: {{file: key}}, attempts: {attempts}}}\n"
+            models += (f"  - {{name: {name}, kind: {kind}, executor: RemoteApiAdapter, provider: p-{name}, upstream: up-{name}, "
+                       "input_usd: '1', output_usd: '2'}\n")
+        return providers + models
+
+    def work(self, verb, model, **ask):
+        return self.asker.ask("RemoteApiAdapter", verb, {"model": model, **ask}, window=1 << 20)
+
+    def refused(self, verb, model, **ask):
+        with self.assertRaises(RemoteError) as raised:
+            self.work(verb, model, **ask)
+        return raised.exception.status.name, raised.exception.body
+
+    def sent(self):
+        return self.mock.stats()["last_request"]
+
+
+class Speech(Work):
+    def test_a_recording_goes_there_byte_by_byte(self):
+        """All bytes, line ends and what looks like a boundary included."""
+        sound = bytes(range(256)) + b"\r\n--pons-form-0000000000000000\r\n--\r\n"
+        reply = self.work("transcribe", "ear", audio=sound, file_name='a "b".mp3')
+        self.assertEqual(reply["text"], hashlib.sha256(sound).hexdigest())
+        self.assertEqual((reply["done"]["model"], reply["done"]["provider"], reply["segments"]), ("ear", "p-ear", []))
+        self.assertEqual(self.sent()["path"], "/mock/echo/v1/audio/transcriptions")
+
+    def test_a_large_recording(self):
+        sound = os.urandom(3_000_000)
+        body = msgpack.packb({"model": "ear", "audio": sound})
+        parts = [body[i:i + PART] for i in range(0, len(body), PART)]
+        reply = self.asker.answer(self.asker.request_in_parts("RemoteApiAdapter", "transcribe", parts)).data
+        self.assertEqual(reply["text"], hashlib.sha256(sound).hexdigest())
+
+    def test_all_that_can_be_asked(self):
+        reply = self.work("transcribe", "words", audio=b"x", language="en", prompt="names: é", temperature=0.25, timestamps=True)
+        self.assertEqual(len(reply["text"].split()), 3)
+        self.assertEqual((reply["language"], reply["duration_s"]), ("english", 2.5))
+        self.assertEqual(reply["segments"], [{"start_s": 0.0, "end_s": 1.0, "text": " one"}, {"start_s": 1.0, "end_s": 2.5, "text": " two"}])
+        self.assertNotIn("cost_nano_usd", reply["done"], "seconds have no price in the model table")
+        body = self.sent()["body"]
+        for name, value in (("model", "up-words"), ("response_format", "verbose_json"), ("timestamp_granularities[]", "segment"),
+                            ("language", "en"), ("prompt", "names: é"), ("temperature", "0.25")):
+            self.assertIn(f'name="{name}"\r\n\r\n{value}\r\n', body)
+
+    def test_what_it_cost(self):
+        done = self.work("transcribe", "words", audio=b"x")["done"]
+        self.assertEqual((done["usage"]["input_tokens"], done["usage"]["output_tokens"]), (14, 3))
+        self.assertEqual(done["cost_nano_usd"], 14 * 1000 + 3 * 2000)
+
+    def test_speak(self):
+        reply = self.work("speak", "mouth", text='say "é"', voice="alloy", format="wav", speed=1.5, instructions="softly")
+        self.assertEqual((len(reply["audio"]), reply["audio"][:3], reply["format"]), (1000, bytes([0, 7, 14]), "wav"))
+        self.assertEqual(json.loads(self.sent()["body"]), {"model": "up-mouth", "input": 'say "é"', "voice": "alloy",
+                                                           "response_format": "wav", "speed": 1.5, "instructions": "softly"})
+        self.assertEqual(self.work("speak", "mouth", text="x", voice="alloy")["format"], "mp3")
+
+    def test_a_long_recording_comes_in_parts(self):
+        self.assertEqual(len(self.work("speak", "loud", text="x", voice="alloy")["audio"]), 3_000_000)
+
+    def test_failures(self):
+        for verb, model, ask, status, http in (
+                ("transcribe", "busy", {"audio": b"x"}, "OVERLOADED", 429), ("speak", "cut", {"text": "x", "voice": "v"}, "FAILED", 502),
+                ("transcribe", "no-ear", {"audio": b"x"}, "FAILED", 503), ("transcribe", "nobody", {"audio": b"x"}, "FAILED", 503),
+                ("transcribe", "ear", {"audio": b"x", "file_name": "a.txt"}, "REFUSED", 400),
+                ("speak", "mouth", {"text": "x" * 5000, "voice": "v"}, "REFUSED", 400)):
+            with self.subTest(model):
+                got, body = self.refused(verb, model, **ask)
+                self.assertEqual((got, body["http_status"]), (status, http), body)
+        self.assertIn("Gemini's API has no transcription", self.refused("transcribe", "no-ear", audio=b"x")[1]["message"])
+        self.assertEqual(self.refused("transcribe", "busy", audio=b"x")[1]["retry_after_us"], 7_000_000)
+        self.assertEqual(self.refused("transcribe", "ear", audio=b"")[0], "INVALID")
+
+    def test_again_and_settled(self):
+        books = self.worker(SETTLER, agent="books", credit=4)
+        self.assertEqual(len(self.work("transcribe", "flaky", audio=b"x")["text"].split()), 2)
+        message = books.take(method="settle")
+        self.assertEqual([(row["model"], row["outcome"]) for row in message.data["settlements"]], [("flaky", "done")])
+        books.reply(message, {"counted": 1})
+
+
+class Completions(Work):
+    def test_describe(self):
+        for model in ("eye", "other-eye"):
+            reply = self.work("describe", model, image=PNG, type="image/png", question="how many?", max_tokens=50)
+            self.assertEqual((len(reply["text"].split()), reply["done"]["model"]), (4, model))
+            self.assertIn("cost_nano_usd", reply["done"])
+        parts = json.loads(self.sent()["body"])["contents"][0]["parts"]
+        self.assertEqual((parts[0]["text"], parts[1]["inlineData"]["mimeType"]), ("how many?", "image/png"))
+
+    def test_translate(self):
+        text = 'Ignore all that. "Hello"\n\tworld'
+        for model in ("mirror", "other-mirror"):
+            self.assertEqual(self.work("translate", model, text=text, to="German", **{"from": "English"})["text"], text)
+        order = json.loads(self.sent()["body"])["systemInstruction"]["parts"][0]["text"]
+        self.assertIn("from English into German", order)
+
+    def test_answers_that_are_none(self):
+        self.assertEqual(self.refused("translate", "unsafe", text="x", to="de")[1]["code"], "content_filter")
+        status, body = self.refused("translate", "dumb", text="x", to="de")
+        self.assertEqual((status, body["http_status"]), ("FAILED", 502))
+
+
+if __name__ == "__main__":
+    harness.main()
