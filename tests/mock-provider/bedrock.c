@@ -118,7 +118,7 @@ static void plan(const Ask *ask, const BedrockAsk *asked, const char *model, Sto
   Json message;
 
   story_begin(story, &ask->knobs, ask->number);
-  snprintf(story->model, sizeof story->model, "%s", model);
+  snprintf(story->model, sizeof story->model, "%.*s", (int)sizeof story->model - 1, model);
   read_blocks(ask, asked->system, false, story);
   while (json_next_element(&walk, &message))
     read_blocks(ask, json_find(message, "content"), json_string_is(json_find(message, "role"), "user"), story);
