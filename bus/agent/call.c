@@ -76,14 +76,19 @@ void call_unref(Call *call) {
 
 /* --- ending, on the loop --- */
 
+/* What is idempotent is done again; but not when its reader has had a piece, nor when it may have had one from where this was
+   forwarded to: it is looked for there. */
+static bool leads_to_a_piece(const Call *call) {
+  return client_brokers(call->runtime->client) > 1 && (call->chunks > 0 || call->out.kind == KIND_FORWARD);
+}
+
 /* How many chunks there were, and how many bytes went before those that are kept, stands in the header. */
 static void remember(Call *call) {
   Runtime *runtime = call->runtime;
   _cleanup_(buffer_done) Buffer pieces = {0};
   Header header = call->out;
 
-  /* What is idempotent is done again; but not when its reader has had a piece. */
-  if (call->forgettable && (call->chunks == 0 || client_brokers(runtime->client) == 1))
+  if (call->forgettable && !leads_to_a_piece(call))
     return;
   buffer_clear(&runtime->header);
   header.number = call->chunks;

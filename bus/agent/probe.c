@@ -73,7 +73,9 @@ bool probe_replay(Runtime *runtime, uint32_t broker, const Header *about, const 
     first = min_u64(first, header.number);
     before_bytes += header.number < wanted ? body.size : 0;
   }
-  if (wanted < first || wanted > end.number)
+  if (end.kind == KIND_FORWARD)
+    wanted = 0; /* the chunks are those of where it went */
+  else if (wanted < first || wanted > end.number)
     return false;
   if (tell)
     have(runtime, broker, about, end.kind == KIND_FORWARD ? "forwarded" : "done", wanted, before_bytes);

@@ -225,7 +225,7 @@ static void a_probe_finds_what_was_forwarded(void **state) {
   Taken *again;
 
   (void)state;
-  probe_by(&other, id, 1, US_PER_S, 0);
+  probe_by(&other, id, 1, US_PER_S, 7); /* of whose stream the reader has seven pieces */
   expect_have(&other, id, 1, "forwarded", 0);
   again = fake_take(&other, KIND_FORWARD);
   assert_int_equal(again->header.attempt, 1);
