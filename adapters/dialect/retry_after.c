@@ -11,10 +11,12 @@ static uint64_t read_number(Text text, double scale) {
   char *end;
   double number;
 
-  if (text.size == 0 || text.size >= sizeof copy || text.data[0] < '0' || text.data[0] > '9')
+  if (text.size == 0 || text.size >= sizeof copy)
     return 0;
   memcpy(copy, text.data, text.size);
   copy[text.size] = '\0';
+  if (strspn(copy, "0123456789.") != text.size) /* strtod knows more numbers than anybody sends */
+    return 0;
   number = strtod(copy, &end) * scale;
   if (*end != '\0' || !(number > 0))
     return 0;

@@ -109,7 +109,8 @@ class Https(Adapter):
         self.wait_idle()
 
     def test_a_stream_that_is_cut(self):
-        self.assertEqual(self.refused("cut", stream=True).body["code"], "connection_cut")
+        for stream in (False, True):  # over HTTP/2, and over HTTP/1.1
+            self.assertEqual(self.refused("cut", stream=stream).body["code"], "connection_cut")
         text, error = self.pieces(self.begin("halfcut"))
         self.assertEqual((error.status.name, error.body["code"]), ("STREAM_LOST", "connection_cut"))
         self.assertGreater(len(self.chunks(text)), 0)
