@@ -72,7 +72,9 @@ static void begin_block(Turns *turns, Side side) {
 /* --- blocks --- */
 
 static void put_text(Buffer *out, Json text) {
-  buffer_printf(out, "{\"text\":%.*s}", TEXT_ARG(text.text));
+  put(out, TEXT("{\"text\":"));
+  put(out, text.text);
+  put(out, TEXT("}"));
 }
 
 static void put_bytes(Buffer *out, const char *format, Text base64) {

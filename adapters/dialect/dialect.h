@@ -30,7 +30,7 @@ typedef struct DialectAsked {
   const DialectSettings *settings;
   Text model;       /* its name at the provider */
   uint64_t now_s;   /* when it was asked, seconds since 1970 */
-  uint64_t number;  /* at random: for an answer to which the provider gives no id */
+  uint64_t number;  /* another for each request: for an answer to which the provider gives no id */
   bool streams;     /* a stream is asked for */
   bool hides_usage; /* the client has not asked for the usage of a stream: its chunk is not passed on */
   uint32_t marks;   /* the dialect's own */

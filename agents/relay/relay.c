@@ -363,7 +363,7 @@ static int encode(Relay *relay) {
       .settings = request->settings,
       .model = request->upstream,
       .now_s = clock_realtime_us() / US_PER_S,
-      .number = random_u64(),
+      .number = request_id_hash(call_id(relay->call)),
   };
   if (request->work)
     return request->work->encode(request->work->userdata, &relay->out, &relay->fault);
