@@ -62,3 +62,24 @@ void dialect_request_done(DialectRequest *request) {
   buffer_done(&request->headers);
   buffer_done(&request->body);
 }
+
+int dialect_read_names(Json list, const char *member, const char *prefix, Buffer *ret_names, DialectFault *ret_fault) {
+  JsonWalk walk = json_walk(list);
+  size_t n = strlen(prefix);
+  Json one;
+
+  if (json_type(list) != JSON_ARRAY)
+    return dialect_fault_malformed(ret_fault, "its answer has no list of models");
+  while (json_next_element(&walk, &one)) {
+    _cleanup_(buffer_done) Buffer name = {0};
+    size_t from;
+
+    json_get_string(json_find(one, member), &name);
+    from = name.size >= n && memcmp(name.data ? name.data : (const uint8_t *)"", prefix, n) == 0 ? n : 0;
+    if (name.size == from || memchr(name.data, 0, name.size))
+      continue;
+    buffer_append(ret_names, name.data + from, name.size - from);
+    buffer_append(ret_names, "", 1);
+  }
+  return 0;
+}

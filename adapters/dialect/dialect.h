@@ -128,6 +128,10 @@ struct Dialect {
   bool (*stream_is_whole)(const DialectStream *stream);
   /* An answer with another status than 200. */
   void (*decode_error)(const DialectHead *head, Text body, DialectFault *ret_fault);
+  /* Which models there are: a path behind base_url, and the reader of what is got there, who appends each name and a zero.
+     NULL: it can't be asked. Returns 0 or DIALECT_E_FAULT. */
+  const char *models_path;
+  int (*decode_models)(Text body, Buffer *ret_names, DialectFault *ret_fault);
   /* Speech to text and text to speech; NULL: it has none. Return as encode_chat and decode_chat. */
   int (*encode_transcribe)(const TranscribeAsk *ask, DialectRequest *ret, DialectFault *ret_fault);
   int (*decode_transcribe)(Text body, DialectMade *ret, ChatUsage *ret_usage, DialectFault *ret_fault);
@@ -136,6 +140,9 @@ struct Dialect {
 
 /* Appends text as one segment of a path: percent-encoded, but for unreserved characters (RFC 3986, 2.3). */
 void dialect_put_segment(Buffer *path, Text text);
+/* Appends the strings under member of the objects of list, each without prefix and with a zero behind it: names for
+   decode_models. A fault when list is none. */
+int dialect_read_names(Json list, const char *member, const char *prefix, Buffer *ret_names, DialectFault *ret_fault);
 /* Appends "name: value" and its zero to a list of headers. */
 void dialect_put_header(Buffer *headers, const char *name, Text value);
 /* Appends the headers that prove who asks; nothing when there is no key. Returns 0, or DIALECT_E_FAULT. */

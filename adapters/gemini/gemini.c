@@ -7,6 +7,13 @@ static bool stream_is_whole(const DialectStream *stream) {
   return stream->finished;
 }
 
+static int decode_models(Text body, Buffer *ret_names, DialectFault *ret_fault) {
+  Json answer = {TEXT_NONE};
+
+  json_check(body, &answer, NULL);
+  return dialect_read_names(json_find(answer, "models"), "name", "models/", ret_names, ret_fault);
+}
+
 const Dialect gemini_dialect = {
     .name = "gemini",
     .about = "Gemini's API",
@@ -22,4 +29,6 @@ const Dialect gemini_dialect = {
     .stream_event = gemini_stream_event,
     .stream_is_whole = stream_is_whole,
     .decode_error = gemini_decode_error,
+    .models_path = "/models?pageSize=1000",
+    .decode_models = decode_models,
 };

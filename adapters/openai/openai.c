@@ -206,6 +206,13 @@ bool openai_stream_is_whole(const DialectStream *stream) {
   return stream->done || stream->finished;
 }
 
+static int decode_models(Text body, Buffer *ret_names, DialectFault *ret_fault) {
+  Json answer = {TEXT_NONE};
+
+  json_check(body, &answer, NULL);
+  return dialect_read_names(json_find(answer, "data"), "id", "", ret_names, ret_fault);
+}
+
 const Dialect openai_dialect = {
     .name = "openai",
     .about = "OpenAI's API",
@@ -218,6 +225,8 @@ const Dialect openai_dialect = {
     .stream_event = openai_stream_event,
     .stream_is_whole = openai_stream_is_whole,
     .decode_error = openai_decode_error,
+    .models_path = "/models",
+    .decode_models = decode_models,
     .encode_transcribe = openai_encode_transcribe,
     .decode_transcribe = openai_decode_transcribe,
     .encode_speak = openai_encode_speak,

@@ -1,6 +1,7 @@
 /* RemoteApiAdapter: has providers make the answers, over HTTP. */
 #include <stdlib.h>
 
+#include "agents/remote_api_adapter/listing.h"
 #include "agents/remote_api_adapter/visit.h"
 
 enum { ABOUT_BYTES = 1024 }; /* of ExecutorModel.about */
@@ -11,6 +12,10 @@ AGENT_HANDLER(on_generate, Call *call, const ChatAsk *ask) {
 
 AGENT_HANDLER(on_embed, Call *call, const EmbedAsk *ask) {
   visit_begin(call_state(call), call, ask->request);
+}
+
+AGENT_HANDLER(on_models, Call *call, const ProviderModelsAsk *ask) {
+  listing_begin(call_state(call), call, ask->provider);
 }
 
 AGENT_HANDLER(on_transcribe, Call *call, const TranscribeAsk *ask) {
@@ -92,7 +97,7 @@ static const Agent agent = {
                             {"generate", on_generate, .inline_ = true}, {"embed", on_embed, .inline_ = true},
                             {"transcribe", on_transcribe, .inline_ = true}, {"speak", on_speak, .inline_ = true},
                             {"describe", on_describe, .inline_ = true}, {"translate", on_translate, .inline_ = true},
-                            {"status", on_status, .inline_ = true})}),
+                            {"models", on_models, .inline_ = true}, {"status", on_status, .inline_ = true})}),
     .init = init,
     .done = done,
 };

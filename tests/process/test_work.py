@@ -52,6 +52,8 @@ class Work(harness.Fleet):
             providers += f"  - {{name: p-{name}, dialect: {dialect}, base_url: '{url}', key: {{file: key}}, attempts: {attempts}}}\n"
             models += (f"  - {{name: {name}, kind: {kind}, executor: RemoteApiAdapter, provider: p-{name}, upstream: up-{name}, "
                        "input_usd: '1', output_usd: '2'}\n")
+        providers += f"  - {{name: p-listed, base_url: '{self.mock.base_url}/v1', key: {{file: key}}}}\n"
+        models += "  - {name: listed, executor: RemoteApiAdapter, provider: p-listed, upstream: mock-small}\n"
         return providers + models
 
     def work(self, verb, model, **ask):
@@ -127,6 +129,33 @@ class Speech(Work):
         message = books.take(method="settle")
         self.assertEqual([(row["model"], row["outcome"]) for row in message.data["settlements"]], [("flaky", "done")])
         books.reply(message, {"counted": 1})
+
+
+class Models(Work):
+    def models(self, provider):
+        rows = self.asker.ask("RemoteApiAdapter", "models", {"provider": provider})["models"]
+        return {row["upstream"]: row for row in rows}
+
+    def test_what_it_lists_and_what_the_table_has(self):
+        for provider, name in (("p-eye", "eye"), ("p-other-eye", "other-eye")):
+            rows = self.models(provider)
+            self.assertEqual(list(rows), ["mock-small", "mock-large", f"up-{name}"])
+            self.assertEqual(rows["mock-small"], {"upstream": "mock-small", "listed": True, "state": "unmeasured"})
+            self.assertEqual(rows[f"up-{name}"], {"upstream": f"up-{name}", "name": name, "listed": False, "state": "unmeasured",
+                                                  "context_tokens": 4096, "input_nano_usd": 1000, "output_nano_usd": 2000})
+        self.work("describe", "eye", image=PNG, type="image/png")
+        self.assertEqual(self.models("p-eye")["up-eye"]["state"], "up")
+
+    def test_a_model_of_both(self):
+        row = self.models("p-listed")["mock-small"]
+        self.assertEqual((row["name"], row["listed"], "input_nano_usd" in row), ("listed", True, False))
+
+    def test_failures(self):
+        for provider, status, http in (("nobody", "REFUSED", 404), ("p-busy", "OVERLOADED", 429), ("p-cut", "FAILED", 502)):
+            with self.subTest(provider), self.assertRaises(RemoteError) as raised:
+                self.models(provider)
+            self.assertEqual((raised.exception.status.name, raised.exception.body["http_status"]), (status, http))
+        self.assertNotIn(KEY, str(raised.exception.body))
 
 
 class Completions(Work):
