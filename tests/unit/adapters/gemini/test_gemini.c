@@ -544,6 +544,25 @@ static void embeddings_that_it_cannot_make(void **state) {
   }
 }
 
+static void names_of_models_are_read(void **state) {
+  static const char *const none[] = {"", "[]", "{}", "{'models':{}}"};
+  _cleanup_(dialect_fault_done) DialectFault fault = {0};
+  _cleanup_(buffer_done) Buffer names = {0};
+
+  (void)state;
+  assert_int_equal(
+      gemini_dialect.decode_models(
+          quote("{'models':[{'name':'models/a'},{},{'name':'models/'},7,{'name':'b'},{'name':'x\\u0000y'}]}"), &names,
+          &fault),
+      0);
+  assert_int_equal(names.size, 4);
+  assert_memory_equal(names.data, "a\0b\0", 4);
+  for (size_t i = 0; i < ELEMENTS(none); i++) {
+    assert_int_equal(gemini_dialect.decode_models(quote(none[i]), &names, &fault), DIALECT_E_FAULT);
+    assert_int_equal(fault.fault.cause, CAUSE_MALFORMED);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(requests_are_said_in_its_words),
@@ -558,6 +577,7 @@ int main(void) {
       cmocka_unit_test(an_error_names_the_field_or_nothing),
       cmocka_unit_test(embeddings_go_there_and_back),
       cmocka_unit_test(embeddings_that_it_cannot_make),
+      cmocka_unit_test(names_of_models_are_read),
   };
 
   return cmocka_run_group_tests(tests, NULL, forget_quotes);

@@ -124,11 +124,28 @@ static void references_cannot_blow_it_up(void **state) {
   assert_true(out.room < 1 << 20);
 }
 
+static void nesting_has_an_end(void **state) {
+  (void)state;
+  for (int levels = 31; levels <= 32; levels++) {
+    _cleanup_(buffer_done) Buffer schema = {0};
+    _cleanup_(buffer_done) Buffer out = {0};
+
+    for (int i = 0; i < levels; i++)
+      buffer_printf(&schema, "{\"type\":\"array\",\"items\":");
+    buffer_printf(&schema, "{\"type\":\"string\"}");
+    for (int i = 0; i < levels; i++)
+      buffer_append(&schema, "}", 1);
+    buffer_append(&schema, "", 1);
+    assert_int_equal(put((const char *)schema.data, &out), levels == 31);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_there_are_words_for),
       cmocka_unit_test(what_there_are_none_for),
       cmocka_unit_test(references_cannot_blow_it_up),
+      cmocka_unit_test(nesting_has_an_end),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
