@@ -75,9 +75,20 @@ static bool on_chunk(Link *link, const Message *message) {
   return give_to_instance(link, message) || pending_chunk(link, message);
 }
 
-static void pong(Link *link, const Message *message) {
-  Header header = {.kind = KIND_PONG, .number = message->header.number};
+/* Whether the answer to this attempt is expected from this broker. */
+static bool waits_here(Link *link, const Header *ping) {
+  const Pending *pending = pending_find(link->client, ping->id, false);
 
+  return pending && pending->state == PENDING_SENT && pending->at == link && pending->attempt == ping->attempt;
+}
+
+/* A PING about a request asks whether its client has moved with it. */
+static void pong(Link *link, const Message *message) {
+  const Header *ping = &message->header;
+  Header header = {.kind = KIND_PONG, .number = ping->number, .id = ping->id, .attempt = ping->attempt};
+
+  if (!request_id_is_none(ping->id) && !waits_here(link, ping))
+    header.status = STATUS_STALE;
   link_send(link, &header, BYTES_NONE, NULL);
 }
 

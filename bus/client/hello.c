@@ -23,7 +23,7 @@ int hello_build(Client *client) {
       .has_pid = true,
       .pid = (uint64_t)getpid(),
       .has_features = client->has_instance,
-      .features = FEATURE_PROBE,
+      .features = FEATURE_PROBE | FEATURE_CONFIRM,
       .has_services = client->instance.services_count > 0,
       .services = {client->instance.services, client->instance.services_count},
       .has_calls = client->calls_count > 0,

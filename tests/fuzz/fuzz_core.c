@@ -9,6 +9,7 @@
 
 #include "bus/base/clock.h"
 #include "bus/core/core.h"
+#include "bus/core/roster.h"
 #include "bus/wire/pack.h"
 #include "bus/wire/session.h"
 
@@ -31,6 +32,7 @@ typedef struct World {
   const uint8_t *at;
   const uint8_t *end;
   FuzzPeer peers[PEERS];
+  bool has_peer; /* there is another broker */
 } World;
 
 /* --- the input --- */
@@ -135,6 +137,8 @@ static void say_hello(World *world, FuzzPeer *peer) {
   hello.has_calls = how & 8;
   hello.calls.items = &call;
   hello.calls.count = 1;
+  hello.has_features = how & 0x40;
+  hello.features = FEATURE_PROBE | FEATURE_CONFIRM;
   if (how & 0x80)
     hello.incarnation = ++peer->incarnation;
   if (contract_encode(CONTRACT(Hello), &hello, &body, NULL) == 0)
@@ -256,10 +260,68 @@ static void pass_time(World *world, FuzzPeer *peer) {
   core_check(world->core, world->now_us);
 }
 
-static void drain(World *world, FuzzPeer *peer) {
-  (void)peer;
-  if (take(world) == 0xdd)
+/* HAVE or PASS about what may have been asked. */
+static void say_have(World *world, FuzzPeer *peer) {
+  static const char *const states[] = {"queued", "running", "done", "forwarded", "reply_gone", "?"};
+  static const Status statuses[] = {STATUS_OK, STATUS_UNKNOWN, STATUS_STALE};
+  HaveBody have = {.state = text_of(PICK(world, states))};
+  _cleanup_(buffer_done) Buffer body = {0};
+  uint8_t more = take(world);
+  Header header = {.kind = more & 0x80 ? KIND_HAVE : KIND_PASS,
+                   .id = {world->peers[more % PEERS].client, 1 + take(world) % 16},
+                   .attempt = more >> 2 & 3,
+                   .hop = more >> 4 & 1,
+                   .number = more >> 5 & 1,
+                   .status = more & 0x80 ? STATUS_OK : PICK(world, statuses)};
+
+  if (header.kind == KIND_HAVE && contract_encode(CONTRACT(HaveBody), &have, &body, NULL) != 0)
+    buffer_clear(&body); /* a state that there is not */
+  give(world, peer, &header, buffer_bytes(&body));
+}
+
+/* What the link to the other broker brings. */
+static void hear_of_peer(World *world, FuzzPeer *peer, uint8_t what) {
+  static const Text services[] = {TEXT("a"), TEXT("b")};
+  RosterEntry entry = {peer->client, peer->incarnation, services, 1 + take(world) % 2};
+  RosterHistory history = {take(world) * 100000U, take(world) * 100000U, take(world) * 10000U};
+
+  switch (what) {
+  case 0:
+    core_peer_up(world->core, TEXT("site"), world->now_us);
+    break;
+  case 1:
+    core_peer_has(world->core, &entry, world->now_us);
+    break;
+  case 2:
+    core_peer_lost(world->core, &entry, take(world) * 10000U, world->now_us);
+    break;
+  case 3:
+    core_peer_complete(world->core, &history, world->now_us);
+    break;
+  case 4:
+    core_peer_noted(world->core, peer->client, peer->incarnation, world->now_us);
+    break;
+  case 5:
+    core_peer_down(world->core, take(world) & 1, world->now_us);
+    break;
+  case 6:
+    core_tell_roster(world->core, world->now_us);
+    break;
+  default:
+    core_late(world->core, world->now_us);
+  }
+}
+
+/* What comes seldom. */
+static void happen(World *world, FuzzPeer *peer) {
+  uint8_t what = take(world);
+
+  if (what == 0xdd)
     core_drain(world->core, world->now_us);
+  else if (what & 8)
+    say_have(world, peer);
+  else if (world->has_peer)
+    hear_of_peer(world, peer, what & 7);
 }
 
 /* A new process in the place of the old one. */
@@ -273,7 +335,7 @@ static void restart(World *world, FuzzPeer *peer) {
 static void step(World *world) {
   static void (*const steps[])(World * world, FuzzPeer * peer) = {
       connect_peer, disconnect_peer, say_hello, give_credit, ask,     answer, answer,
-      say_anything, say_packed,      say_raw,   pass_time,   restart, drain};
+      say_anything, say_packed,      say_raw,   pass_time,   restart, happen};
   void (*run)(World *, FuzzPeer *) = PICK(world, steps);
 
   run(world, &PICK(world, world->peers));
@@ -312,6 +374,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                 .sessions = 5,
                                 .subscriptions = 3,
                                 .topics = 3};
+  world.has_peer = options.has_peer = data[size - 1] & 4;
   if (core_new(&world.core, &options, &sink, world.now_us) < 0)
     abort();
   for (int i = 0; i < PEERS; i++)

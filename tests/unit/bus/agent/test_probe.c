@@ -143,7 +143,7 @@ static void hello_says_that_it_can_be_probed(void **state) {
 
   (void)state;
   assert_int_equal(contract_decode(CONTRACT(Hello), taken->body, &arena, &hello, NULL), 0);
-  assert_int_equal(hello.features, FEATURE_PROBE);
+  assert_int_equal(hello.features, FEATURE_PROBE | FEATURE_CONFIRM);
   arena_done(&arena);
   free(taken);
 }

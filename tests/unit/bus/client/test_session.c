@@ -141,6 +141,37 @@ static void ping_of_the_broker_is_answered(void **state) {
   free(taken);
 }
 
+/* What a PING about a request is answered: 0, or STALE. */
+static Status asked_about(Scene *scene, RequestId id, uint32_t attempt) {
+  Header ping = {.kind = KIND_PING, .number = 43, .id = id, .attempt = attempt};
+  Taken *taken;
+  Status status;
+
+  fake_send(&scene->fake, &ping, BYTES_NONE);
+  taken = fake_take(&scene->fake, KIND_PONG);
+  assert_true(request_id_equal(taken->header.id, id));
+  assert_int_equal(taken->header.attempt, attempt);
+  assert_int_equal(taken->header.number, 43);
+  status = taken->header.status;
+  free(taken);
+  return status;
+}
+
+static void a_ping_about_a_request_is_answered_by_whether_it_waits(void **state) {
+  Scene *scene = *state;
+  Ask request = scene_say("x");
+  RequestId other;
+  RequestId id;
+
+  scene_connect(scene);
+  id = scene_ask(scene, &request);
+  other = (RequestId){id.client, id.sequence + 1};
+  free(fake_take(&scene->fake, KIND_REQUEST));
+  assert_int_equal(asked_about(scene, id, 0), STATUS_OK);
+  assert_int_equal(asked_about(scene, id, 1), STATUS_STALE);
+  assert_int_equal(asked_about(scene, other, 0), STATUS_STALE);
+}
+
 static void a_refusal_is_told_by_name(void **state) {
   Scene *scene = *state;
 
@@ -238,6 +269,7 @@ int main(void) {
       CASE(who_waits_asks_and_gives_up),
       CASE(who_waits_for_nothing_is_quiet),
       CASE(ping_of_the_broker_is_answered),
+      CASE(a_ping_about_a_request_is_answered_by_whether_it_waits),
       CASE(a_refusal_is_told_by_name),
       CASE(a_session_that_the_broker_does_not_know_is_made_anew),
       CASE(goaway_holds_back_what_is_new),

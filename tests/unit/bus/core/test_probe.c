@@ -390,6 +390,95 @@ static void test_what_was_elsewhere_meanwhile_is_asked_for_anew(void **state) {
   harness_stop(&h);
 }
 
+/* The client has lost a chunk with its old session, and comes back to the same broker: the stream goes on where it is. */
+static void test_a_chunk_that_went_with_the_session_comes_again(void **state) {
+  Header ask = {.method = TEXT("stream"), .flags = FLAG_STREAM, .window_bytes = 1000, .deadline_us = 9000000};
+  RequestId id;
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  id = harness_request(&h, &h.client, ask, BYTES_NONE);
+  harness_chunk(&h, &h.worker, id, 0, 0, moved_bytes("one"));
+  harness_chunk(&h, &h.worker, id, 1, 0, moved_bytes("two"));
+  harness_cut(&h, &h.client);
+  harness_chunk(&h, &h.worker, id, 2, 0, moved_bytes("three"));
+  moved_client(&h, &h.client, FEATURE_CONFIRM);
+  harness_open(&h.client, id); /* nothing is lost yet */
+  ask.id = id;
+  ask.number = 1;
+  moved_ask(&h, ask);
+  moved_have(&h, &h.worker, (Header){.id = id, .number = 1, .window_bytes = 3}, "running");
+  harness_chunk(&h, &h.worker, id, 1, 0, moved_bytes("two"));
+  assert_int_equal(harness_last(&h.client)->header.number, 1);
+  harness_chunk(&h, &h.worker, id, 2, 0, moved_bytes("three"));
+  harness_chunk(&h, &h.worker, id, 1, 0, moved_bytes("two")); /* twice: it was asked and given the same */
+  assert_int_equal(harness_last(&h.client)->header.number, 2);
+  harness_give(&h, &h.worker, &(Header){.kind = KIND_REPLY, .id = id, .attempt = 1}, BYTES_NONE);
+  harness_ended(&h.client, id, STATUS_OK);
+  harness_stop(&h);
+}
+
+/* A basic instance keeps nothing: what was lost stays lost. */
+static void test_a_chunk_of_a_basic_instance_is_lost(void **state) {
+  Header ask = {.service = TEXT("plain"), .method = TEXT("stream"), .flags = FLAG_STREAM, .deadline_us = 9000000};
+  TestPeer basic = {0};
+  RequestId id;
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  harness_instance(&h, &basic, &(TestInstance){.name = "basic", .client = 33, .credit = 4, .service = "plain"});
+  ask.window_bytes = 1000;
+  id = harness_request(&h, &h.client, ask, BYTES_NONE);
+  harness_chunk(&h, &basic, id, 0, 0, moved_bytes("one"));
+  harness_cut(&h, &h.client);
+  moved_client(&h, &h.client, FEATURE_CONFIRM);
+  ask.id = id;
+  moved_ask(&h, ask);
+  harness_ended(&h.client, id, STATUS_STREAM_LOST);
+  assert_int_equal(harness_count(&basic, KIND_CANCEL), 1);
+  harness_stop(&h);
+  harness_forget(&basic);
+}
+
+/* One that runs it too, but is not as far, is another execution: the one that is there goes on with it. */
+static void test_of_two_executions_the_one_that_is_as_far_goes_on(void **state) {
+  Header ask = {.method = TEXT("stream"), .flags = FLAG_STREAM, .number = 9, .window_bytes = 3000000};
+  TestPeer other = {0};
+  RequestId id;
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  moved_instance(&h, &other, "other", 33, NULL);
+  id = moved_ask(&h, ask);
+  moved_have(&h, &other, (Header){.id = id, .number = 2}, "running");
+  assert_int_equal(harness_count(&other, KIND_CANCEL), 1);
+  harness_open(&h.client, id);
+  moved_have(&h, &h.worker, (Header){.id = id, .number = 9, .window_bytes = 2500000}, "running");
+  harness_chunk(&h, &h.worker, id, 9, 0, moved_bytes("more"));
+  assert_int_equal(harness_last(&h.client)->header.number, 9);
+  harness_stop(&h);
+  harness_forget(&other);
+}
+
+/* An answer to a question of before is none to that of now. */
+static void test_an_answer_to_an_older_attempt(void **state) {
+  RequestId id;
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  id = moved_ask_once(&h);
+  moved_ask(&h, (Header){.id = id, .method = TEXT("once"), .attempt = 3});
+  moved_pass(&h, &h.worker, id, 0, STATUS_STALE); /* says attempt 1 */
+  harness_open(&h.client, id);
+  harness_give(&h, &h.worker, &(Header){.kind = KIND_PASS, .id = id, .attempt = 3}, BYTES_NONE);
+  harness_work(&h.worker, id);
+  harness_stop(&h);
+}
+
 /* service@* can't be attached: each instance knows for itself what it has answered. */
 static void test_all_of_a_service_are_not_probed(void **state) {
   RequestId once;
@@ -464,6 +553,10 @@ int main(void) {
       cmocka_unit_test(test_a_basic_instance_is_not_asked_and_cannot_vouch),
       cmocka_unit_test(test_its_end_while_it_is_asked_for),
       cmocka_unit_test(test_what_was_elsewhere_meanwhile_is_asked_for_anew),
+      cmocka_unit_test(test_a_chunk_that_went_with_the_session_comes_again),
+      cmocka_unit_test(test_a_chunk_of_a_basic_instance_is_lost),
+      cmocka_unit_test(test_of_two_executions_the_one_that_is_as_far_goes_on),
+      cmocka_unit_test(test_an_answer_to_an_older_attempt),
       cmocka_unit_test(test_all_of_a_service_are_not_probed),
       cmocka_unit_test(test_an_answer_to_a_request_of_the_other_broker),
       cmocka_unit_test(test_a_have_that_cannot_be_read),
