@@ -88,6 +88,7 @@ void client_attach(Core *core, Client *client, Session *session) {
   core_stop_timer(core, &client->grace);
   LIST_EACH (&client->requests, Request, in_client, request)
     settle(core, request);
+  once_look_at_all(core, client);
 }
 
 void client_sweep(Core *core, Client *client) {

@@ -105,6 +105,7 @@ struct Session {
   List probes;      /* what it was asked and has not answered */
   Buffer questions; /* items of the next PROBE */
   uint32_t n_questions;
+  List in_pumps;   /* what waits for it alone is to be looked at at the end of the step */
   List in_askers;  /* questions wait for the end of the step */
   uint64_t probed; /* number of the Probing that asked it last */
 
@@ -301,6 +302,7 @@ struct Core {
   Timer probe_timer;
   uint64_t n_probings; /* so far */
   uint32_t n_probes;   /* unanswered */
+  List pumps;          /* sessions */
   List askers;         /* sessions with questions */
   Timer warm_timer;
   bool warming;

@@ -49,6 +49,7 @@ int core_new(Core **ret, const CoreOptions *options, const CoreSink *sink, uint6
   list_init(&core->wild);
   list_init(&core->probing);
   list_init(&core->askers);
+  list_init(&core->pumps);
   roster_start(core);
   core->trace = calloc(LIMIT_TRACE_STEPS, sizeof *core->trace);
   core->names = calloc(TRACE_NAMES, sizeof *core->names);

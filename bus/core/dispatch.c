@@ -286,8 +286,13 @@ void dispatch_pump_instance(Core *core, Session *session) {
 
 /* Who was first may have kept back others of its client that another instance can take. */
 void dispatch_fill_gaps(Core *core) {
+  Session *session;
   Service *service;
 
+  while ((session = LIST_FIRST(&core->pumps, Session, in_pumps))) {
+    list_remove(&session->in_pumps);
+    dispatch_pump_instance(core, session);
+  }
   while ((service = LIST_FIRST(&core->gaps, Service, in_gaps))) {
     service->references++; /* the last request must not take the service away under us */
     dispatch_pump_service(core, service);

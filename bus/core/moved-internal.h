@@ -61,6 +61,8 @@ bool once_may_begin(Core *core, const Session *session, Request *request);
 bool once_is_safe(const Core *core, const Session *session, const Request *request);
 /* The client has just said that it waits for it here: what was held back for that goes on. */
 void once_confirmed(Core *core, Request *request);
+/* The same for all of a client, which has another session now. */
+void once_look_at_all(Core *core, const Client *client);
 /* A PONG: what waited for it goes on. */
 void once_answered(Core *core, Session *session, const Header *pong);
 

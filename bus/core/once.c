@@ -48,13 +48,13 @@ bool once_may_begin(Core *core, const Session *session, Request *request) {
   return false;
 }
 
-/* Looks again whether somebody may take it now. */
+/* At the end of the step it is looked at again whether somebody may take it now. */
 static void look_at(Core *core, Request *request) {
   if (request->state != REQUEST_QUEUED)
     return;
-  if (request->only)
-    dispatch_pump_instance(core, request->only);
-  else if (!list_has(&request->service->in_gaps))
+  if (request->only && !list_has(&request->only->in_pumps))
+    list_push(&core->pumps, &request->only->in_pumps);
+  if (!request->only && !list_has(&request->service->in_gaps))
     list_push(&core->gaps, &request->service->in_gaps);
 }
 
@@ -68,6 +68,11 @@ void once_confirmed(Core *core, Request *request) {
     look_at_children(core, request);
   else
     look_at(core, request);
+}
+
+void once_look_at_all(Core *core, const Client *client) {
+  LIST_EACH (&client->requests, Request, in_client, request)
+    once_confirmed(core, request);
 }
 
 /* The client still waits for it here, or has sent it again elsewhere, or has its end. */

@@ -389,6 +389,7 @@ void session_end(Core *core, Session *session, bool clean, bool tell) {
   settle_work(core, session);
   probe_forget_session(core, session);
   list_remove(&session->in_core);
+  list_remove(&session->in_pumps);
   core->n_sessions--;
   list_push(&core->over, &session->in_core);
   if (tell)
