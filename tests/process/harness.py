@@ -38,6 +38,9 @@ SLOW_HEARTBEATS = {"PONS_BROKER_HEARTBEAT_INTERVAL_MS": "20000", "PONS_BROKER_HE
                    "PONS_BROKER_HEARTBEAT_IDLE_MS": "60000"}
 QUICK_HEARTBEATS = {"PONS_BROKER_HEARTBEAT_INTERVAL_MS": "50", "PONS_BROKER_HEARTBEAT_TIMEOUT_MS": "150",
                     "PONS_BROKER_HEARTBEAT_IDLE_MS": "500"}
+# For tests that freeze a process of a busy fleet: one that merely waits for its processor is not taken for dead.
+PATIENT_HEARTBEATS = {"PONS_BROKER_HEARTBEAT_INTERVAL_MS": "100", "PONS_BROKER_HEARTBEAT_TIMEOUT_MS": "700",
+                      "PONS_BROKER_HEARTBEAT_IDLE_MS": "60000"}
 
 
 def program(name):

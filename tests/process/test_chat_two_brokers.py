@@ -17,7 +17,7 @@ STREAMS = 20
 class Pair(test_chat.Chain):
     """The chain with every program at broker a, which is preferred, and at broker b."""
 
-    ENVIRONMENT = {**harness.QUICK_HEARTBEATS, "PONS_BROKER_HEARTBEAT_IDLE_MS": "60000"}
+    ENVIRONMENT = harness.PATIENT_HEARTBEATS
     MODELS = (("a", f"tokens={TOKENS},gap_ms=20"),)
     ADAPTERS = 2
 
