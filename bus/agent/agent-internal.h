@@ -241,12 +241,20 @@ struct Runtime {
   bool contended;      /* both brokers have work for us: each is granted half */
   uint64_t contended_us;
   bool was_ready;
+  struct {
+    bool off;       /* by the flag agent.NAME */
+    uint64_t epoch; /* of the flag's version, which only rises */
+    uint64_t counter;
+  } feature;
   Phase phase;
   int exit_status;
   Buffer scratch;
   Buffer header;
   Pool pool;
 };
+
+/* Listens to the flag that switches this agent. Returns 0 or negative errno. */
+int feature_watch(Runtime *runtime);
 
 /* Whether this is the loop thread. */
 bool runtime_is_here(const Runtime *runtime);

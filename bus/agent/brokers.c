@@ -80,6 +80,11 @@ static void grant(Runtime *runtime, uint32_t broker) {
 
   if (!session->is_open || runtime->phase != PHASE_SERVING)
     return;
+  if (runtime->feature.off) {
+    header = (Header){.kind = KIND_DRAIN, .flags = FLAG_CLEAN};
+    client_send(runtime->client, broker, &header, BYTES_NONE, NULL);
+    return;
+  }
   session->refused = false;
   client_send(runtime->client, broker, &header, BYTES_NONE, NULL);
 }

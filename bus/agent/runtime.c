@@ -276,6 +276,8 @@ int runtime_new(const Agent *agent, const AgentOptions *options, Runtime **ret) 
     r = loop_timer_new(runtime->loop, brokers_on_patience, runtime, &runtime->patience);
   if (r == 0)
     r = make_client(runtime);
+  if (r == 0)
+    r = feature_watch(runtime);
   if (r < 0)
     return r;
   credit_init(&runtime->credit, concurrency, has_inline(runtime));

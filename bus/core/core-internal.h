@@ -77,6 +77,7 @@ struct Session {
   uint64_t noted;    /* serials: when the other broker knew it, or need not know it; 0 = not yet, */
   uint64_t answered; /* of the last PING or WELCOME that it has answered, */
   uint64_t suspect;  /* since when it must answer a PING; 0 = it need not */
+  bool switched_off; /* nobody is to wait for it: its weights are 0 */
   bool trusted;      /* of this process itself */
 
   Client *client;
@@ -129,6 +130,7 @@ struct Offer {
   OfferMethod *methods;
   uint32_t n_methods;
   uint32_t weight;
+  uint32_t told_weight; /* by HELLO */
   bool standby;
   bool same_site;
   uint64_t latency_us; /* moving average of the time to an answer */
@@ -343,6 +345,8 @@ void session_on_timer(Core *core, Timer *timer, uint64_t now_us);
 void session_hello(Core *core, Session *session, Bytes body);
 void session_credit(Core *core, Session *session, const Header *header);
 void session_drain(Core *core, Session *session);
+/* It is switched off until its next CREDIT: what waits for it alone ends NO_SERVICE. */
+void session_switch_off(Core *core, Session *session);
 /* Nothing new is given to the instance; what waits for it alone goes elsewhere or is told. */
 void session_take_no_more(Core *core, Session *session);
 /* Says GOAWAY, once. */

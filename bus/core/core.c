@@ -263,8 +263,9 @@ static void on_unsubscribe(Core *core, Session *session, const Incoming *in) {
 }
 
 static void on_drain(Core *core, Session *session, const Incoming *in) {
-  (void)in;
   session_drain(core, session);
+  if (in->header->flags & FLAG_CLEAN)
+    session_switch_off(core, session);
 }
 
 /* Kinds without a line are not for a broker of this version. */

@@ -116,6 +116,7 @@ static void add_offer(Core *core, Session *session, Offer *offer, const HelloSer
       .session = session,
       .service = service,
       .weight = from->has_weight ? (uint32_t)from->weight : 100,
+      .told_weight = from->has_weight ? (uint32_t)from->weight : 100,
       .standby = from->has_role && text_is(from->role, "standby"),
       .same_site = strcmp(session->site, core->options.site) == 0,
   };

@@ -292,6 +292,21 @@ static void on_readmit(Core *core, Timer *timer, uint64_t now_us) {
   admit(core, CONTAINER_OF(timer, Session, readmit));
 }
 
+/* Off: nobody waits for this instance, and what others offer is all there is. */
+static void switch_weights(Session *session, bool off) {
+  if (session->switched_off == off)
+    return;
+  session->switched_off = off;
+  for (uint32_t i = 0; i < session->n_offers; i++)
+    session->offers[i].weight = off ? 0 : session->offers[i].told_weight;
+}
+
+void session_switch_off(Core *core, Session *session) {
+  switch_weights(session, true);
+  for (uint32_t i = 0; i < session->n_offers && session->state == SESSION_OPEN; i++)
+    dispatch_settle_queue(core, session->offers[i].service);
+}
+
 void session_credit(Core *core, Session *session, const Header *header) {
   uint64_t at;
 
@@ -300,6 +315,10 @@ void session_credit(Core *core, Session *session, const Header *header) {
     return;
   }
   session->credit = header->credit;
+  if (header->credit > 0) { /* by FIFO it was said after DRAIN */
+    session->draining = false;
+    switch_weights(session, false);
+  }
   dispatch_note_room(session);
   if (session->ready) {
     dispatch_pump_instance(core, session);

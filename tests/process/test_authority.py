@@ -368,6 +368,54 @@ class BothRosters(Pair):
         self.assertEqual(late.expect(Kind.EVENT).data, 93)
 
 
+@harness.unittest.skipUnless(harness.has("pons-agent-echo"), "the agent echo is not built")
+class Features(Pair):
+    """The flag agent.NAME switches an agent without a restart."""
+
+    WITNESS = False
+
+    def wait_say(self, node, status):
+        """Asks until echo.say ends with this status."""
+        due = time.monotonic() + harness.DEADLINE_S
+        while (ended := self.asker(node).refusal(self.asker(node).request("echo", "say", {"text": "x"}))) != status:
+            self.assertLess(time.monotonic(), due, ended)
+            self.asker(node).socket.poll(5)
+
+    def test_off_and_on(self):
+        leader, other = self.start_pair()
+        echo = self.start("pons-agent-echo", "--endpoint", f"ipc://{self.folder}/a;ipc://{self.folder}/b")
+        for node in ("a", "b"):
+            self.wait_say(node, "OK")
+        for _ in range(2):
+            self.ask(other, "pons.flags", "set", name="agent.echo", value="off")
+            for node in ("a", "b"):
+                self.wait_say(node, "NO_SERVICE")
+            self.ask(leader, "pons.flags", "set", name="agent.echo", value="on")
+            for node in ("a", "b"):
+                self.wait_say(node, "OK")
+        self.ask(other, "pons.flags", "set", name="agent.other", value="off")
+        self.wait_say(other, "OK")
+        self.assertTrue(echo.alive)
+
+    def test_it_stays_off_over_a_restart_of_broker_and_agent(self):
+        leader, other = self.start_pair()
+        ends = f"ipc://{self.folder}/a;ipc://{self.folder}/b"
+        echo = self.start("pons-agent-echo", "--endpoint", ends)
+        self.ask(leader, "pons.flags", "set", name="agent.echo", value="off")
+        self.wait_say(other, "NO_SERVICE")
+        self.nodes[leader].kill()
+        self.wait_leads(other)
+        self.start_node(leader)
+        self.wait_status(leader, lambda status: status["linked"])
+        self.wait_say(other, "NO_SERVICE")
+        echo.terminate()
+        self.assertEqual(echo.wait(), 0)  # switched off, it drains as ever
+        self.start("pons-agent-echo", "--endpoint", ends)
+        self.wait_say(other, "NO_SERVICE")
+        self.ask(other, "pons.flags", "set", name="agent.echo", value="on")
+        self.wait_say(other, "OK")
+
+
 @harness.unittest.skipUnless(harness.has("pons"), "the pons command is not built")
 class Commands(Pair):
     """What an operator types."""
