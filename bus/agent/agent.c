@@ -9,7 +9,6 @@
 #include "bus/loop/crash.h"
 #include "bus/loop/journal.h"
 #include "bus/loop/notify.h"
-#include "bus/loop/socket.h"
 
 enum { EXIT_USAGE = 2, FLUSH_MS = 200 };
 
@@ -71,7 +70,5 @@ int agent_main(int argc, char **argv, const Agent *agent) {
   table_seed(random_u64());
   log_setup_process(options.name, options.log_level);
   crash_setup(options.name, options.crash_record);
-  status = run(agent, &options);
-  socket_library_stop();
-  return status;
+  return run(agent, &options);
 }

@@ -147,11 +147,28 @@ static bool begin_answer(Call *call) {
   return false;
 }
 
+/* Between short handlers of the loop no deadline comes: there the look at the clock is spared. */
+static bool is_late(const Call *call) {
+  bool may_be = !call->method->row->inline_ || call->runtime->credit.prefetch < CREDIT_PREFETCH_MAX;
+
+  return may_be && clock_monotonic_us() >= call->due_us;
+}
+
+/* What a handler says that was cut short by the deadline is no result, and nobody waits for it. */
+static void say_deadline(Call *call) {
+  block_unref(&call->out_block);
+  buffer_clear(&call->out_bytes);
+  call_put_error(
+      call, &(CallFault){.status = STATUS_DEADLINE, .message = TEXT("the deadline came before the work was done")});
+}
+
 /* Sends the answer, or hands it to the loop, for which out_body must be the call's own by now. */
 static void deliver(Call *call) {
   Runtime *runtime = call->runtime;
   bool keeper = atomic_exchange(&call->keeper, false);
 
+  if (call->out.kind == KIND_REPLY && is_late(call))
+    say_deadline(call);
   if (runtime_is_here(runtime)) {
     call_send(call);
   } else {
@@ -367,13 +384,8 @@ int call_forward(Call *call, const CallTarget *targets, size_t count, Bytes anno
 
 /* --- running --- */
 
-/* Between short handlers of the loop no deadline comes: there the look at the clock is spared. */
-static bool may_be_late(const Call *call) {
-  return !call->method->row->inline_ || call->runtime->credit.prefetch < CREDIT_PREFETCH_MAX;
-}
-
 static void run_handler(Call *call) {
-  if (may_be_late(call) && clock_monotonic_us() >= call->due_us) {
+  if (is_late(call)) {
     call_error(call, STATUS_DEADLINE, "the deadline came before the work was begun");
     return;
   }

@@ -1,7 +1,7 @@
 /* What:      Buffer, bytes that grow; Block, bytes that are counted and shared.
  * Owns:      what it allocates.
  * May use:   base/types.
- * Threading: a Buffer belongs to one thread; a Block's count is atomic, since libzmq frees on its I/O thread.
+ * Threading: a Buffer belongs to one thread; a Block's count is atomic, since the pool's threads of an agent free too.
  * Spec:      - */
 #ifndef PONS_BASE_BUFFER_H
 #define PONS_BASE_BUFFER_H

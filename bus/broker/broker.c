@@ -14,7 +14,7 @@
 
 enum {
   BATCH = 256,     /* ZeroMQ messages per turn, each a message or a PACK */
-  SEND_QUEUE = 64, /* messages that libzmq may hold for one peer; more wait in its backlog */
+  SEND_QUEUE = 64, /* messages that may wait for one peer in the socket; more wait in its backlog */
   STOP_SWEEP_US = 10000,
   LAST_WORDS_US = 1000000,
   LINGER_MS = 1000,
@@ -38,16 +38,15 @@ static int default_connections_max(uint32_t *ret) {
 /* --- in --- */
 
 static void receive(Broker *broker, SocketMessage *message) {
-  Peer *peer = connections_find_peer(broker, message);
+  Peer *peer = connections_find_peer(broker, message->peer);
 
   crash_note("message from peer", message->peer);
   if (!peer) {
     core_count(broker->core, COUNTER_BEFORE_HELLO, 1);
     return;
   }
-  if (peer->session)
-    core_receive(broker->core, peer->session, message->frames, message->header, message->body, message->block,
-                 loop_now_us(broker->loop));
+  core_receive(broker->core, peer->session, message->frames, message->header, message->body, message->block,
+               loop_now_us(broker->loop));
 }
 
 static void drain_socket(Broker *broker) {
@@ -59,8 +58,6 @@ static void drain_socket(Broker *broker) {
     receive(broker, &message);
     socket_message_done(&message);
   }
-  if (i <= BATCH && !list_is_empty(&broker->ended))
-    connections_drop_ended(broker, TIME_NEVER);
 }
 
 static void on_ready(void *userdata) {
@@ -95,14 +92,14 @@ void connections_need_sweep(Broker *broker, uint64_t at_us) {
   loop_timer_set(broker->sweep_timer, at_us);
 }
 
-static void finish(Broker *broker, uint64_t now_us) {
+static void say_bye(Broker *broker, uint64_t now_us) {
   core_stop(broker->core, now_us);
   out_flush(broker);
-  loop_stop(broker->loop, 0);
+  broker->said_bye = true;
 }
 
 /* When nothing is unanswered any more, what waits for slow readers has a second to leave. */
-static bool may_finish(Broker *broker, uint64_t now_us) {
+static bool may_say_bye(Broker *broker, uint64_t now_us) {
   if (core_is_idle(broker->core) && !broker->all_answered) {
     broker->all_answered = true;
     broker->stop_at_us = min_u64(broker->stop_at_us, now_us + LAST_WORDS_US);
@@ -112,16 +109,23 @@ static bool may_finish(Broker *broker, uint64_t now_us) {
   return now_us >= broker->stop_at_us || (broker->all_answered && list_is_empty(&broker->blocked));
 }
 
+/* BYE may have to wait behind what was sent before it. */
+static void stop_sweep(Broker *broker, uint64_t now_us) {
+  if (!broker->said_bye && may_say_bye(broker, now_us))
+    say_bye(broker, now_us);
+  if (broker->said_bye && (!out_retry(broker) || now_us >= broker->stop_at_us))
+    loop_stop(broker->loop, 0);
+}
+
 static void on_sweep(void *userdata, uint64_t now_us) {
   Broker *broker = userdata;
-  uint64_t next_us;
+  uint64_t next_us = now_us + STOP_SWEEP_US;
 
   broker->sweep_us = TIME_NEVER;
-  next_us = connections_sweep(broker, now_us);
-  if (broker->stopping && may_finish(broker, now_us)) {
-    finish(broker, now_us);
-    return;
-  }
+  if (!broker->said_bye)
+    next_us = connections_sweep(broker, now_us);
+  if (broker->stopping)
+    stop_sweep(broker, now_us);
   connections_need_sweep(broker, broker->stopping ? min_u64(next_us, now_us + STOP_SWEEP_US) : next_us);
 }
 
@@ -173,7 +177,7 @@ int broker_new(Broker **ret, Loop *loop, const BrokerOptions *options, const cha
   list_init(&broker->dirty);
   list_init(&broker->blocked);
   list_init(&broker->closing);
-  list_init(&broker->ended);
+  list_init(&broker->silent);
   sink = out_sink(broker);
   r = core_new(&broker->core, &options->core, &sink, loop_now_us(loop));
   if (r == 0)
@@ -216,7 +220,9 @@ void broker_stop(Broker *broker) {
   uint64_t now_us = loop_now_us(broker->loop);
 
   if (broker->stopping) {
-    finish(broker, now_us);
+    if (!broker->said_bye)
+      say_bye(broker, now_us);
+    loop_stop(broker->loop, 0);
     return;
   }
   log_info("PONS-BROKER-STOPPING", "the broker stops when what is unanswered has ended, in %llu s at the latest",
@@ -230,5 +236,5 @@ void broker_stop(Broker *broker) {
 }
 
 uint32_t broker_connections(const Broker *broker) {
-  return broker->n_connections;
+  return broker->peers.size;
 }

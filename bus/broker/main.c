@@ -11,8 +11,6 @@
 #include "bus/loop/journal.h"
 #include "bus/loop/limits-setup.h"
 #include "bus/loop/notify.h"
-#include "bus/loop/reserve.h"
-#include "bus/loop/socket.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -307,7 +305,6 @@ int main(int argc, char **argv) {
     return status;
   loop_block_signals();
   loop_raise_nofile(NULL);
-  descriptors_reserve();
   table_seed(random_u64());
   if (crash_setup("pons-broker", arguments.crash_record) < 0) {
     fprintf(stderr, "pons-broker: can't make the crash record %s\n", arguments.crash_record);
@@ -316,6 +313,5 @@ int main(int argc, char **argv) {
   status = load(&arguments, &config);
   if (status == 0)
     status = start(&arguments, config);
-  socket_library_stop();
   return status;
 }

@@ -1,5 +1,5 @@
 /* What the core wants done, done: messages into packs, sessions hung up on, notes into the log. Nothing here may call the
-   core, so a peer that can't be sent to is put on the way out (its descriptor is shut, and its end comes back as a monitor
+   core, so a peer that can't be sent to is put on the way out (its connection is shut, and its end comes back as an
    event). */
 #include "bus/broker/broker-internal.h"
 
@@ -21,12 +21,6 @@ static void hang_up(Broker *broker, Peer *peer, uint64_t delay_us) {
   connections_need_sweep(broker, peer->hang_up_us);
 }
 
-/* Nothing can be sent to it any more. */
-static void give_up(Broker *broker, Peer *peer, int error) {
-  peer->unreachable = error == -EHOSTUNREACH;
-  hang_up(broker, peer, 0);
-}
-
 /* Draws the consequence of what peer_push and its kin returned. */
 static void settle(Broker *broker, Peer *peer, int r) {
   if (r == PEER_E_FULL && !peer->hang_up_us) {
@@ -35,7 +29,7 @@ static void settle(Broker *broker, Peer *peer, int r) {
                 peer->backlog_bytes);
   }
   if (r != 0 && r != -EAGAIN)
-    give_up(broker, peer, r);
+    hang_up(broker, peer, 0); /* nothing can be sent to it any more */
   if (!list_is_empty(&peer->backlog) && !list_has(&peer->in_blocked)) {
     list_push(&broker->blocked, &peer->in_blocked);
     connections_need_sweep(broker, loop_now_us(broker->loop) + BLOCKED_SWEEP_US);
@@ -131,7 +125,7 @@ static void retry(Broker *broker, uint32_t n) {
     if (r == -EAGAIN)
       list_push(&broker->blocked, &peer->in_blocked);
     else if (r < 0)
-      give_up(broker, peer, r);
+      hang_up(broker, peer, 0);
   }
 }
 

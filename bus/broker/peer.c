@@ -1,4 +1,4 @@
-/* The way out to one peer. Normal case: messages gather in a pack, which goes out at the end of the turn. When libzmq's
+/* The way out to one peer. Normal case: messages gather in a pack, which goes out at the end of the turn. When the socket's
    queue for the peer is full, whole messages wait in the backlog, in order; the backlog is bounded, and the oldest events
    in it make room for what is new. Before the backlog's head is tried it is packed too: a peer that was held up for some
    milliseconds must not be behind for ever because each message then goes by itself. */
@@ -17,13 +17,12 @@ typedef struct Waiting {
   uint8_t header[];
 } Waiting;
 
-Peer *peer_new(uint32_t routing_id, int fd) {
+Peer *peer_new(uint32_t number) {
   Peer *peer = calloc(1, sizeof *peer);
 
   if (!peer)
     abort();
-  peer->routing_id = routing_id;
-  peer->fd = fd;
+  peer->number = number;
   list_init(&peer->backlog);
   list_init(&peer->events);
   return peer;
@@ -54,7 +53,7 @@ void peer_destroy(Peer **peer) {
   list_remove(&gone->in_dirty);
   list_remove(&gone->in_blocked);
   list_remove(&gone->in_closing);
-  list_remove(&gone->in_ended);
+  list_remove(&gone->in_silent);
   pack_done(&gone->pack);
   free(gone);
 }
@@ -107,7 +106,7 @@ int peer_flush(Peer *peer, Socket *socket) {
   if (peer->pack.count == 0)
     return 0;
   pack_frames(&peer->pack, &header, &body);
-  r = list_is_empty(&peer->backlog) ? socket_send(socket, peer->routing_id, header, body, NULL) : -EAGAIN;
+  r = list_is_empty(&peer->backlog) ? socket_send(socket, peer->number, header, body, NULL) : -EAGAIN;
   if (r == -EAGAIN)
     r = push_backlog(peer, header, body, NULL, KIND_PACK); /* also a lone one: it is as it is to be sent */
   pack_clear(&peer->pack);
@@ -128,8 +127,7 @@ static int push_alone(Peer *peer, Socket *socket, const Header *header, Bytes bo
     told.number = peer->events_lost;
   }
   header_encode(&told, &encoded);
-  r = list_is_empty(&peer->backlog) ? socket_send(socket, peer->routing_id, buffer_bytes(&encoded), body, block)
-                                    : -EAGAIN;
+  r = list_is_empty(&peer->backlog) ? socket_send(socket, peer->number, buffer_bytes(&encoded), body, block) : -EAGAIN;
   if (r == -EAGAIN)
     r = push_backlog(peer, buffer_bytes(&encoded), body, block, header->kind);
   return r;
@@ -190,8 +188,8 @@ int peer_retry(Peer *peer, Socket *socket) {
 
     pack_head(peer);
     waiting = LIST_FIRST(&peer->backlog, Waiting, in_backlog);
-    r = socket_send(socket, peer->routing_id, (Bytes){waiting->header, waiting->header_bytes},
-                    block_bytes(waiting->body), waiting->body);
+    r = socket_send(socket, peer->number, (Bytes){waiting->header, waiting->header_bytes}, block_bytes(waiting->body),
+                    waiting->body);
     if (r < 0)
       return r;
     drop_waiting(peer, waiting);

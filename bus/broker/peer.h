@@ -1,4 +1,4 @@
-/* What:      one connection as the broker's shell sees it: its routing id, what waits to be sent to it.
+/* What:      one connection as the broker's shell sees it: its number, what waits to be sent to it.
  * Owns:      its pack and backlog.
  * May use:   base, wire, core, loop.
  * Threading: the loop thread.
@@ -14,19 +14,18 @@
 
 typedef struct Peer {
   TableLink link;
-  uint32_t routing_id;
-  int fd;
-  Session *session;    /* NULL once the core has ended it */
+  uint32_t number;     /* the socket's, also the hash of link */
+  Session *session;    /* NULL before it has said something and once the core has ended it */
+  uint64_t since_us;   /* when it connected */
+  bool refused;        /* over connections_max */
   uint64_t hang_up_us; /* when to shut the connection, after what was sent; 0 = not */
-  bool unreachable;    /* the socket knows it no more; its descriptor may be another's by now */
   List in_dirty;       /* something is in the pack */
   List in_blocked;     /* something is in the backlog */
   List in_closing;
-  List in_ended;     /* its connection is gone */
-  uint64_t ended_us; /* since then */
-  Pack pack;         /* of this turn */
-  List backlog;      /* whole messages that the socket did not take, oldest first */
-  List events;       /* those of them that may be lost */
+  List in_silent; /* it has said nothing yet */
+  Pack pack;      /* of this turn */
+  List backlog;   /* whole messages that the socket did not take, oldest first */
+  List events;    /* those of them that may be lost */
   size_t backlog_bytes;
   uint32_t backlog_events;
   uint64_t events_lost;
@@ -37,7 +36,7 @@ enum {
 };
 
 /* Makes a peer. */
-Peer *peer_new(uint32_t routing_id, int fd);
+Peer *peer_new(uint32_t number);
 /* Frees it with all that waits. It must be in no table. Takes NULL, nulls the pointer. */
 void peer_destroy(Peer **peer);
 

@@ -10,7 +10,6 @@
 #include "bus/ctl/bodyjson.h"
 #include "bus/ctl/contract-json.h"
 #include "bus/ctl/grid.h"
-#include "bus/loop/socket.h"
 
 enum { WAIT_MS = 2000, CALLS_MAX = 64 };
 
@@ -146,8 +145,6 @@ CtlExit reach_open(Ctl *ctl, uint64_t wait_ms, bool quiet, Reach *ret) {
 void reach_close(Reach *reach) {
   client_destroy(&reach->client);
   loop_destroy(&reach->loop);
-  if (reach->ctl)
-    socket_library_stop();
   free(reach->endpoint);
   *reach = (Reach){0};
 }

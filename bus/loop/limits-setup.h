@@ -8,7 +8,7 @@
 
 #include "bus/base/types.h"
 
-/* Raises the soft limit of open files to the hard limit (a connection is one, a ZeroMQ socket another). Returns 0 and what
+/* Raises the soft limit of open files to the hard limit (a connection is one). Returns 0 and what
    holds now in *ret_limit, which may be NULL; or negative errno with *ret_limit left alone. */
 int loop_raise_nofile(uint64_t *ret_limit);
 

@@ -15,7 +15,7 @@
 
 #define LOOP_EVENTS_PER_TURN 64 /* descriptors served per turn; more wait for the next, epoll rotates them */
 
-/* Whatever epoll reports: the head of LoopFd, LoopSocket and of the loop's own descriptors. */
+/* Whatever epoll reports: the head of LoopFd and of the loop's own descriptors. */
 typedef struct Source {
   void (*on_event)(struct Source *source, uint32_t revents);
 } Source;
@@ -42,16 +42,16 @@ typedef struct PostQueue {
 
 struct Loop {
   int epoll_fd;
-  pid_t pid; /* whose loop this is */
+  uint32_t forks; /* of the process whose loop this is */
   bool in_turn;
   bool no_pwait2; /* kernel older than 5.11: milliseconds */
   bool stopped;
   int code;
   uint64_t now_us;
   Heap timers;
-  List sockets;
-  List *next_socket; /* where the walk over sockets goes on, so that any of them may be destroyed inside it */
-  uint32_t ready_sockets;
+  List tasks;
+  List *next_task; /* where the walk over tasks goes on, so that any of them may be destroyed inside it */
+  uint32_t due_tasks;
   List hooks;
   List *next_hook;
   PostQueue posts;
@@ -69,15 +69,8 @@ int loop_add_source(Loop *loop, int fd, uint32_t events, Source *source);
 /* Takes source out, also out of what was reported in this turn and not yet served. */
 void loop_remove_source(Loop *loop, int fd, Source *source);
 
-/* Calls on_readable of each socket that is marked ready. */
-void sockets_serve(Loop *loop);
-/* Looks at ZMQ_EVENTS of every socket and marks those that have messages. Returns whether there is one. */
-bool sockets_look(Loop *loop);
-/* Whether on_readable, which asks this, was called for messages that the look found: they were left over or came while the loop was
-   busy. */
-bool loop_socket_found_by_look(const LoopSocket *socket);
-/* The socket was received from outside its on_readable: its ZMQ_EVENTS is looked at before the next sleep. */
-void loop_socket_look_again(LoopSocket *socket);
+/* Runs each task that is marked. */
+void tasks_run(Loop *loop);
 /* Calls the timers that are due at loop->now_us. */
 void timers_serve(Loop *loop);
 /* When the earliest timer is due, or TIME_NEVER. */

@@ -1,8 +1,7 @@
-/* Timers, ZeroMQ sockets, descriptors and turn-end hooks of a loop: each may be destroyed inside any callback. Walks over
+/* Timers, tasks, descriptors and turn-end hooks of a loop: each may be destroyed inside any callback. Walks over
    lists keep their next element in the loop, where a destroy moves it on; reported events are wiped by a destroy. */
 #include <errno.h>
 #include <stdlib.h>
-#include <zmq.h>
 
 #include "bus/loop/crash.h"
 #include "bus/loop/loop-internal.h"
@@ -14,18 +13,11 @@ struct LoopTimer {
   void *userdata;
 };
 
-struct LoopSocket {
-  Source source;
+struct LoopTask {
   List link;
   Loop *loop;
-  void *zmq_socket;
-  int fd;
-  bool ready; /* on_readable is due */
-  bool paused;
-  bool receive_only;
-  bool found_by_look;
-  bool looked_at; /* since on_readable was called last; counts for receive_only */
-  void (*on_readable)(void *userdata);
+  bool due;
+  void (*run)(void *userdata);
   void *userdata;
 };
 
@@ -92,110 +84,53 @@ void timers_serve(Loop *loop) {
   }
 }
 
-static void socket_mark(LoopSocket *socket, bool ready) {
-  if (socket->ready == ready)
-    return;
-  socket->ready = ready;
-  socket->loop->ready_sockets += ready ? 1U : -1U;
-}
+int loop_task_new(Loop *loop, void (*run)(void *), void *userdata, LoopTask **ret) {
+  LoopTask *task = calloc(1, sizeof *task);
 
-static void on_socket_event(Source *source, uint32_t revents _unused_) {
-  socket_mark(CONTAINER_OF(source, LoopSocket, source), true);
-}
-
-int loop_watch_socket(Loop *loop, void *zmq_socket, void (*on_readable)(void *), void *userdata, LoopSocket **ret) {
-  int fd;
-  size_t size = sizeof fd;
-
-  if (zmq_getsockopt(zmq_socket, ZMQ_FD, &fd, &size) < 0)
-    return -errno;
-  LoopSocket *socket = calloc(1, sizeof *socket);
-  if (!socket)
+  if (!task)
     return -ENOMEM;
-  *socket = (LoopSocket){.source.on_event = on_socket_event,
-                         .loop = loop,
-                         .zmq_socket = zmq_socket,
-                         .fd = fd,
-                         .on_readable = on_readable,
-                         .userdata = userdata};
-  int r = loop_add_source(loop, fd, EPOLLIN, &socket->source);
-  if (r < 0) {
-    free(socket);
-    return r;
-  }
-  list_push(&loop->sockets, &socket->link);
-  *ret = socket;
+  *task = (LoopTask){.loop = loop, .run = run, .userdata = userdata};
+  list_push(&loop->tasks, &task->link);
+  *ret = task;
   return 0;
 }
 
-void loop_socket_pause(LoopSocket *socket, bool paused) {
-  socket->paused = paused;
-  socket->looked_at = false;
-  if (paused)
-    socket_mark(socket, false);
-}
-
-void loop_socket_receive_only(LoopSocket *socket) {
-  socket->receive_only = true;
-}
-
-bool loop_socket_found_by_look(const LoopSocket *socket) {
-  return socket->found_by_look;
-}
-
-void loop_socket_look_again(LoopSocket *socket) {
-  socket->looked_at = false;
-}
-
-void loop_socket_destroy(LoopSocket **p) {
-  LoopSocket *socket = TAKE(*p);
-
-  if (!socket)
+static void set_due(LoopTask *task, bool due) {
+  if (task->due == due)
     return;
-  if (socket->loop->next_socket == &socket->link)
-    socket->loop->next_socket = socket->link.next;
-  socket_mark(socket, false);
-  list_remove(&socket->link);
-  loop_remove_source(socket->loop, socket->fd, &socket->source);
-  free(socket);
+  task->due = due;
+  task->loop->due_tasks += due ? 1U : -1U;
 }
 
-void sockets_serve(Loop *loop) {
-  loop->next_socket = loop->sockets.next;
-  while (loop->ready_sockets > 0 && loop->next_socket != &loop->sockets) {
-    LoopSocket *socket = CONTAINER_OF(loop->next_socket, LoopSocket, link);
+void loop_task_mark(LoopTask *task) {
+  set_due(task, true);
+}
 
-    loop->next_socket = loop->next_socket->next;
-    if (socket->ready && !socket->paused) {
-      socket_mark(socket, false);
-      socket->looked_at = false;
-      crash_note("socket", (uint64_t)socket->fd);
-      socket->on_readable(socket->userdata);
+void loop_task_destroy(LoopTask **p) {
+  LoopTask *task = TAKE(*p);
+
+  if (!task)
+    return;
+  if (task->loop->next_task == &task->link)
+    task->loop->next_task = task->link.next;
+  set_due(task, false);
+  list_remove(&task->link);
+  free(task);
+}
+
+void tasks_run(Loop *loop) {
+  loop->next_task = loop->tasks.next;
+  while (loop->due_tasks > 0 && loop->next_task != &loop->tasks) {
+    LoopTask *task = CONTAINER_OF(loop->next_task, LoopTask, link);
+
+    loop->next_task = loop->next_task->next;
+    if (task->due) {
+      set_due(task, false);
+      crash_note("task", 0);
+      task->run(task->userdata);
     }
   }
-  loop->next_socket = NULL;
-}
-
-/* Reading ZMQ_EVENTS also takes libzmq's commands off ZMQ_FD, so a paused socket does not keep the loop awake. */
-static bool has_messages(LoopSocket *socket) {
-  int events = 0;
-  size_t size = sizeof events;
-
-  if (socket->receive_only && socket->looked_at && !socket->paused)
-    return false;
-  socket->looked_at = true;
-  return zmq_getsockopt(socket->zmq_socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
-}
-
-bool sockets_look(Loop *loop) {
-  LIST_EACH (&loop->sockets, LoopSocket, link, socket) {
-    if (socket->ready)
-      continue;
-    socket->found_by_look = has_messages(socket) && !socket->paused;
-    if (socket->found_by_look)
-      socket_mark(socket, true);
-  }
-  return loop->ready_sockets > 0;
+  loop->next_task = NULL;
 }
 
 static void on_fd_event(Source *source, uint32_t revents) {

@@ -1,6 +1,6 @@
-/* What:      the one loop of a process: ZeroMQ sockets, descriptors, timers, signals, children, calls from other threads.
+/* What:      the one loop of a process: descriptors, tasks, timers, signals, children, calls from other threads.
  * Owns:      every source that is registered with it until that source's destroy, or its own.
- * May use:   bus/base; libzmq's ZMQ_FD and ZMQ_EVENTS, libsystemd's sd-event (not visible outside this room).
+ * May use:   bus/base; libsystemd's sd-event (not visible outside this room).
  * Threading: everything belongs to the thread that runs the loop, except loop_post, which any thread may call.
  * Spec:      loop.c (order of one turn) */
 #ifndef PONS_LOOP_LOOP_H
@@ -14,12 +14,12 @@
 
 typedef struct Loop Loop;
 typedef struct LoopTimer LoopTimer;
-typedef struct LoopSocket LoopSocket;
+typedef struct LoopTask LoopTask;
 typedef struct LoopFd LoopFd;
 
 /* Makes a loop. Returns 0 and the caller owns *ret, or negative errno (-EMFILE, -ENOMEM) and *ret is left alone. */
 int loop_new(Loop **ret);
-/* Frees the loop and nulls the pointer; takes NULL. Timers, sockets and descriptors are destroyed by their owners before
+/* Frees the loop and nulls the pointer; takes NULL. Timers, tasks and descriptors are destroyed by their owners before
    that. Calls that were posted and have not run are dropped. Usable as _cleanup_. */
 void loop_destroy(Loop **loop);
 
@@ -48,20 +48,14 @@ void loop_timer_set(LoopTimer *timer, uint64_t at_us);
 /* Disarms and frees; takes NULL. Usable as _cleanup_. */
 void loop_timer_destroy(LoopTimer **timer);
 
-/* Watches a ZeroMQ socket for messages. on_readable receives with ZMQ_DONTWAIT until EAGAIN or until its own bound
-   (say 256 messages) and returns; it is called again in the next turn while something is left, and now and then without need
-   (ZeroMQ wakes up for its own commands too). What libzmq's edge-triggered ZMQ_FD would have swallowed is found by a look at
-   ZMQ_EVENTS before each sleep. The socket stays the caller's and outlives the watch.
-   Returns 0 and the caller owns *ret; -ENOTSOCK for no socket, -ENOMEM, -ENOSPC; *ret is left alone on failure. */
-int loop_watch_socket(Loop *loop, void *zmq_socket, void (*on_readable)(void *userdata), void *userdata,
-                      LoopSocket **ret);
-/* Stops or goes on calling on_readable (back-pressure); what came in between is found. A new watch is not paused. */
-void loop_socket_pause(LoopSocket *socket, bool paused);
-/* Promises that nothing is ever sent on this socket and that it is received from in on_readable only. Its ZMQ_EVENTS are
-   then looked at after on_readable only, which saves a system call per turn. */
-void loop_socket_receive_only(LoopSocket *socket);
-/* Ends the watch, also from inside any callback; takes NULL. Before zmq_close. Usable as _cleanup_. */
-void loop_socket_destroy(LoopSocket **socket);
+/* Makes a task, not marked: work that descriptors find and that is done once they have all been served. Returns 0 and the caller
+   owns *ret, or -ENOMEM. */
+int loop_task_new(Loop *loop, void (*run)(void *userdata), void *userdata, LoopTask **ret);
+/* Has run called once: in this turn when its tasks have not been run yet, else in the next, which does not sleep. run does a
+   bounded piece of its work and marks the task again while something is left. */
+void loop_task_mark(LoopTask *task);
+/* Ends it, also from inside any callback; takes NULL. Usable as _cleanup_. */
+void loop_task_destroy(LoopTask **task);
 
 /* Watches a descriptor, level-triggered unless events has EPOLLET. events and revents are those of epoll(7). fd stays the
    caller's and is closed after the watch is destroyed. Returns 0 and the caller owns *ret; -EPERM for a plain file, -EEXIST
@@ -73,7 +67,7 @@ int loop_fd_set_events(LoopFd *watch, uint32_t events);
 /* Ends the watch, also from inside any callback; takes NULL. Usable as _cleanup_. */
 void loop_fd_destroy(LoopFd **watch);
 
-/* Calls hook once at the end of each turn, before the look at ZMQ_EVENTS and before the loop sleeps: the place to send what was
+/* Calls hook once at the end of each turn, before the loop sleeps: the place to send what was
    packed in this turn. Hooks run in the order in which they were added. Returns 0 or -ENOMEM. */
 int loop_on_turn_end(Loop *loop, void (*hook)(void *userdata), void *userdata);
 /* Takes out what loop_on_turn_end put in under the same two values, also from inside a hook. */

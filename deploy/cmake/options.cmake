@@ -9,7 +9,6 @@ option(PONS_COVERAGE "count lines and branches" OFF)
 option(PONS_HARDEN "LTO and hardening, as shipped" OFF)
 
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(LIBZMQ REQUIRED IMPORTED_TARGET libzmq>=4.3.4)
 pkg_check_modules(LIBSYSTEMD REQUIRED IMPORTED_TARGET libsystemd>=252)
 pkg_check_modules(LIBUNWIND REQUIRED IMPORTED_TARGET libunwind)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)

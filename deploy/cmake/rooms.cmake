@@ -1,7 +1,6 @@
 # One static library pons_<room> per line of bus/rooms.def, linked to the rooms it may use and to no other.
 # A room's files are what lies in its folder; main.c and *-main.c are programs and stay out.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS bus/rooms.def)
-set(PONS_LIBRARIES_libzmq PkgConfig::LIBZMQ)
 set(PONS_LIBRARIES_libsystemd PkgConfig::LIBSYSTEMD)
 set(PONS_LIBRARIES_libunwind PkgConfig::LIBUNWIND)
 set(PONS_LIBRARIES_jansson PkgConfig::JANSSON)

@@ -42,7 +42,6 @@ static inline void stage_start(Stage *stage, const Agent *agent) {
 static inline void stage_stop(Stage *stage) {
   fake_done(&stage->fake);
   runtime_destroy(&stage->runtime);
-  socket_library_stop();
 }
 
 /* A test's set_up and tear_down: *state is the Stage with the agent on it. */

@@ -250,7 +250,7 @@ static void a_lost_session_stops_it(void **state) {
   size_t at = 0;
 
   take_part(stage, stage_ask_pieces(stage, "thread", 0, 1000), 0, &at);
-  socket_hang_up(stage->fake.socket, stage->fake.fd);
+  socket_hang_up(stage->fake.socket, stage->fake.peer);
   fake_until(&stage->fake, holds_nothing, stage);
   assert_int_equal(stage->runtime->reply_bytes, 0);
 }

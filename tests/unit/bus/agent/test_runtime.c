@@ -528,7 +528,7 @@ static void an_answer_goes_into_the_next_session(void **state) {
   RequestId id = stage_ask(stage, "kept", "late");
 
   fake_until(&stage->fake, has_kept, NULL);
-  socket_hang_up(stage->fake.socket, stage->fake.fd);
+  socket_hang_up(stage->fake.socket, stage->fake.peer);
   free(fake_take(&stage->fake, KIND_CREDIT));
   assert_int_equal(stage->fake.hellos, 2);
   call_reply_raw(kept, call_body(kept), NULL, TEXT_NONE);
@@ -560,7 +560,7 @@ static void a_drain_finishes_what_it_has(void **state) {
   bye = fake_take(&stage->fake, KIND_BYE);
   assert_int_equal(bye->header.flags, FLAG_CLEAN);
   fake_until(&stage->fake, is_leaving, stage);
-  socket_hang_up(stage->fake.socket, stage->fake.fd);
+  socket_hang_up(stage->fake.socket, stage->fake.peer);
   assert_int_equal(loop_run(stage->runtime->loop), 0);
   free(bye);
 }
@@ -584,7 +584,7 @@ static void work_that_is_no_call_is_finished_too(void **state) {
 static void a_drain_without_a_broker_ends_at_once(void **state) {
   Stage *stage = *state;
 
-  socket_hang_up(stage->fake.socket, stage->fake.fd);
+  socket_hang_up(stage->fake.socket, stage->fake.peer);
   fake_stop(&stage->fake);
   runtime_drain(stage->runtime);
   assert_int_equal(loop_run(stage->runtime->loop), 0);

@@ -149,7 +149,7 @@ static void a_lost_session_ends_the_stream(void **state) {
 
   stage_ask_pieces(stage, "blocking", FLAG_STREAM, 1500);
   take_bytes(stage, &number, 2 * PIECE);
-  socket_hang_up(stage->fake.socket, stage->fake.fd);
+  socket_hang_up(stage->fake.socket, stage->fake.peer);
   free(fake_take(&stage->fake, KIND_CREDIT));
   fake_run(&stage->fake, 20000);
   assert_int_equal(pieces, 2);

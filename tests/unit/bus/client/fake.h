@@ -38,7 +38,7 @@ typedef struct Fake {
   char folder[64];
   char endpoint[128];
   uint32_t peer; /* who spoke last */
-  int fd;
+
   uint64_t incarnation;
   uint64_t session;
   uint32_t hellos;
@@ -154,7 +154,6 @@ static inline void on_fake_ready(void *userdata) {
     continue;
   while (socket_receive(fake->socket, &in) == 0) {
     fake->peer = in.peer;
-    fake->fd = in.fd;
     fake->frames++;
     fake_message(fake, in.header, in.body);
     socket_message_done(&in);

@@ -202,6 +202,5 @@ int main(void) {
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-  socket_library_stop();
   return failed;
 }

@@ -2,7 +2,7 @@
 #include "tests/unit/bus/client/scene.h"
 
 static void lose(Scene *scene) {
-  socket_hang_up(scene->fake.socket, scene->fake.fd);
+  socket_hang_up(scene->fake.socket, scene->fake.peer);
   fake_until(&scene->fake, scene_is_connecting, scene);
 }
 
@@ -278,6 +278,5 @@ int main(void) {
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-  socket_library_stop();
   return failed;
 }

@@ -1,0 +1,172 @@
+/* One connection: made, greeted, ended. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bus/loop/socket-internal.h"
+
+enum { SHAKING_US = 5000000 };
+
+static const char mechanism[] = "NULL";
+
+static void on_event(void *userdata, int fd _unused_, uint32_t revents) {
+  Connection *connection = userdata;
+
+  if (connection->state == CONNECTION_CONNECTING) {
+    connector_done(connection);
+    return;
+  }
+  if (revents & EPOLLOUT)
+    connection_flush(connection);
+  if (revents & ~(uint32_t)EPOLLOUT && !list_has(&connection->in_ready)) {
+    list_push(&connection->socket->ready, &connection->in_ready);
+    loop_task_mark(connection->socket->task);
+  }
+}
+
+Connection *connection_new(Socket *socket, int fd, ConnectionState state) {
+  Connection *connection = calloc(1, sizeof *connection);
+  uint32_t events = state == CONNECTION_CONNECTING ? EPOLLOUT : EPOLLIN;
+
+  if (!connection)
+    abort();
+  *connection = (Connection){.socket = socket, .fd = fd, .state = state};
+  list_init(&connection->queue);
+  if (loop_watch_fd(socket->loop, fd, events, on_event, connection, &connection->watch) < 0) {
+    close(fd);
+    free(connection);
+    return NULL;
+  }
+  connection->number = ++socket->last_number;
+  table_add(&socket->connections, &connection->link, connection->number);
+  if (socket->type == ZMTP_DEALER)
+    socket->only = connection;
+  return connection;
+}
+
+void connection_destroy(Connection *connection) {
+  Socket *socket = connection->socket;
+
+  if (socket->current == connection)
+    socket->current = NULL;
+  if (socket->only == connection)
+    socket->only = NULL;
+  list_remove(&connection->in_ready);
+  list_remove(&connection->in_shaking);
+  table_remove(&socket->connections, &connection->link);
+  loop_fd_destroy(&connection->watch);
+  close(connection->fd);
+  connection_drop_queue(connection);
+  held_done(&connection->held);
+  free(connection);
+}
+
+void connection_end(Connection *connection, int error) {
+  Socket *socket = connection->socket;
+  uint32_t number = connection->number;
+  bool was_open = connection->state == CONNECTION_OPEN;
+
+  connection_destroy(connection);
+  if (socket->type == ZMTP_ROUTER || was_open)
+    socket_tell(socket, SOCKET_DOWN, number, error);
+  else
+    socket_tell(socket, SOCKET_FAILED, 0, error ? error : -ECONNRESET);
+  if (socket->type == ZMTP_DEALER)
+    connector_retry(socket);
+}
+
+/* --- handshake --- */
+
+static void watch_shaking(Socket *socket) {
+  Connection *oldest = LIST_FIRST(&socket->shaking, Connection, in_shaking);
+
+  loop_timer_set(socket->shaking_timer, oldest ? oldest->since_us + SHAKING_US : TIME_NEVER);
+}
+
+void on_shaking_late(void *userdata, uint64_t now_us) {
+  Socket *socket = userdata;
+
+  LIST_EACH (&socket->shaking, Connection, in_shaking, connection)
+    if (connection->since_us + SHAKING_US <= now_us)
+      connection_end(connection, -ETIMEDOUT);
+  watch_shaking(socket);
+}
+
+/* Greeting and READY go together: with NULL nothing of the peer's has to be waited for. */
+void connection_greet(Connection *connection) {
+  _cleanup_(buffer_done) Buffer frames = {0};
+  Socket *socket = connection->socket;
+
+  connection->state = CONNECTION_GREETING;
+  connection->since_us = clock_monotonic_us();
+  list_push(&socket->shaking, &connection->in_shaking);
+  if (connection->in_shaking.previous == &socket->shaking)
+    watch_shaking(socket);
+  zmtp_greeting(mechanism, false, buffer_reserve(&frames, ZMTP_GREETING_BYTES));
+  frames.size = ZMTP_GREETING_BYTES;
+  zmtp_ready(socket->type, &frames);
+  connection_send_frames(connection, buffer_bytes(&frames));
+}
+
+static int greeting(Connection *connection, Bytes *in) {
+  int r = zmtp_greeting_check(*in, mechanism);
+
+  if (r != 0)
+    return r;
+  *in = (Bytes){in->data + ZMTP_GREETING_BYTES, in->size - ZMTP_GREETING_BYTES};
+  connection->state = CONNECTION_SHAKING;
+  return 0;
+}
+
+static void open_connection(Connection *connection) {
+  Socket *socket = connection->socket;
+
+  connection->state = CONNECTION_OPEN;
+  list_remove(&connection->in_shaking);
+  watch_shaking(socket);
+  if (socket->type == ZMTP_DEALER) {
+    connector_reset(&socket->connector);
+    socket_tell(socket, SOCKET_UP, connection->number, 0);
+  }
+}
+
+int connection_shake(Connection *connection, Bytes *in, size_t *ret_want) {
+  ZmtpMessage message;
+  Bytes metadata;
+  int r = 0;
+
+  *ret_want = 0;
+  if (connection->state == CONNECTION_GREETING)
+    r = greeting(connection, in);
+  if (r != 0)
+    return r;
+  r = zmtp_read(&connection->reader, in, &message, ret_want);
+  if (r != ZMTP_E_COMMAND)
+    return r == 0 ? ZMTP_E_MALFORMED : r;
+  if (zmtp_command_read(message.header, &metadata) != ZMTP_READY)
+    return ZMTP_E_MALFORMED;
+  r = zmtp_ready_check(metadata, connection->socket->type);
+  if (r == 0)
+    open_connection(connection);
+  return r;
+}
+
+int connection_command(Connection *connection, Bytes command) {
+  _cleanup_(buffer_done) Buffer pong = {0};
+  Bytes rest;
+  int r = 0;
+
+  switch (zmtp_command_read(command, &rest)) {
+  case ZMTP_PING:
+    r = zmtp_pong(rest, &pong);
+    if (r == 0)
+      connection_send_frames(connection, buffer_bytes(&pong));
+    return r;
+  case ZMTP_READY:
+  case ZMTP_ERROR:
+    return ZMTP_E_MALFORMED;
+  case ZMTP_OTHER:
+  default:
+    return 0;
+  }
+}
