@@ -315,7 +315,7 @@ void session_credit(Core *core, Session *session, const Header *header) {
     return;
   }
   session->credit = header->credit;
-  if (header->credit > 0) { /* by FIFO it was said after DRAIN */
+  if (header->credit > 0 && session->switched_off) { /* by FIFO it was said after DRAIN; who drains for good stays so */
     session->draining = false;
     switch_weights(session, false);
   }
