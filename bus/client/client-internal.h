@@ -59,7 +59,7 @@ typedef struct Link {
   uint64_t beat_us;   /* the last PING of any sort */
   Pack pack;          /* of this turn */
   Buffer scratch;     /* an encoded header */
-  List outbox;        /* what libzmq has no room for yet */
+  List outbox;        /* what the socket has no room for yet */
   uint64_t outbox_bytes;
   ClientTimer again; /* tries the outbox again */
   Block *welcome_body;

@@ -1,4 +1,4 @@
-/* A session's life: connect, HELLO, WELCOME, life signs, the end, and again. libzmq would send what it still holds ahead of
+/* A session's life: connect, HELLO, WELCOME, life signs, the end, and again. What waits in a socket would go ahead of
    the next HELLO, so every loss closes the socket and every session has a new one. */
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "bus/client/client-internal.h"
 
 enum {
-  SEND_QUEUE = 1024,         /* messages that libzmq may hold; a pack is one */
+  SEND_QUEUE = 1024,         /* messages that may wait in the socket; a pack is one */
   TRY_ENDPOINT_US = 500000,  /* then the next of several */
   GREETING_US = 2000000,     /* HELLO without an answer */
   BACKOFF_FIRST_US = 10000,  /* doubled by each failure in a row */

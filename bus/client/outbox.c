@@ -1,5 +1,5 @@
 /* How messages leave: small ones of a turn are packed, large ones go alone and uncopied, in the order of link_send. What
-   libzmq has no room for waits here and is tried again every millisecond. */
+   the socket has no room for waits here and is tried again every millisecond. */
 #include <errno.h>
 #include <stdlib.h>
 

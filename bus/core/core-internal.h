@@ -71,7 +71,6 @@ struct Session {
   uint32_t malformed;
   uint8_t n_late; /* looks that came too late since it was heard */
   bool no_hello_told;
-  bool unreachable;  /* its connection is gone, its last messages are being read */
   bool away_told;    /* GOAWAY was sent */
   bool warm_wanted;  /* WELCOME said that WARM follows */
   uint64_t noted;    /* serials: when the other broker knew it, or need not know it; 0 = not yet, */

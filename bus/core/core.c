@@ -434,13 +434,6 @@ Session *core_connect(Core *core, void *peer, uint64_t now_us) {
   return session;
 }
 
-void core_lose_connection(Core *core, Session *session, uint64_t now_us) {
-  core->now_us = now_us;
-  session->unreachable = true;
-  if (session->client && session->client->session == session)
-    client_lost(core, session->client, false);
-}
-
 void core_disconnect(Core *core, Session *session, uint64_t now_us) {
   core->now_us = now_us;
   if (session->state == SESSION_OPEN)

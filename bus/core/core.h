@@ -95,9 +95,6 @@ void core_trust(Session *session);
 /* Tells the subscribers of a topic, whatever it begins with, and keeps body as its last value. Returns false when too many or too large
    values are kept: then it is told and not kept. */
 bool core_publish(Core *core, Text topic, Bytes body, uint64_t now_us);
-/* The connection is gone, but messages that came by it are still to be received: from now on nothing is sent to it, and
-   what its client waits for is held until the client returns. core_disconnect follows. */
-void core_lose_connection(Core *core, Session *session, uint64_t now_us);
 /* The connection is gone: ends the session without telling the sink to close. */
 void core_disconnect(Core *core, Session *session, uint64_t now_us);
 /* Takes one message as it came: header and body frame, frames = their number as received. Bytes are borrowed; with a

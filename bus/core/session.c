@@ -403,7 +403,7 @@ void session_end(Core *core, Session *session, bool clean, bool tell) {
   if (session->client && !clean)
     core->counters[COUNTER_SESSIONS_LOST]++;
   events_forget_session(core, session);
-  if (session->client && (session->client->session == session || (session->unreachable && !session->client->session)))
+  if (session->client && session->client->session == session)
     client_lost(core, TAKE(session->client), clean);
   settle_work(core, session);
   probe_forget_session(core, session);

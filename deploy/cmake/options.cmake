@@ -18,7 +18,9 @@ pkg_check_modules(LIBCURL REQUIRED IMPORTED_TARGET libcurl>=7.88)
 pkg_check_modules(LIBCRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0) # what libcurl is linked to anyway
 pkg_check_modules(LIBMICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.75)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
-pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka) # tests only: quickstart does without
+# tests only: quickstart does without
+pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
+pkg_check_modules(LIBZMQ IMPORTED_TARGET libzmq>=4.3.4) # the peer that deploy/bench compares with
 
 add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Werror
                     -Wno-gnu-statement-expression -fno-omit-frame-pointer -g)

@@ -32,8 +32,8 @@ fake id 'echo 0'
 fake dpkg-query 'shift 2; for name; do echo "installed $name"; done'
 [ -z "$(install core test)" ] || { echo "all is installed, but:"; install core test; exit 1; }
 
-fake dpkg-query 'shift 2; for name; do [ "$name" = libzmq3-dev ] || echo "installed $name"; done; exit 1'
-expect "one is missing" "$(install core)" "install -y --no-install-recommends libzmq3-dev"
+fake dpkg-query 'shift 2; for name; do [ "$name" = libunwind-dev ] || echo "installed $name"; done; exit 1'
+expect "one is missing" "$(install core)" "install -y --no-install-recommends libunwind-dev"
 
 fake dpkg-query 'shift 2; for name; do echo "config-files $name"; done'
 expect "removed but configured is missing" "$(install coverage)" "lcov"
