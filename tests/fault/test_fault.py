@@ -62,7 +62,7 @@ class Fault(harness.Fleet):
                     break
                 self.outcomes.append(f"{call} {n} {error}: {outcome}")
         print(*self.outcomes, sep="\n")
-        self.assertGreater(len(self.outcomes), 0 if ONLY else 20)
+        self.assertGreater(len(self.outcomes), 0 if ONLY else 12)  # an agent makes about 19 calls that can fail
 
     def setUp(self):
         super().setUp()

@@ -17,7 +17,7 @@ static void must_be_json(const Buffer *buffer) {
 /* Each event must be one of OpenAI's: "data: ", JSON, an empty line. */
 static void check_events(const Buffer *events) {
   const char *at = (const char *)events->data;
-  const char *end = at + events->size;
+  const char *end = events->size ? at + events->size : at;
   Json value;
 
   while (at < end) {

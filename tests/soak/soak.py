@@ -97,6 +97,24 @@ class Processes:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def takes_signals(agent):
+    """Whether it has come to where SIGTERM means something to it; before that the kernel ends it."""
+    if agent.poll() is not None:
+        return True
+    with open(f"/proc/{agent.pid}/status", encoding="ascii") as file:
+        blocked = next(line for line in file if line.startswith("SigBlk:"))
+    return bool(int(blocked.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+async def end(agent):
+    """SIGTERM, as soon as it can be heard."""
+    due = time.monotonic() + END_S
+    agent.send_signal(signal.SIGCONT)
+    while not takes_signals(agent) and time.monotonic() < due:
+        await until(asyncio.Event(), 0.01)
+    agent.terminate()
+
+
 async def chaos(processes, agents, stop, rng, counts):
     """Kills, freezes, drains and restarts agents, one each second or so."""
     while not stop.is_set():
@@ -107,7 +125,7 @@ async def chaos(processes, agents, stop, rng, counts):
         if what == "kill":
             agents[at].kill()
         elif what == "drain":
-            agents[at].terminate()
+            await end(agents[at])
         else:
             agents[at].send_signal(signal.SIGSTOP)
             await until(asyncio.Event(), rng.random() if what == "freeze" else 2.5)
@@ -171,8 +189,7 @@ async def run(processes, seconds, seed, ledger):
     for peer in await asyncio.gather(*helpers):
         peer.close(True)
     for agent in agents:
-        agent.send_signal(signal.SIGCONT)
-        agent.terminate()
+        await end(agent)
     for agent in agents:
         if await asyncio.to_thread(agent.wait, END_S) != 0:
             ledger.fault(f"an agent ended with {agent.returncode}")
