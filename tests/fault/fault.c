@@ -67,6 +67,16 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
   return next(fd, message, flags);
 }
 
+ssize_t recv(int fd, void *data, size_t size, int flags) {
+  NEXT(ssize_t, "recv", int, void *, size_t, int);
+  return next(fd, data, size, flags);
+}
+
+ssize_t readv(int fd, const struct iovec *parts, int count) {
+  NEXT(ssize_t, "readv", int, const struct iovec *, int);
+  return next(fd, parts, count);
+}
+
 ssize_t pwrite(int fd, const void *data, size_t size, off_t offset) {
   NEXT(ssize_t, "pwrite", int, const void *, size_t, off_t);
   return next(fd, data, size, offset);
