@@ -24,6 +24,11 @@ CtlExit cmd_down(Ctl *ctl) {
     ctl_say("the fleet has not ended yet; `pons status` shows what still runs");
     return CTL_FAILED;
   }
+  if (r == CONTROL_E_CUT) {
+    ctl_say("%s: the supervisor hangs up without an answer; ask again, or end it by its pid in %s", folder.control,
+            folder.pid);
+    return CTL_FAILED;
+  }
   if (r) {
     ctl_say("%s: %s", folder.control, r < 0 ? strerror(-r) : "the answer is not to be understood");
     return CTL_FAILED;

@@ -9,7 +9,7 @@
 
 #include "bus/base/list.h"
 
-enum { WORD_BYTES = 64, CONNECTIONS_MAX = 32, BACKLOG = 16 };
+enum { WORD_BYTES = 64, CONNECTIONS_MAX = 32, BACKLOG = 16, TRIES = 3 };
 
 typedef struct Connection {
   List link;
@@ -247,8 +247,9 @@ static int say(const char *path, const char *word, int *ret) {
     return -errno;
   if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
     r = errno == ENOENT || errno == ECONNREFUSED ? CONTROL_E_NOBODY : -errno;
-  else if (send(fd, word, strlen(word), MSG_NOSIGNAL) < 0 || send(fd, "\n", 1, MSG_NOSIGNAL) < 0)
-    r = CONTROL_E_NOBODY;
+  else if ((send(fd, word, strlen(word), MSG_NOSIGNAL) < 0 || send(fd, "\n", 1, MSG_NOSIGNAL) < 0) && errno != EPIPE &&
+           errno != ECONNRESET)
+    r = -errno;
   if (r)
     close(fd);
   else
@@ -256,21 +257,31 @@ static int say(const char *path, const char *word, int *ret) {
   return r;
 }
 
-int control_ask(const char *path, const char *word, bool until_end, uint64_t timeout_ms, json_t **ret) {
-  uint64_t deadline_us = clock_monotonic_us() + timeout_ms * US_PER_MS;
-  _cleanup_(buffer_done) Buffer answer = {0};
-  json_t *json;
+/* Asks on a connection of its own. The answer stays empty when the other side hung up without one. */
+static int ask_once(const char *path, const char *word, bool until_end, uint64_t deadline_us, Buffer *ret) {
   int fd = -1;
   int r = say(path, word, &fd);
 
   if (r)
     return r;
-  r = read_answer(fd, until_end, deadline_us, &answer);
+  r = read_answer(fd, until_end, deadline_us, ret);
   close(fd);
+  return r;
+}
+
+int control_ask(const char *path, const char *word, bool until_end, uint64_t timeout_ms, json_t **ret) {
+  uint64_t deadline_us = clock_monotonic_us() + timeout_ms * US_PER_MS;
+  _cleanup_(buffer_done) Buffer answer = {0};
+  json_t *json;
+  int r = 0;
+
+  /* Who has ended refuses the next connection; who has only lost this one is asked again. */
+  for (int i = 0; i < TRIES && r == 0 && answer.size == 0; i++)
+    r = ask_once(path, word, until_end, deadline_us, &answer);
   if (r)
     return r;
   if (answer.size == 0)
-    return CONTROL_E_NOBODY; /* it ended just now */
+    return CONTROL_E_CUT;
   json = json_loadb((const char *)answer.data, answer.size, JSON_DISABLE_EOF_CHECK, NULL);
   if (!json)
     return CONTROL_E_GARBLED;

@@ -18,6 +18,7 @@ enum {
   CONTROL_E_NOBODY = 1, /* nobody listens there */
   CONTROL_E_TIMEOUT,    /* no answer in time */
   CONTROL_E_GARBLED,    /* the answer is no JSON */
+  CONTROL_E_CUT,        /* somebody listens there, and hung up three times without an answer */
 };
 
 /* Answers one word; the caller gives the reference away. NULL = the word is not known. */

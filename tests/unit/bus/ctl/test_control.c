@@ -180,6 +180,48 @@ static void test_rubbish(void **state _unused_) {
   close(fd);
 }
 
+typedef struct Curt {
+  int fd;
+  int cuts; /* so many are hung up on, the next is answered */
+} Curt;
+
+static void *hang_up(void *userdata) {
+  Curt *curt = userdata;
+
+  for (int i = 0; i < 3; i++) {
+    int fd = accept(curt->fd, NULL, NULL);
+    char word[16];
+
+    if (i < curt->cuts)
+      assert_true(close(fd) == 0);
+    else if (recv(fd, word, sizeof word, 0) > 0 && send(fd, "[]\n", 3, MSG_NOSIGNAL) == 3)
+      return close(fd) == 0 ? userdata : NULL;
+  }
+  return NULL;
+}
+
+/* A connection that is lost is no supervisor that has ended: it is asked again, three times in all. */
+static void test_hung_up(void **state _unused_) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+  memcpy(address.sun_path, path, strlen(path) + 1);
+  for (int cuts = 2; cuts <= 3; cuts++) {
+    Curt curt = {socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), cuts};
+    json_t *answer = NULL;
+    pthread_t thread;
+
+    unlink(path);
+    assert_int_equal(bind(curt.fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(curt.fd, 1), 0);
+    assert_int_equal(pthread_create(&thread, NULL, hang_up, &curt), 0);
+    assert_int_equal(control_ask(path, "status", false, TIMEOUT_MS, &answer), cuts == 2 ? 0 : CONTROL_E_CUT);
+    assert_int_equal(answer != NULL, cuts == 2);
+    json_decref(answer);
+    pthread_join(thread, NULL);
+    close(curt.fd);
+  }
+}
+
 /* Who sends a word without an end, or too many connections, costs nobody else anything. */
 static void test_bad_peers(void **state _unused_) {
   _cleanup_(loop_destroy) Loop *loop = NULL;
@@ -209,7 +251,7 @@ static void test_bad_peers(void **state _unused_) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_answers), cmocka_unit_test(test_waits_for_the_end), cmocka_unit_test(test_nobody_there),
-      cmocka_unit_test(test_rubbish), cmocka_unit_test(test_bad_peers),
+      cmocka_unit_test(test_rubbish), cmocka_unit_test(test_hung_up),           cmocka_unit_test(test_bad_peers),
   };
 
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
