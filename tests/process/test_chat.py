@@ -15,7 +15,6 @@ WORDS = "Who are you?"
 LOCAL_ANSWER = "Hello, I am the local test model."
 HEAVY = {"max_tokens": 4000}  # with the prompt more than coordinator.heavy_tokens
 STREAMS = 200
-FDS_SPARE = 8  # descriptors that may come and go by themselves: a timer, a connection that is being closed
 
 
 def has_library():
@@ -354,8 +353,25 @@ class Load(Chain):
     def programs_of_chain(self):
         return [self.broker, self.gateway, *self.fleet.values(), *self.adapters]
 
+    def kept(self):
+        """The sockets of connections to the provider, by inode: whoever keeps some for the next request may."""
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            rows = [line.split() for line in list(file)[1:]]
+        return {f"socket:[{row[9]}]" for row in rows if int(row[2].rpartition(":")[2], 16) == self.mocks["a"].port}
+
     def fds(self):
-        return [len(os.listdir(f"/proc/{one.pid}/fd")) for one in self.programs_of_chain()]
+        """What each process has open, but for the connections to the provider that it keeps."""
+        kept = self.kept()
+        return [sum(target not in kept for target in self.targets(one.pid)) for one in self.programs_of_chain()]
+
+    def targets(self, pid):
+        found = []
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+            except FileNotFoundError:
+                continue
+        return found
 
     def rss_kb(self):
         sizes = []
@@ -395,8 +411,12 @@ class Load(Chain):
         self.round(2)
         before, rss = self.fds(), self.rss_kb()
         self.round(3)
-        self.wait_for(lambda: all(now <= then + FDS_SPARE for now, then in zip(self.fds(), before)),
-                      "descriptors are as many as before")
+        self.wait_for(lambda: all(now <= then for now, then in zip(self.fds(), before)),
+                      "descriptors are as many as before, but for kept connections")
+        kept = self.kept()
+        for one in self.programs_of_chain():
+            held = sum(target in kept for target in self.targets(one.pid))
+            self.assertLessEqual(held, STREAMS if one in self.adapters else 0, f"{one.name} keeps {held} connections to the provider")
         if not harness.sanitized():
             for one, now, then in zip(self.programs_of_chain(), self.rss_kb(), rss):
                 self.assertLess(now, then + 4096, f"{one.name} has grown")
