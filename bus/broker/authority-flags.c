@@ -1,5 +1,7 @@
 /* Flags on their way: written here, copied to the peer, told to subscribers, answered. A write waits in one list, in the order of
-   its serials: first for the own disk, then, when there is a peer, for the peer's. Nobody reads a flag before it is on disk. */
+   its serials: first for the own disk, then, when there is a peer, for the peer's. Nobody reads a flag before it is on disk.
+   A flag that is removed keeps its row, or a peer that has not heard of it would bring the flag back. Such a row makes room for
+   another flag once the peer has it too. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -53,7 +55,16 @@ static PeerFlag peer_flag(const Flag *flag) {
   return (PeerFlag){.name = text_of(flag->name),
                     .value = text_of(flag->value),
                     .epoch = flag->version.epoch,
-                    .counter = flag->version.counter};
+                    .counter = flag->version.counter,
+                    .has_removed = flag->removed,
+                    .removed = flag->removed};
+}
+
+static Flag flag_of_peer(const PeerFlag *row) {
+  Flag flag = flag_of(row->name, row->value, (FlagVersion){row->epoch, row->counter});
+
+  flag.removed = row->removed;
+  return flag;
 }
 
 static void encode(const Contract *contract, const void *value, Buffer *buffer) {
@@ -77,19 +88,25 @@ void flagstore_send_all(Authority *a) {
     send_flags(a, &a->flags.rows[i], (uint32_t)min_u64(AT_ONCE, a->flags.n - i));
 }
 
+static void publish(Authority *a, const Flag *flag, Bytes body) {
+  char topic[LIMIT_NAME_BYTES + 16];
+
+  snprintf(topic, sizeof topic, "pons.flags.%s", flag->name);
+  if (a->core)
+    core_publish(a->core, text_of(topic), body, loop_now_us(a->loop));
+}
+
 static void tell(Authority *a, const Flag *flag) {
   _cleanup_(buffer_done) Buffer body = {0};
-  char topic[LIMIT_NAME_BYTES + 16];
   FlagRow row = {.name = text_of(flag->name),
                  .value = text_of(flag->value),
                  .epoch = flag->version.epoch,
-                 .counter = flag->version.counter};
+                 .counter = flag->version.counter,
+                 .has_removed = flag->removed,
+                 .removed = flag->removed};
 
-  if (!a->core)
-    return;
-  snprintf(topic, sizeof topic, "pons.flags.%s", flag->name);
   encode(CONTRACT(FlagRow), &row, &body);
-  core_publish(a->core, text_of(topic), buffer_bytes(&body), loop_now_us(a->loop));
+  publish(a, flag, buffer_bytes(&body));
 }
 
 void flagstore_tell_all(Authority *a) {
@@ -109,13 +126,36 @@ static void send_kept(Authority *a, FlagVersion version) {
 
 /* --- to disk --- */
 
+static void name_row(const Flag *flag, char key[LIMIT_NAME_BYTES + 8]) {
+  snprintf(key, LIMIT_NAME_BYTES + 8, "flag/%s", flag->name);
+}
+
+static void drop_row(Authority *a, const Flag *flag) {
+  char key[LIMIT_NAME_BYTES + 8];
+
+  name_row(flag, key);
+  if (a->store)
+    store_drop(a->store, text_of(key), NULL);
+}
+
+/* One that was removed gives its place to a new one, on disk before that is there. */
+static void make_room(Authority *a, const Flag *flag) {
+  Flag gone;
+
+  if (a->flags.n < LIMIT_FLAGS || flags_find(&a->flags, text_of(flag->name)) || !flags_forget(&a->flags, &gone))
+    return;
+  drop_row(a, &gone);
+  publish(a, &gone, BYTES_NONE);
+}
+
 void flagstore_load(Authority *a, Bytes value) {
   PeerFlag row;
   Flag flag;
 
   if (contract_decode(CONTRACT(PeerFlag), value, NULL, &row, NULL) != 0)
     return;
-  flag = flag_of(row.name, row.value, (FlagVersion){row.epoch, row.counter});
+  flag = flag_of_peer(&row);
+  flag.copied = !a->link;
   flags_put(&a->flags, &flag);
 }
 
@@ -127,7 +167,8 @@ static Write *begin(Authority *a, const Flag *flag) {
   uint64_t serial;
   Write *write;
 
-  snprintf(key, sizeof key, "flag/%s", flag->name);
+  make_room(a, flag);
+  name_row(flag, key);
   encode(CONTRACT(PeerFlag), &row, &value);
   if (!a->store || a->n_flag_writes == FLAG_WRITES ||
       store_put(a->store, text_of(key), buffer_bytes(&value), &serial) < 0)
@@ -150,23 +191,20 @@ static void refuse(Authority *a, const AuthorityAsker *asker, int r) {
                    "there are flags of a higher epoch than the leader's: `pons lead` once more on this side");
 }
 
-void flagstore_write(Authority *a, const AuthorityAsk *ask, const FlagWrite *wish) {
+static void write_flag(Authority *a, const AuthorityAsk *ask, Flag flag) {
   AuthorityAsker asker = authority_asker(ask);
-  FlagVersion version;
   Write *write;
-  Flag flag;
   int r;
 
   if (!authority_leads(a)) {
     authority_fail_leaderless(a, &asker);
     return;
   }
-  r = flags_next(&a->flags, wish->name, pair_epoch(a->pair), &version);
+  r = flags_next(&a->flags, text_of(flag.name), pair_epoch(a->pair), &flag.version);
   if (r != 0) {
     refuse(a, &asker, r);
     return;
   }
-  flag = flag_of(wish->name, wish->value, version);
   write = begin(a, &flag);
   if (write)
     write->asker = asker;
@@ -174,10 +212,39 @@ void flagstore_write(Authority *a, const AuthorityAsk *ask, const FlagWrite *wis
     authority_fail(a, &asker, STATUS_FAILED, "no_disk", 0, "the flag can't be written to disk: see the broker's log");
 }
 
+void flagstore_write(Authority *a, const AuthorityAsk *ask, const FlagWrite *wish) {
+  write_flag(a, ask, flag_of(wish->name, wish->value, (FlagVersion){0}));
+}
+
+void flagstore_unset(Authority *a, const AuthorityAsk *ask, Text name) {
+  AuthorityAsker asker = authority_asker(ask);
+  Flag flag = flag_of(name, TEXT_NONE, (FlagVersion){0});
+
+  flag.removed = true;
+  if (!authority_leads(a) || flags_find(&a->flags, name))
+    write_flag(a, ask, flag);
+  else
+    authority_fail(a, &asker, STATUS_REFUSED, "flag_unknown", 0, "this flag was never set");
+}
+
+/* Others on their way have taken the last places. */
+static void give_up(Authority *a, Write *write) {
+  drop_row(a, &write->flag);
+  if (!write->copied)
+    refuse(a, &write->asker, FLAGS_E_FULL);
+  drop(a, write);
+}
+
 /* It is on the own disk: it is a flag now. */
 static void finish(Authority *a, Write *write) {
-  int r = flags_put(&a->flags, &write->flag);
+  int r;
 
+  write->flag.copied = write->copied || !a->link;
+  r = flags_put(&a->flags, &write->flag);
+  if (r == FLAGS_E_FULL) {
+    give_up(a, write);
+    return;
+  }
   write->serial = 0;
   if (r == 0)
     tell(a, &write->flag);
@@ -228,12 +295,13 @@ void flagstore_take(Authority *a, Bytes body) {
     return;
   for (size_t i = 0; i < message.flags.count; i++) {
     const PeerFlag *row = &message.flags.items[i];
-    Flag flag = flag_of(row->name, row->value, (FlagVersion){row->epoch, row->counter});
+    Flag flag = flag_of_peer(row);
     Write *write;
 
     if (row->epoch > EPOCH_HIGHEST)
       continue;
     if (!is_newer(a, &flag)) {
+      flags_mark_copied(&a->flags, flag.version);
       send_kept(a, flag.version);
       continue;
     }
@@ -253,12 +321,13 @@ void flagstore_take(Authority *a, Bytes body) {
 
 void flagstore_take_kept(Authority *a, Bytes body) {
   PeerFlagsKept kept;
+  FlagVersion version;
 
   if (contract_decode(CONTRACT(PeerFlagsKept), body, NULL, &kept, NULL) != 0)
     return;
+  version = (FlagVersion){kept.epoch, kept.counter};
+  flags_mark_copied(&a->flags, version);
   LIST_EACH (&a->flag_writes, Write, in_authority, write) {
-    FlagVersion version = {kept.epoch, kept.counter};
-
     if (write->serial == 0 && flag_version_compare(write->flag.version, version) == 0)
       answer(a, write, 2);
   }

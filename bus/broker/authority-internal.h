@@ -143,8 +143,9 @@ void rosterlink_done(Authority *authority);
 void flagstore_load(Authority *authority, Bytes value);
 /* Tells the subscribers of this broker all flags. */
 void flagstore_tell_all(Authority *authority);
-/* Writes a flag as the leader; the asker is answered when it is on disk, here and at the peer. */
+/* Writes a flag as the leader, or removes one; the asker is answered when that is on disk, here and at the peer. */
 void flagstore_write(Authority *authority, const AuthorityAsk *ask, const FlagWrite *write);
+void flagstore_unset(Authority *authority, const AuthorityAsk *ask, Text name);
 /* Everything up to serial is on disk. */
 void flagstore_on_written(Authority *authority, uint64_t serial);
 /* The store has failed. */

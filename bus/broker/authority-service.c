@@ -105,14 +105,20 @@ static void on_set(Authority *a, const AuthorityAsk *ask, const void *request) {
   flagstore_write(a, ask, request);
 }
 
+static void on_unset(Authority *a, const AuthorityAsk *ask, const void *request) {
+  const FlagAsk *flag = request;
+
+  flagstore_unset(a, ask, flag->name);
+}
+
 static void on_get(Authority *a, const AuthorityAsk *ask, const void *request) {
   const FlagAsk *flag = request;
   AuthorityAsker asker = authority_asker(ask);
   const Flag *found = flags_find(&a->flags, flag->name);
   FlagRow row;
 
-  if (!found) {
-    authority_fail(a, &asker, STATUS_REFUSED, "flag_unknown", 0, "this flag was never set");
+  if (!found || found->removed) {
+    authority_fail(a, &asker, STATUS_REFUSED, "flag_unknown", 0, "this flag was never set, or is removed");
     return;
   }
   row = row_of(found);
@@ -123,12 +129,14 @@ static void on_flags(Authority *a, const AuthorityAsk *ask, const void *request 
   AuthorityAsker asker = authority_asker(ask);
   _cleanup_(arena_done) Arena arena = {0};
   FlagRow *rows = arena_take(&arena, (a->flags.n + 1) * sizeof *rows);
-  FlagRows answer = {.total = a->flags.n, .flags = {rows, 0}};
+  FlagRows answer = {.total = flags_count(&a->flags), .flags = {rows, 0}};
   size_t bytes = 0;
 
-  while (answer.flags.count < a->flags.n) {
-    FlagRow row = row_of(&a->flags.rows[answer.flags.count]);
+  for (uint32_t i = 0; i < a->flags.n; i++) {
+    FlagRow row = row_of(&a->flags.rows[i]);
 
+    if (a->flags.rows[i].removed)
+      continue;
     bytes += row.name.size + row.value.size + ROW_BYTES;
     if (bytes > ROWS_BYTES)
       break;
@@ -177,7 +185,7 @@ static void on_status(Authority *a, const AuthorityAsk *ask, const void *request
       .behind = a->behind,
       .late = a->late,
       .leases = pair_leases(a->pair)->n,
-      .flags = a->flags.n,
+      .flags = flags_count(&a->flags),
       .disk = text_of(a->disk),
   };
 
@@ -215,11 +223,17 @@ static const struct {
   void (*answer)(Authority *authority, const AuthorityAsk *ask, const void *request);
   bool by_leader;
 } rows_of_services[] = {
-    {"pons.lease", "acquire", on_acquire, true}, {"pons.lease", "renew", on_renew, true},
-    {"pons.lease", "release", on_release, true}, {"pons.lease", "list", on_leases, false},
-    {"pons.flags", "set", on_set, true},         {"pons.flags", "get", on_get, false},
-    {"pons.flags", "list", on_flags, false},     {"pons.authority", "status", on_status, false},
-    {"pons.authority", "lead", on_lead, false},  {"pons.authority", "yield", on_yield, false},
+    {"pons.lease", "acquire", on_acquire, true},
+    {"pons.lease", "renew", on_renew, true},
+    {"pons.lease", "release", on_release, true},
+    {"pons.lease", "list", on_leases, false},
+    {"pons.flags", "set", on_set, true},
+    {"pons.flags", "get", on_get, false},
+    {"pons.flags", "unset", on_unset, true},
+    {"pons.flags", "list", on_flags, false},
+    {"pons.authority", "status", on_status, false},
+    {"pons.authority", "lead", on_lead, false},
+    {"pons.authority", "yield", on_yield, false},
 };
 
 typedef union Question {

@@ -50,6 +50,44 @@ const Flag *flags_find(const Flags *flags, Text name) {
   return find(flags, name);
 }
 
+uint32_t flags_count(const Flags *flags) {
+  uint32_t n = 0;
+
+  for (uint32_t i = 0; i < flags->n; i++)
+    n += !flags->rows[i].removed;
+  return n;
+}
+
+void flags_mark_copied(Flags *flags, FlagVersion version) {
+  for (uint32_t i = 0; i < flags->n; i++)
+    if (flag_version_compare(flags->rows[i].version, version) == 0)
+      flags->rows[i].copied = true;
+}
+
+/* The row that may be forgotten first, or NULL. */
+static Flag *find_forgettable(const Flags *flags) {
+  Flag *oldest = NULL;
+
+  for (uint32_t i = 0; i < flags->n; i++) {
+    Flag *row = &flags->rows[i];
+
+    if (row->removed && row->copied && (!oldest || flag_version_compare(row->version, oldest->version) < 0))
+      oldest = row;
+  }
+  return oldest;
+}
+
+bool flags_forget(Flags *flags, Flag *ret) {
+  Flag *row = find_forgettable(flags);
+
+  if (!row)
+    return false;
+  *ret = *row;
+  flags->n--;
+  memmove(row, row + 1, (size_t)(flags->rows + flags->n - row) * sizeof *row);
+  return true;
+}
+
 static void grow(Flags *flags) {
   if (flags->n < flags->room)
     return;
@@ -88,7 +126,7 @@ int flags_put(Flags *flags, const Flag *flag) {
 int flags_next(Flags *flags, Text name, uint64_t epoch, FlagVersion *ret) {
   if (epoch < flags->last.epoch)
     return FLAGS_E_BEHIND;
-  if (!find(flags, name) && flags->n == LIMIT_FLAGS)
+  if (!find(flags, name) && flags->n == LIMIT_FLAGS && !find_forgettable(flags))
     return FLAGS_E_FULL;
   flags->last = (FlagVersion){epoch, epoch == flags->last.epoch ? flags->last.counter + 1 : 1};
   *ret = flags->last;

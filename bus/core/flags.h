@@ -18,6 +18,8 @@ typedef struct Flag {
   char name[LIMIT_NAME_BYTES + 1];
   char value[LIMIT_FLAG_BYTES + 1];
   FlagVersion version;
+  bool removed; /* its row tells whoever still has a value that there is none any more */
+  bool copied;  /* nobody has an older one: the other broker has it on disk too, or there is none */
 } Flag;
 
 enum {
@@ -38,12 +40,19 @@ typedef struct Flags {
 int flag_version_compare(FlagVersion a, FlagVersion b);
 /* Makes a flag of texts that are within their limits. */
 Flag flag_of(Text name, Text value, FlagVersion version);
-/* The row of name, or NULL. It is borrowed until the table changes. */
+/* The row of name, or NULL; also of one that was removed. It is borrowed until the table changes. */
 const Flag *flags_find(const Flags *flags, Text name);
 /* Takes a flag over when its version is above that of the row. Returns 0, FLAGS_E_OLD or FLAGS_E_FULL. */
 int flags_put(Flags *flags, const Flag *flag);
+/* How many are not removed. */
+uint32_t flags_count(const Flags *flags);
+/* The other broker has the flag of this version, or a later one of its name. */
+void flags_mark_copied(Flags *flags, FlagVersion version);
+/* Takes the row out that was removed first, of those that are copied, and copies it to ret. Returns false and leaves ret alone
+   when there is none. */
+bool flags_forget(Flags *flags, Flag *ret);
 /* The version of the next write of the leader of epoch; the table is not changed but for what it has given. Returns 0;
-   FLAGS_E_BEHIND, or FLAGS_E_FULL when the name is new and no row is free, and *ret is left alone. */
+   FLAGS_E_BEHIND, or FLAGS_E_FULL when the name is new and no row is free or to be forgotten, and *ret is left alone. */
 int flags_next(Flags *flags, Text name, uint64_t epoch, FlagVersion *ret);
 /* Frees the rows; the table is empty and can be used again. */
 void flags_done(Flags *flags);

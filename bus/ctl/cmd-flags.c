@@ -6,7 +6,7 @@
 #include "bus/ctl/reach.h"
 #include "bus/ctl/view.h"
 
-#define USAGE "pons flags list | set NAME VALUE | watch [NAME]"
+#define USAGE "pons flags list | set NAME VALUE | unset NAME | watch [NAME]"
 #define TOPIC "pons.flags."
 
 /* --- list --- */
@@ -45,26 +45,36 @@ static CtlExit list(Ctl *ctl, Reach *reach) {
   return CTL_OK;
 }
 
-/* --- set --- */
+/* --- set and unset --- */
 
-static CtlExit set(Ctl *ctl, Reach *reach) {
-  json_t *question = json_pack("{s:s, s:s}", "name", ctl->options.arguments[1], "value", ctl->options.arguments[2]);
+/* Takes the reference. */
+static CtlExit change(Ctl *ctl, Reach *reach, const char *method, json_t *question) {
   char *text = question ? json_dumps(question, JSON_COMPACT) : NULL;
   json_t *reply = NULL;
   CtlExit status = CTL_USAGE;
 
   if (text)
-    status = reach_ask(reach, "pons.flags", "set", text, &reply);
+    status = reach_ask(reach, "pons.flags", method, text, &reply);
   else
     ctl_say("a flag's name and value are UTF-8");
   if (status == CTL_OK && ctl->options.json)
     ctl_write_json(ctl, json_incref(reply));
   else if (status == CTL_OK && view_number(reply, "copies") < 2)
-    ctl_say("set on one broker's disk; the other has not taken it, or there is none");
+    ctl_say("%s on one broker's disk; the other has not taken it, or there is none", method);
   json_decref(reply);
   json_decref(question);
   free(text);
   return status;
+}
+
+static CtlExit set(Ctl *ctl, Reach *reach) {
+  const char *const *words = ctl->options.arguments;
+
+  return change(ctl, reach, "set", json_pack("{s:s, s:s}", "name", words[1], "value", words[2]));
+}
+
+static CtlExit unset(Ctl *ctl, Reach *reach) {
+  return change(ctl, reach, "unset", json_pack("{s:s}", "name", ctl->options.arguments[1]));
 }
 
 /* --- watch --- */
@@ -80,7 +90,10 @@ static void on_flag(void *userdata, const BusEvent *event) {
 
     grid_print_safely(&line, text_of(view_text(flag, "name")));
     buffer_printf(&line, " ");
-    grid_print_safely(&line, text_of(view_text(flag, "value")));
+    if (json_is_true(json_object_get(flag, "removed")))
+      buffer_printf(&line, "(unset)");
+    else
+      grid_print_safely(&line, text_of(view_text(flag, "value")));
     buffer_printf(&line, "\n");
     ctl_write(&line);
   }
@@ -115,7 +128,7 @@ CtlExit cmd_flags(Ctl *ctl) {
     uint32_t least;
     uint32_t most;
     CtlExit (*run)(Ctl *ctl, Reach *reach);
-  } rows[] = {{"list", 1, 1, list}, {"set", 3, 3, set}, {"watch", 1, 2, watch}};
+  } rows[] = {{"list", 1, 1, list}, {"set", 3, 3, set}, {"unset", 2, 2, unset}, {"watch", 1, 2, watch}};
   _cleanup_(reach_close) Reach reach = {0};
 
   for (size_t i = 0; i < ELEMENTS(rows); i++)

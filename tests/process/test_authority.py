@@ -253,6 +253,48 @@ class WithWitness(Pair):
         self.assertEqual(self.refused(leader, "pons.flags", "get", name="never"), ("REFUSED", "flag_unknown"))
         self.assertEqual(self.refused(leader, "pons.flags", "set", name="no name", value="x")[0], "INVALID")
 
+    def test_what_is_unset_stays_away(self):
+        """Also when a broker that still has the flag was gone meanwhile, and over the death of both."""
+        leader, other = self.start_pair()
+        for name in ("kept", "gone"):
+            self.ask(leader, "pons.flags", "set", name=name, value="on")
+        watcher = self.client("watcher", endpoint=f"ipc://{self.folder}/{leader}")
+        watcher.subscribe("pons.flags.gone")
+        self.assertEqual(watcher.expect(Kind.EVENT).data["value"], "on")
+        self.nodes[other].kill()
+        written = self.ask(leader, "pons.flags", "unset", name="gone")
+        self.assertEqual(written["copies"], 1)
+        event = watcher.expect(Kind.EVENT).data
+        self.assertEqual((event["removed"], token(event)), (True, token(written)))
+        self.start_node(other)
+        self.wait_status(other, lambda status: status["linked"] and status["flags"] == 1)
+        self.nodes[leader].kill()
+        self.nodes[other].kill()
+        leader, other = self.start_pair()
+        for node in (leader, other):
+            self.assertEqual([row["name"] for row in self.ask(node, "pons.flags", "list")["flags"]], ["kept"])
+            self.assertEqual(self.refused(node, "pons.flags", "get", name="gone"), ("REFUSED", "flag_unknown"))
+        self.assertEqual(self.refused(other, "pons.flags", "unset", name="never"), ("REFUSED", "flag_unknown"))
+        self.assertEqual(self.ask(other, "pons.flags", "set", name="gone", value="back")["copies"], 2)
+        self.assertEqual(self.ask(leader, "pons.flags", "get", name="gone")["value"], "back")
+
+    def test_what_is_unset_makes_room(self):
+        leader, other = self.start_pair()
+        for i in range(1024):
+            self.ask(leader, "pons.flags", "set", name=f"f{i}", value="on")
+        self.assertEqual(self.refused(leader, "pons.flags", "set", name="more", value="on"), ("LIMIT", "flags_full"))
+        self.assertEqual(self.ask(leader, "pons.flags", "unset", name="f7")["copies"], 2)
+        self.assertEqual(self.ask(leader, "pons.flags", "set", name="more", value="on")["copies"], 2)
+        self.assertEqual(self.refused(leader, "pons.flags", "set", name="less", value="on"), ("LIMIT", "flags_full"))
+        for node in (leader, other):
+            self.assertEqual(self.ask(node, "pons.flags", "get", name="more")["value"], "on")
+            self.assertEqual(self.status(node)["flags"], 1024)
+        for node in (leader, other):
+            self.nodes[node].kill()
+        leader, _ = self.start_pair()
+        self.assertEqual(self.ask(leader, "pons.flags", "get", name="more")["value"], "on")
+        self.assertEqual(self.status(leader)["flags"], 1024)
+
     def test_flags_survive_both_deaths(self):
         leader, other = self.start_pair()
         for i in range(40):
@@ -393,6 +435,11 @@ class Features(Pair):
             self.ask(leader, "pons.flags", "set", name="agent.echo", value="on")
             for node in ("a", "b"):
                 self.wait_say(node, "OK")
+        self.ask(other, "pons.flags", "set", name="agent.echo", value="off")
+        self.wait_say(leader, "NO_SERVICE")
+        self.ask(other, "pons.flags", "unset", name="agent.echo")
+        for node in ("a", "b"):
+            self.wait_say(node, "OK")
         self.ask(other, "pons.flags", "set", name="agent.other", value="off")
         self.wait_say(other, "OK")
         self.assertTrue(echo.alive)
@@ -438,6 +485,10 @@ class Commands(Pair):
         self.assertIn("usage: pons flags", self.pons(other, "flags", "set", "x", expect=2)[1])
         self.assertIn("usage: pons flags", self.pons(other, "flags", "unset", expect=2)[1])
         self.assertIn("INVALID", self.pons(other, "flags", "set", "no name", "x", expect=1)[1])
+        self.assertEqual(self.pons(other, "flags", "unset", "agent.echo"), ("", ""))
+        self.assertIn("no flag is set", self.pons(leader, "flags", "list")[1])
+        self.assertEqual(self.pons(other, "flags", "watch", "--timeout", "300")[0], "agent.echo (unset)\n")
+        self.assertIn("flag_unknown", self.pons(other, "--json", "flags", "unset", "never", expect=1)[0])
 
     def test_lead_lease_status(self):
         leader, other = self.start_pair()

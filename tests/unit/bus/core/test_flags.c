@@ -74,12 +74,51 @@ static void the_table_is_bounded(void **state _unused_) {
   assert_int_equal(put(&flags, "f7", "again", 2, 5000), 0);
 }
 
+static void what_is_removed_keeps_its_row_until_others_need_it(void **state _unused_) {
+  _cleanup_(flags_done) Flags flags = {0};
+  FlagVersion version = {0, 0};
+  Flag gone = flag("untouched", "", 1, 1);
+  Flag removed = flag("f7", "", 2, 5000);
+  char name[16];
+
+  for (unsigned i = 0; i < LIMIT_FLAGS; i++) {
+    snprintf(name, sizeof name, "f%u", i);
+    assert_int_equal(put(&flags, name, "on", 2, i + 1), 0);
+  }
+  removed.removed = true;
+  assert_int_equal(flags_put(&flags, &removed), 0);
+  assert_int_equal(put(&flags, "f7", "on", 2, 8), FLAGS_E_OLD); /* a peer that has not heard of it */
+  assert_int_equal(flags_count(&flags), LIMIT_FLAGS - 1);
+  assert_true(flags_find(&flags, TEXT("f7"))->removed);
+  assert_int_equal(flags_next(&flags, TEXT("more"), 2, &version), FLAGS_E_FULL); /* the peer may have it yet */
+  assert_false(flags_forget(&flags, &gone));
+  assert_string_equal(gone.name, "untouched");
+  removed = flag("f9", "", 2, 5001);
+  removed.removed = true;
+  assert_int_equal(flags_put(&flags, &removed), 0);
+  flags_mark_copied(&flags, (FlagVersion){2, 5001});
+  flags_mark_copied(&flags, (FlagVersion){2, 5000});
+  flags_mark_copied(&flags, (FlagVersion){2, 1}); /* not removed: stays */
+  assert_int_equal(flags_next(&flags, TEXT("more"), 2, &version), 0);
+  assert_true(flags_forget(&flags, &gone));
+  assert_string_equal(gone.name, "f7");
+  assert_null(flags_find(&flags, TEXT("f7")));
+  assert_int_equal(flags.n, LIMIT_FLAGS - 1);
+  assert_non_null(flags_find(&flags, TEXT("f6")));
+  assert_non_null(flags_find(&flags, TEXT("f8")));
+  assert_int_equal(put(&flags, "more", "", version.epoch, version.counter), 0);
+  assert_true(flags_forget(&flags, &gone));
+  assert_string_equal(gone.name, "f9");
+  assert_false(flags_forget(&flags, &gone));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_are_found_in_order),
       cmocka_unit_test(the_higher_version_wins),
       cmocka_unit_test(versions_rise_over_leaders),
       cmocka_unit_test(the_table_is_bounded),
+      cmocka_unit_test(what_is_removed_keeps_its_row_until_others_need_it),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
