@@ -154,6 +154,13 @@ typedef struct Done {
   uint64_t took_us;
 } Done;
 
+/* ChatReply and EmbedReply name them alike. */
+#define DONE_OF(reply)                                                                                                 \
+  (Done) {                                                                                                             \
+    (reply).response, (reply).model, (reply).provider, (reply).executor, &(reply).usage,                               \
+        (reply).has_cost_nano_usd ? &(reply).cost_nano_usd : NULL, (reply).took_us                                     \
+  }
+
 static void deliver(HttpRequest *request, const Done *done, Block *block) {
   respond_block(request, done->response, block);
   add_text(request, "x-pons-model", done->model);
@@ -179,10 +186,7 @@ static void on_chat_end(void *userdata, const Answer *answer) {
     respond_error(request, 502, "bad_reply", NULL, "the executor %.*s answered without a completion",
                   TEXT_ARG(reply.executor));
   else
-    deliver(request,
-            &(Done){reply.response, reply.model, reply.provider, reply.executor, &reply.usage,
-                    reply.has_cost_nano_usd ? &reply.cost_nano_usd : NULL, reply.took_us},
-            answer->block);
+    deliver(request, &DONE_OF(reply), answer->block);
 }
 
 static void on_embed_end(void *userdata, const Answer *answer) {
@@ -196,10 +200,7 @@ static void on_embed_end(void *userdata, const Answer *answer) {
   if (answer_decode(request->asked, answer, &arena, &reply, &fault) != 0)
     refuse_reply(request, &fault);
   else
-    deliver(request,
-            &(Done){reply.response, reply.model, reply.provider, reply.executor, &reply.usage,
-                    reply.has_cost_nano_usd ? &reply.cost_nano_usd : NULL, reply.took_us},
-            answer->block);
+    deliver(request, &DONE_OF(reply), answer->block);
 }
 
 /* --- routes --- */

@@ -136,6 +136,19 @@ static bool is_foreign(const HttpRequest *request) {
   return !request->origin && !origin_is_own(request_header(request, "Origin"), request_header(request, "Host"));
 }
 
+/* Keys keep other people's pages out by themselves; without them a page must not reach us under a name of its own. */
+static bool is_misled(const HttpRequest *request) {
+  const Gateway *gateway = request->gateway;
+
+  return !gateway->keys.count && !origin_host_is_ours(&gateway->config->gateway, request_header(request, "Host"));
+}
+
+static void refuse_host(HttpRequest *request) {
+  respond_error(request, 403, "host_not_allowed", NULL,
+                "the name %.200s is none of this gateway's; if it should be, add it to gateway.hosts",
+                request_header(request, "Host"));
+}
+
 static void refuse_origin(HttpRequest *request) {
   respond_error(request, 403, "origin_not_allowed", NULL,
                 "web pages of %.200s may not ask here; if they should, add it to gateway.cors_origins",
@@ -153,6 +166,8 @@ static void check_headers(HttpRequest *request, Text url, const char *method) {
     refuse_method(request, method);
   else if (request->method == HTTP_OPTIONS)
     return; /* a browser sends no key with it, and no answer to it says anything of value */
+  else if (is_misled(request))
+    refuse_host(request);
   else if (is_foreign(request))
     refuse_origin(request);
   else if (gateway->keys.count && !request->route->is_public &&

@@ -117,7 +117,9 @@ typedef struct ConfigGateway {
   ConfigKey *keys;
   uint32_t keys_count;
   char **cors_origins; /* as browsers write them */
+  char **hosts;
   uint32_t cors_origins_count;
+  uint32_t hosts_count;
   uint32_t body_max_bytes;
   uint32_t connections;
   uint32_t deadline_ms;

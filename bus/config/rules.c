@@ -98,6 +98,11 @@ static bool is_origin(Text text) {
          !(text_is(scheme, "http") && ends_with(host, ":80")) && !(text_is(scheme, "https") && ends_with(host, ":443"));
 }
 
+/* A host's name (RFC 1123, 2.1), without a port: the gateway has its own. */
+static bool is_host(Text text) {
+  return consists_of(text, LETTERS DIGITS "-._", 253) && text.data[0] != '.' && text.data[0] != '-';
+}
+
 /* A path behind a base URL, with {model} in it or not, and maybe a query: visible ASCII without what ends a URL. */
 static bool is_route(Text text) {
   static const char mark[] = "{model}";
@@ -160,6 +165,8 @@ static bool follows_rule(KeyRule rule, Text text) {
     return is_header(text);
   case RULE_ORIGIN:
     return is_origin(text);
+  case RULE_HOST:
+    return is_host(text);
   }
   return false;
 }
@@ -181,6 +188,7 @@ static const char *rule_text(KeyRule rule) {
       [RULE_HEADER] = "a header `Name: value` of at most 512 visible characters",
       [RULE_URL] = "http:// or https:// with a host, and no user, query or fragment",
       [RULE_ORIGIN] = "SCHEME://HOST[:PORT] as browsers write it: lower case, no path, no default port",
+      [RULE_HOST] = "the name of a host, without a port",
   };
 
   return texts[rule];

@@ -39,6 +39,7 @@ typedef enum KeyRule {
   RULE_ROUTE,
   RULE_HEADER,
   RULE_ORIGIN,
+  RULE_HOST,
 } KeyRule;
 
 typedef struct Mapping Mapping;

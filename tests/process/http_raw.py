@@ -49,12 +49,12 @@ class Client:
     def post(self, path, body, headers=()):
         """Sends a POST with a JSON body (bytes go as they are)."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        lines = [f"POST {path} HTTP/1.1", "Host: test", "Content-Type: application/json", f"Content-Length: {len(data)}",
+        lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {len(data)}",
                  *headers]
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
 
     def get(self, path, headers=(), method="GET", version="1.1"):
-        self.send("\r\n".join([f"{method} {path} HTTP/{version}", "Host: test", *headers]).encode() + b"\r\n\r\n")
+        self.send("\r\n".join([f"{method} {path} HTTP/{version}", "Host: 127.0.0.1", *headers]).encode() + b"\r\n\r\n")
 
     # --- reading ---
 

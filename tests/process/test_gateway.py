@@ -173,10 +173,10 @@ class Errors(gateway_fleet.Gateways):
 
     def test_forms_are_refused_and_the_content_type_is_else_ignored(self):
         client = self.http()
-        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
                     b"Content-Length: 2\r\n\r\n{}")
         self.assertEqual((client.response().status), 415)
-        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}")
+        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}")
         self.assertEqual(client.response().error["param"], "messages")
 
     def test_paths_and_methods(self):
@@ -247,14 +247,14 @@ class Sizes(gateway_fleet.Gateways):
 
     def test_a_body_that_says_it_is_too_large(self):
         client = self.http()
-        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 100001\r\n\r\n")  # and no body
+        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100001\r\n\r\n")  # and no body
         response = client.response()
         self.assertEqual((response.status, response.error["code"]), (413, "request_too_large"))
         self.assertTrue(client.is_closed)
 
     def test_a_body_that_turns_out_too_large(self):
         client = self.http()
-        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(11):  # and never the last
             client.send(b"2710\r\n" + b" " * 10000 + b"\r\n")
         response = client.response()
@@ -269,7 +269,7 @@ class Sizes(gateway_fleet.Gateways):
 
     def test_chunked_upload_in_single_bytes(self):
         worker, client = self.coordinator(), self.http()
-        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
         for byte in json.dumps(CHAT).encode():
             client.send(b"1\r\n" + bytes([byte]) + b"\r\n")
         client.send(b"0\r\n\r\n")
@@ -281,7 +281,7 @@ class Sizes(gateway_fleet.Gateways):
     def test_many_small_writes(self):
         worker, client = self.coordinator(), self.http()
         body = json.dumps(CHAT).encode()
-        whole = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        whole = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
         for byte in whole:
             client.send(bytes([byte]))
         worker.reply(worker.take(), reply(response="{}"))
@@ -290,7 +290,7 @@ class Sizes(gateway_fleet.Gateways):
     def test_expect_continue(self):
         worker, client = self.coordinator(), self.http()
         body = json.dumps(CHAT).encode()
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
         client.send(head % len(body))
         self.assertEqual(client.head()[1], 100)
         client.send(body)
@@ -330,7 +330,7 @@ class Sizes(gateway_fleet.Gateways):
 
     def test_a_body_that_stops_coming(self):
         client = self.http()
-        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\n{")
+        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
         self.assertEqual(client.rest(), b"")
 
     def test_a_request_line_that_drips(self):

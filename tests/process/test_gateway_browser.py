@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """What a browser asks of the gateway before and while a page of another origin uses it (Fetch standard, "CORS protocol")."""
 
+import json
+
 import gateway_fleet
 import harness
 from gateway_fleet import CHAT, DONE, STREAM, event, reply
@@ -59,7 +61,7 @@ class Listed(gateway_fleet.Gateways):
         self.readable(self.ask("/v1/nothing", headers=(f"Origin: {PAGE}",)))
         self.readable(self.refused(b" " * 100001, (f"Origin: {PAGE}",)))
         client = self.http()
-        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\nOrigin: %s\r\n\r\n" % PAGE.encode())
+        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nOrigin: %s\r\n\r\n" % PAGE.encode())
         client.send(b"186a1\r\n" + b" " * 100001 + b"\r\n")  # too much, in the middle of the body
         response = client.response()
         self.assertEqual(response.status, 413)
@@ -97,8 +99,30 @@ class Unlisted(gateway_fleet.Gateways):
     def test_pages_are_refused_but_for_our_own(self):
         key = "Authorization: Bearer alpha-secret-0001"
         self.assertEqual(self.refused(CHAT, (f"Origin: {PAGE}", key)).status, 403)
-        self.assertEqual(self.refused(CHAT, ("Origin: http://test", key)).error["code"], "no_service")  # Host: test
-        self.assertEqual(self.refused(CHAT, ("Origin: http://test",)).error["code"], "missing_api_key")
+        self.assertEqual(self.refused(CHAT, ("Origin: http://127.0.0.1", key)).error["code"], "no_service")  # our own name
+        self.assertEqual(self.refused(CHAT, ("Origin: http://127.0.0.1",)).error["code"], "missing_api_key")
+
+
+class Named(gateway_fleet.Gateways):
+    CONFIG = "  hosts: [ai.example]\n"
+
+    def post(self, host):
+        client = self.http()
+        body = json.dumps(CHAT).encode()
+        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s" % (host, len(body), body))
+        return client.response()
+
+    def test_a_name_that_was_made_to_lead_here_is_refused(self):
+        for host in (b"evil.example:7180", b"localhost.evil.example", b"127.0.0.1.evil.example", b"evil.ai.example"):
+            with self.subTest(host):
+                response = self.post(host)
+                self.assertEqual((response.status, response.error["code"]), (403, "host_not_allowed"))
+                self.assertIn("gateway.hosts", response.error["message"])
+
+    def test_our_own_names_are_let_in(self):
+        for host in (b"ai.example", b"AI.example:443", b"localhost:1", b"app.localhost", b"127.0.0.1:7180", b"[::1]:7180", b"10.1.2.3"):
+            with self.subTest(host):
+                self.assertEqual(self.post(host).error["code"], "no_service")
 
 
 class Wrong(gateway_fleet.Gateways):
@@ -112,6 +136,14 @@ class Wrong(gateway_fleet.Gateways):
                 gateway.expects = (2,)
                 self.assertEqual(gateway.wait(), 2)
                 self.assertIn("gateway.cors_origins[0]: is '" + origin + "', must be SCHEME://HOST", gateway.log())
+
+    def test_what_is_no_host(self):
+        for host in ("https://ai.example", "ai.example:80", "*", "a b", ".ai"):
+            with self.subTest(host):
+                gateway = self.start_gateway(config=f"gateway:\n  hosts: [\"{host}\"]\n", ready=False)
+                gateway.expects = (2,)
+                self.assertEqual(gateway.wait(), 2)
+                self.assertIn("gateway.hosts[0]: is '" + host + "', must be the name of a host", gateway.log())
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 import gateway_fleet
 import harness
 
-CHAT = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\n"
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: t\r\n"
+CHAT = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 # What comes, the status of the page that answers it. Each is well-formed HTTP, says Connection: close, and is the last.
 PAGES = (
@@ -31,7 +31,7 @@ TWICE = (
 # Closed without a word: at once, or after idle_ms where more could still have come.
 SILENT = (b"\0" * 100, b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"\r\n" * 50 + b"x",
           HEALTH + b"Transfer-Encoding: gzip\r\n\r\n",
-          b"GET /healthz?" + b"a&" * 4000 + b" HTTP/1.1\r\nHost: t\r\n\r\n")
+          b"GET /healthz?" + b"a&" * 4000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 
 
 class Garbage(gateway_fleet.Gateways):
