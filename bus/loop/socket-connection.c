@@ -5,9 +5,10 @@
 
 #include "bus/loop/socket-internal.h"
 
-enum { SHAKING_US = 5000000 };
-
-static const char mechanism[] = "NULL";
+enum {
+  SHAKING_US = 5000000,
+  COMMAND_BYTES = 4096, /* the longest of a handshake, its head included */
+};
 
 static void on_event(void *userdata, int fd _unused_, uint32_t revents) {
   Connection *connection = userdata;
@@ -58,6 +59,7 @@ void connection_destroy(Connection *connection) {
   close(connection->fd);
   connection_drop_queue(connection);
   held_done(&connection->held);
+  curve_destroy(&connection->curve);
   free(connection);
 }
 
@@ -92,7 +94,7 @@ void on_shaking_late(void *userdata, uint64_t now_us) {
   watch_shaking(socket);
 }
 
-/* Greeting and READY go together: with NULL nothing of the peer's has to be waited for. */
+/* Greeting and what a side says first go together: nothing of the peer's has to be waited for. */
 void connection_greet(Connection *connection) {
   _cleanup_(buffer_done) Buffer frames = {0};
   Socket *socket = connection->socket;
@@ -102,14 +104,17 @@ void connection_greet(Connection *connection) {
   list_push(&socket->shaking, &connection->in_shaking);
   if (connection->in_shaking.previous == &socket->shaking)
     watch_shaking(socket);
-  zmtp_greeting(mechanism, false, buffer_reserve(&frames, ZMTP_GREETING_BYTES));
+  zmtp_greeting(connection_mechanism(connection), socket->key && socket->type == ZMTP_ROUTER,
+                buffer_reserve(&frames, ZMTP_GREETING_BYTES));
   frames.size = ZMTP_GREETING_BYTES;
-  zmtp_ready(socket->type, &frames);
+  connection_take_key(connection, &frames);
+  if (!connection->curve)
+    zmtp_ready(socket->type, &frames);
   connection_send_frames(connection, buffer_bytes(&frames));
 }
 
 static int greeting(Connection *connection, Bytes *in) {
-  int r = zmtp_greeting_check(*in, mechanism);
+  int r = zmtp_greeting_check(*in, connection_mechanism(connection));
 
   if (r != 0)
     return r;
@@ -130,25 +135,51 @@ static void open_connection(Connection *connection) {
   }
 }
 
-int connection_shake(Connection *connection, Bytes *in, size_t *ret_want) {
+/* A command of the handshake. Whoever speaks here is not known yet, so it must be short. */
+static int read_command(Connection *connection, Bytes *in, Bytes *ret, size_t *ret_want) {
   ZmtpMessage message;
+  int r = zmtp_read(&connection->reader, in, &message, ret_want);
+
+  if (r == ZMTP_E_COMMAND) {
+    *ret = message.header;
+    return 0;
+  }
+  return r == 0 ? ZMTP_E_MALFORMED : r == ZMTP_E_SHORT && *ret_want > COMMAND_BYTES ? ZMTP_E_TOO_LARGE : r;
+}
+
+static int shake_in_clear(Connection *connection, Bytes command) {
   Bytes metadata;
+
+  if (zmtp_command_read(command, &metadata) != ZMTP_READY)
+    return ZMTP_E_MALFORMED;
+  return zmtp_ready_check(metadata, connection->socket->type);
+}
+
+int connection_shake(Connection *connection, Bytes *in, size_t *ret_want) {
+  Bytes command;
   int r = 0;
 
   *ret_want = 0;
   if (connection->state == CONNECTION_GREETING)
     r = greeting(connection, in);
-  if (r != 0)
-    return r;
-  r = zmtp_read(&connection->reader, in, &message, ret_want);
-  if (r != ZMTP_E_COMMAND)
-    return r == 0 ? ZMTP_E_MALFORMED : r;
-  if (zmtp_command_read(message.header, &metadata) != ZMTP_READY)
-    return ZMTP_E_MALFORMED;
-  r = zmtp_ready_check(metadata, connection->socket->type);
-  if (r == 0)
-    open_connection(connection);
+  while (r == 0 && connection->state != CONNECTION_OPEN) {
+    r = read_command(connection, in, &command, ret_want);
+    if (r == 0)
+      r = connection->curve ? connection_shake_curve(connection, command) : shake_in_clear(connection, command);
+    if (r == 0 && (!connection->curve || curve_state(connection->curve) == CURVE_OPEN))
+      open_connection(connection);
+  }
   return r;
+}
+
+/* A command that is a whole frame, sealed if need be. */
+static void send_command(Connection *connection, Bytes frame) {
+  ZmtpHead head;
+
+  if (connection->curve && zmtp_head_decode(frame, ZMTP_FRAME_BYTES, &head) == 0)
+    connection_send_sealed(connection, true, (Bytes){frame.data + head.head_bytes, head.body_bytes}, BYTES_NONE);
+  else
+    connection_send_frames(connection, frame);
 }
 
 int connection_command(Connection *connection, Bytes command) {
@@ -160,7 +191,7 @@ int connection_command(Connection *connection, Bytes command) {
   case ZMTP_PING:
     r = zmtp_pong(rest, &pong);
     if (r == 0)
-      connection_send_frames(connection, buffer_bytes(&pong));
+      send_command(connection, buffer_bytes(&pong));
     return r;
   case ZMTP_READY:
   case ZMTP_ERROR:

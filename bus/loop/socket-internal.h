@@ -9,14 +9,19 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "bus/base/limiter.h"
 #include "bus/base/list.h"
 #include "bus/base/table.h"
 #include "bus/loop/address.h"
+#include "bus/loop/key-internal.h"
 #include "bus/loop/resolve.h"
 #include "bus/loop/socket.h"
 #include "bus/zmtp/zmtp.h"
 
-enum { INPUT_BYTES = 65536 };
+enum {
+  INPUT_BYTES = 65536,
+  SOCKET_SEALED_BYTES = 65536, /* more is not kept for the next message */
+};
 
 /* What was read last, from one connection. Messages borrow from it, so it may outlive its socket. */
 typedef struct SocketInput {
@@ -49,6 +54,8 @@ typedef struct Connection {
   ConnectionState state;
   bool mute; /* nothing can be written any more; what it has sent is still to be read */
   uint64_t since_us;
+  Curve *curve;    /* NULL: in clear */
+  uint64_t origin; /* where it comes from, as a hash */
   ZmtpReader reader;
   Held held;
   List queue; /* of Out: what the kernel had no room for */
@@ -84,7 +91,12 @@ struct Socket {
   Connection *only; /* of a DEALER */
   uint32_t last_number;
   List ready;
-  List shaking; /* the oldest first */
+  KeyPair *key;     /* NULL: in clear */
+  PublicKey server; /* of a DEALER */
+  SocketGate gate;  /* of a ROUTER */
+  Limiter *failures;
+  Buffer sealed; /* frames on their way out */
+  List shaking;  /* the oldest first */
   LoopTimer *shaking_timer;
   Connector connector;
   SocketInput *input;
@@ -99,6 +111,8 @@ struct Socket {
 
 /* Keeps an event for socket_next_event. */
 void socket_tell(Socket *socket, SocketEventType type, uint32_t peer, int error);
+/* The connection of that number, or NULL. */
+Connection *socket_find(const Socket *socket, uint32_t number);
 
 /* --- socket-connection.c --- */
 
@@ -117,6 +131,23 @@ int connection_command(Connection *connection, Bytes command);
 /* Ends connections whose handshake takes too long. */
 void on_shaking_late(void *userdata, uint64_t now_us);
 
+/* --- socket-keys.c --- */
+
+/* "CURVE" or "NULL". */
+const char *connection_mechanism(const Connection *connection);
+/* With CURVE: gives it keys of its own, and appends what a client says first. */
+void connection_take_key(Connection *connection, Buffer *ret);
+/* A command of the handshake. Returns 0, or ZMTP_E_* that ends the connection. */
+int connection_shake_curve(Connection *connection, Bytes command);
+/* Sends one message, or one command, sealed. Returns 0, or -EHOSTUNREACH when the connection is gone. */
+int connection_send_sealed(Connection *connection, bool command, Bytes header, Bytes body);
+/* Whether who comes from there has not failed too often. */
+bool socket_may_come(const Socket *socket, uint64_t origin);
+/* Its handshake has failed. */
+void connection_note_failure(Connection *connection);
+/* Forgets keys. */
+void socket_keys_done(Socket *socket);
+
 /* --- socket-read.c --- */
 
 /* Takes the next message of socket->current. Returns 0; or -EAGAIN when it has no whole one, or has come to its end and is freed. */
@@ -131,8 +162,8 @@ void input_unref(SocketInput *input);
 
 /* Sends one message as socket_send does. */
 int connection_send(Connection *connection, Bytes header, Bytes body, Block *block);
-/* Sends bytes that are frames already. */
-void connection_send_frames(Connection *connection, Bytes frames);
+/* Sends bytes that are frames already. Returns 0, or -EHOSTUNREACH when the connection is gone. */
+int connection_send_frames(Connection *connection, Bytes frames);
 /* The kernel has room again. */
 void connection_flush(Connection *connection);
 /* Waits until everything is sent, or until deadline_us. */

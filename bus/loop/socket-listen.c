@@ -14,7 +14,22 @@ enum {
   ACCEPTS_PER_TURN = 256,
 };
 
-static void take_in(Socket *socket, int fd) {
+/* Where a connection comes from: a host, or a user of this machine. */
+static uint64_t origin_of(int fd, const struct sockaddr_storage *from) {
+  const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)from;
+  const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)from;
+  struct ucred who = {.uid = 0};
+  socklen_t size = sizeof who;
+
+  if (from->ss_family == AF_INET)
+    return text_hash((Text){(const char *)&four->sin_addr, sizeof four->sin_addr});
+  if (from->ss_family == AF_INET6)
+    return text_hash((Text){(const char *)&six->sin6_addr, sizeof six->sin6_addr});
+  getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size);
+  return text_hash((Text){(const char *)&who.uid, sizeof who.uid});
+}
+
+static void take_in(Socket *socket, int fd, uint64_t origin) {
   static const int on = 1;
   Connection *connection;
 
@@ -24,18 +39,33 @@ static void take_in(Socket *socket, int fd) {
     socket_tell(socket, SOCKET_REFUSED, 0, 0);
     return;
   }
+  connection->origin = origin;
   socket_tell(socket, SOCKET_UP, connection->number, 0);
   connection_greet(connection);
+}
+
+/* Whoever has failed too often is not worth a handshake. */
+static void take_in_or_not(Socket *socket, int fd, const struct sockaddr_storage *from) {
+  uint64_t origin = socket->key ? origin_of(fd, from) : 0;
+
+  if (socket_may_come(socket, origin)) {
+    take_in(socket, fd, origin);
+    return;
+  }
+  close(fd);
+  socket_tell(socket, SOCKET_REFUSED, 0, -EDQUOT);
 }
 
 static void on_connection(void *userdata, int fd, uint32_t revents _unused_) {
   Listener *listener = userdata;
 
   for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-    int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+    socklen_t size = sizeof from;
+    int accepted = accept4(fd, (struct sockaddr *)&from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (accepted >= 0) {
-      take_in(listener->socket, accepted);
+      take_in_or_not(listener->socket, accepted, &from);
     } else if (errno == EMFILE || errno == ENFILE) {
       descriptors_turn_away(fd);
       socket_tell(listener->socket, SOCKET_REFUSED, 0, 0);

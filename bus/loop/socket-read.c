@@ -82,7 +82,17 @@ static void hold(Connection *connection, Bytes rest, size_t want) {
 }
 
 static int error_of(int zmtp_error) {
-  return zmtp_error == ZMTP_E_TOO_LARGE ? -EMSGSIZE : -EPROTO;
+  switch (zmtp_error) {
+  case ZMTP_E_TOO_LARGE:
+    return -EMSGSIZE;
+  case ZMTP_E_MECHANISM:
+    return -ENOKEY;
+  case ZMTP_E_SEALED:
+  case ZMTP_E_REFUSED:
+    return -EKEYREJECTED;
+  default:
+    return -EPROTO;
+  }
 }
 
 /* Gives a large body a block: around the memory that it was read to, or a copy. */
@@ -103,7 +113,8 @@ static int next(Connection *connection, Bytes *in, ZmtpMessage *ret, size_t *ret
   if (connection->state != CONNECTION_OPEN)
     r = connection_shake(connection, in, ret_want);
   while (r == 0) {
-    r = zmtp_read(&connection->reader, in, ret, ret_want);
+    r = connection->curve ? curve_read(connection->curve, in, ret, ret_want)
+                          : zmtp_read(&connection->reader, in, ret, ret_want);
     if (r != ZMTP_E_COMMAND)
       return r;
     r = connection_command(connection, ret->header);
@@ -153,6 +164,7 @@ int connection_receive(Connection *connection, SocketMessage *ret) {
   if (r == ZMTP_E_SHORT)
     return -EAGAIN;
   if (r != 0) {
+    connection_note_failure(connection);
     connection_end(connection, error_of(r));
     return -EAGAIN;
   }

@@ -98,6 +98,8 @@ int connection_send(Connection *connection, Bytes header, Bytes body, Block *blo
 
   if (connection->socket->send_queue && connection->queued >= connection->socket->send_queue)
     return -EAGAIN;
+  if (connection->curve)
+    return connection_send_sealed(connection, false, header, body);
   parts[0] = part_of(heads[0], zmtp_head_encode(body.size > 0, false, header.size, heads[0]));
   parts[1] = part_of(header.data, header.size);
   if (body.size == 0)
@@ -107,10 +109,10 @@ int connection_send(Connection *connection, Bytes header, Bytes body, Block *blo
   return write_or_queue(connection, parts, PARTS, body.size >= SOCKET_SHARED_BYTES ? block : NULL);
 }
 
-void connection_send_frames(Connection *connection, Bytes frames) {
+int connection_send_frames(Connection *connection, Bytes frames) {
   struct iovec part = part_of(frames.data, frames.size);
 
-  write_or_queue(connection, &part, 1, NULL);
+  return write_or_queue(connection, &part, 1, NULL);
 }
 
 /* Sends on with the first that waits. Returns false when the kernel has no room or nobody is there. */

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 /* Numbers are counted up, so the low bits spread by themselves. */
-static Connection *find(const Socket *socket, uint32_t number) {
+Connection *socket_find(const Socket *socket, uint32_t number) {
   for (TableLink *link = table_bucket(&socket->connections, number); link; link = link->next)
     if (link->hash == number)
       return CONTAINER_OF(link, Connection, link);
@@ -84,6 +84,7 @@ void socket_close(Socket **p, int linger_ms) {
   loop_timer_destroy(&socket->shaking_timer);
   loop_task_destroy(&socket->task);
   buffer_done(&socket->events);
+  socket_keys_done(socket);
   if (socket->input)
     input_unref(socket->input);
   free(socket);
@@ -153,7 +154,7 @@ void socket_message_done(SocketMessage *message) {
 }
 
 int socket_send(Socket *socket, uint32_t peer, Bytes header, Bytes body, Block *block) {
-  Connection *connection = socket->type == ZMTP_DEALER ? socket->only : find(socket, peer);
+  Connection *connection = socket->type == ZMTP_DEALER ? socket->only : socket_find(socket, peer);
 
   if (!connection)
     return socket->type == ZMTP_DEALER ? -EAGAIN : -EHOSTUNREACH;
@@ -161,7 +162,7 @@ int socket_send(Socket *socket, uint32_t peer, Bytes header, Bytes body, Block *
 }
 
 void socket_hang_up(Socket *socket, uint32_t peer) {
-  Connection *connection = find(socket, peer);
+  Connection *connection = socket_find(socket, peer);
 
   if (connection)
     shutdown(connection->fd, SHUT_RDWR);

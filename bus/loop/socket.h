@@ -2,11 +2,12 @@
  * Owns:      its listeners, connections and what waits to be sent on them.
  * May use:   base, zmtp; sockets of the kernel.
  * Threading: the loop thread; a name is resolved on a thread of its own.
- * Spec:      docs/protocol.md, "Transport"; docs/adr/0033-zmtp-in-the-loop.md */
+ * Spec:      docs/protocol.md, "Transport"; docs/adr/0033-zmtp-in-the-loop.md, 0034-keys-and-rights.md */
 #ifndef PONS_LOOP_SOCKET_H
 #define PONS_LOOP_SOCKET_H
 
 #include "bus/base/buffer.h"
+#include "bus/loop/key.h"
 #include "bus/loop/loop.h"
 
 typedef struct Socket Socket;
@@ -28,18 +29,20 @@ typedef struct SocketMessage {
 enum { SOCKET_SHARED_BYTES = 8192 };
 
 typedef enum SocketEventType {
-  SOCKET_UP,      /* ROUTER: a connection was accepted; DEALER: connected, the ZMTP handshake is done */
-  SOCKET_DOWN,    /* a connection is gone, and all that it brought was received; a DEALER makes another */
-  SOCKET_FAILED,  /* DEALER: an attempt to connect failed with error; another follows */
-  SOCKET_REFUSED, /* a connection was closed because no descriptor was left for it */
-  SOCKET_MISSED,  /* a connection was gone before it was accepted */
+  SOCKET_UP,     /* ROUTER: a connection was accepted; DEALER: connected, the ZMTP handshake is done */
+  SOCKET_DOWN,   /* a connection is gone, and all that it brought was received; a DEALER makes another */
+  SOCKET_FAILED, /* DEALER: an attempt to connect failed with error; another follows */
+  SOCKET_REFUSED, /* a connection was closed because no descriptor was left for it; with error -EDQUOT: because too many from there
+                     have failed to prove who they are */
+  SOCKET_MISSED, /* a connection was gone before it was accepted */
 } SocketEventType;
 
 typedef struct SocketEvent {
   SocketEventType type;
   uint32_t peer; /* of SOCKET_UP and SOCKET_DOWN */
   int error; /* of SOCKET_FAILED and SOCKET_DOWN: -ECONNREFUSED, -EPROTO for what is no ZMTP of ours, -EMSGSIZE for a frame over
-                    256 KiB, -ETIMEDOUT for a handshake over 5 s; 0 = the other side closed it */
+                    256 KiB, -ETIMEDOUT for a handshake over 5 s, -ENOKEY when one side has keys and the other has not, -EKEYREJECTED
+                    when a key is not admitted or is not what it claims to be; 0 = the other side closed it */
 } SocketEvent;
 
 typedef struct SocketHandler {
@@ -49,9 +52,23 @@ typedef struct SocketHandler {
   void *userdata;
 } SocketHandler;
 
+/* Who may connect to a ROUTER with keys. */
+typedef struct SocketGate {
+  /* Whether this key, whose owner has proved that it is his, is admitted. Must not call the socket. */
+  bool (*admit)(void *userdata, PublicKey key);
+  void *userdata;
+} SocketGate;
+
 /* Makes a socket and puts it into the loop. send_queue = messages that may wait per connection behind what the kernel
    takes, 0 = no bound. Returns 0 or -errno. */
 int socket_new(Loop *loop, SocketType type, int send_queue, const SocketHandler *handler, Socket **ret);
+/* Has a ROUTER speak CURVE with whoever the gate admits, and with nobody else. Before socket_bind; later it changes the gate and leaves
+   connections as they are. The call takes its own reference of key. */
+void socket_use_gate(Socket *socket, KeyPair *key, const SocketGate *gate);
+/* Has a DEALER speak CURVE, as key, with the one server that has this public key. Before socket_connect. */
+void socket_use_key(Socket *socket, KeyPair *key, PublicKey server);
+/* Asks the gate about each connection again and hangs up on those that are not admitted any more. */
+void socket_ask_gate_again(Socket *socket);
 /* Closes the socket, also from inside on_ready; what was not sent is discarded. Takes NULL, nulls the pointer. */
 void socket_destroy(Socket **socket);
 /* Closes it; what was not sent is given at most linger_ms to go out, for which it blocks. Takes NULL, nulls the pointer. */
@@ -75,6 +92,8 @@ void socket_message_done(SocketMessage *message);
    it and is not copied; the call takes its own reference. A DEALER's peer is 0. Returns 0; -EAGAIN when its queue is full or the
    DEALER is not up; -EHOSTUNREACH when the connection is gone. */
 int socket_send(Socket *socket, uint32_t peer, Bytes header, Bytes body, Block *block);
+/* Who a connection of a ROUTER belongs to. Returns 0, or -ENOKEY when it is in clear, its handshake is not done, or it is gone. */
+int socket_peer_key(const Socket *socket, uint32_t peer, PublicKey *ret);
 /* Takes one connection event. Returns 0, or -EAGAIN when none is there. */
 int socket_next_event(Socket *socket, SocketEvent *ret);
 /* Shuts one connection down; SOCKET_DOWN follows what it still brings. Nothing happens when it is gone. */

@@ -48,7 +48,7 @@ static uint64_t get_big(const uint8_t *at, size_t bytes) {
   return value;
 }
 
-int zmtp_head_decode(Bytes in, ZmtpHead *ret) {
+int zmtp_head_decode(Bytes in, size_t most_bytes, ZmtpHead *ret) {
   size_t size_bytes;
   uint64_t body_bytes;
   uint8_t flags;
@@ -62,7 +62,7 @@ int zmtp_head_decode(Bytes in, ZmtpHead *ret) {
   if (in.size < 1 + size_bytes)
     return ZMTP_E_SHORT;
   body_bytes = get_big(in.data + 1, size_bytes);
-  if (body_bytes > ZMTP_FRAME_BYTES)
+  if (body_bytes > most_bytes)
     return ZMTP_E_TOO_LARGE;
   *ret = (ZmtpHead){.more = flags & FLAG_MORE,
                     .command = flags & FLAG_COMMAND,
@@ -104,7 +104,7 @@ static int skip(ZmtpReader *reader, Bytes *in) {
     reader->skipping = reader->skip_more;
     if (!reader->skip_more)
       break;
-    r = zmtp_head_decode(*in, &head);
+    r = zmtp_head_decode(*in, ZMTP_FRAME_BYTES, &head);
     if (r != 0)
       return r;
     if (head.command)
@@ -118,7 +118,7 @@ static int skip(ZmtpReader *reader, Bytes *in) {
 
 /* One whole frame at the beginning of in. want is what the frames before it take. */
 static int read_frame(Bytes in, size_t want, ZmtpHead *ret, size_t *ret_want) {
-  int r = zmtp_head_decode(in, ret);
+  int r = zmtp_head_decode(in, ZMTP_FRAME_BYTES, ret);
 
   if (r != 0)
     return r;

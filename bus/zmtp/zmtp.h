@@ -2,7 +2,7 @@
  * Owns:      nothing.
  * May use:   base.
  * Threading: any; pure: no socket, no clock.
- * Spec:      RFC 23/ZMTP 3.0 (rfc.zeromq.org) with the NULL mechanism; PING and PONG of RFC 37/ZMTP 3.1 */
+ * Spec:      RFC 23/ZMTP 3.0 (rfc.zeromq.org) with the NULL mechanism (CURVE: curve.h); PING and PONG of RFC 37/ZMTP 3.1 */
 #ifndef PONS_ZMTP_ZMTP_H
 #define PONS_ZMTP_ZMTP_H
 
@@ -24,6 +24,8 @@ enum {
   ZMTP_E_VERSION,   /* ZMTP older than 3.0 */
   ZMTP_E_MECHANISM, /* another security mechanism than ours */
   ZMTP_E_TYPE,      /* a kind of socket that does not fit ours */
+  ZMTP_E_SEALED,    /* CURVE: a box that can't be opened, a nonce used again */
+  ZMTP_E_REFUSED,   /* CURVE: the server does not admit our key */
 };
 
 /* Which kinds of ZeroMQ sockets we are. */
@@ -46,8 +48,8 @@ typedef struct ZmtpHead {
   size_t body_bytes;
 } ZmtpHead;
 
-/* Reads the head of a frame. Returns 0, ZMTP_E_SHORT, _MALFORMED or _TOO_LARGE. */
-int zmtp_head_decode(Bytes in, ZmtpHead *ret);
+/* Reads the head of a frame of at most so many bytes. Returns 0, ZMTP_E_SHORT, _MALFORMED or _TOO_LARGE. */
+int zmtp_head_decode(Bytes in, size_t most_bytes, ZmtpHead *ret);
 /* Writes the head of a frame of so many bytes. Returns how long it is. */
 size_t zmtp_head_encode(bool more, bool command, size_t body_bytes, uint8_t ret[ZMTP_HEAD_BYTES]);
 

@@ -7,6 +7,7 @@ set(PONS_LIBRARIES_jansson PkgConfig::JANSSON)
 set(PONS_LIBRARIES_libcurl PkgConfig::LIBCURL)
 set(PONS_LIBRARIES_libcrypto PkgConfig::LIBCRYPTO)
 set(PONS_LIBRARIES_libmicrohttpd PkgConfig::LIBMICROHTTPD)
+set(PONS_LIBRARIES_libsodium PkgConfig::LIBSODIUM)
 set(PONS_LIBRARIES_sqlite PkgConfig::SQLITE)
 set(PONS_LIBRARIES_libllama pons_libllama)
 set(PONS_LIBRARIES_libcyaml PkgConfig::LIBCYAML PkgConfig::LIBYAML) # its parser, for file and line

@@ -1,7 +1,9 @@
-/* Rooms: zmtp. What a peer sends after its greeting. In pieces of any size it has the messages that it has whole. */
+/* Rooms: zmtp. What a peer sends after its greeting. In pieces of any size it has the messages that it has whole. The same bytes, as
+   the commands of CURVE's handshake and as sealed frames, are refused; sealed by who has the key, they come back. */
 #include <stdlib.h>
 
-#include "bus/zmtp/zmtp.h"
+#include "bus/zmtp/curve.h"
+#include "bus/zmtp/z85.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -57,6 +59,95 @@ static int feed(const uint8_t *data, size_t size, size_t piece_bytes, Buffer *se
   return r;
 }
 
+/* --- CURVE --- */
+
+/* A server and a client that know each other; nothing is random. */
+static void make_pair(Curve **ret_server, Curve **ret_client) {
+  static const uint8_t secrets[2][CURVE_KEY_BYTES] = {{1, 2, 3}, {4, 5, 6}};
+  static const uint8_t fresh[2][CURVE_FRESH_BYTES] = {{7, 8}, {9, 10}};
+  CurveKeys server;
+  CurveKeys client;
+
+  curve_keys_of(secrets[0], &server);
+  curve_keys_of(secrets[1], &client);
+  *ret_server = curve_new(&server, NULL, ZMTP_ROUTER, fresh[0]);
+  *ret_client = curve_new(&client, server.public_key, ZMTP_DEALER, fresh[1]);
+}
+
+/* One command goes over, with one byte changed as the input says. Returns whether it was taken. */
+static bool pass_on(Buffer *wire, Curve *to, Buffer *ret, const uint8_t *change) {
+  _cleanup_(buffer_done) Buffer taken = {0};
+  ZmtpReader reader = {.skipping = false};
+  ZmtpMessage message;
+  Bytes in;
+  size_t want;
+
+  buffer_append(&taken, wire->data, wire->size);
+  buffer_clear(wire);
+  taken.data[(change[0] * 256u + change[1]) % taken.size] ^= change[2];
+  in = buffer_bytes(&taken);
+  return zmtp_read(&reader, &in, &message, &want) == ZMTP_E_COMMAND && curve_step(to, message.header, ret) == 0;
+}
+
+/* A handshake of which a byte is changed in each command; it need not come to its end. Returns whether it has. */
+static bool shake(Curve *server, Curve *client, const uint8_t changes[12]) {
+  _cleanup_(buffer_done) Buffer to_server = {0};
+  _cleanup_(buffer_done) Buffer to_client = {0};
+
+  curve_hello(client, &to_server);
+  if (!pass_on(&to_server, server, &to_client, changes) || !pass_on(&to_client, client, &to_server, changes + 3) ||
+      !pass_on(&to_server, server, &to_client, changes + 6) || curve_state(server) != CURVE_ASKING)
+    return false;
+  curve_admit(server, &to_client);
+  return pass_on(&to_client, client, &to_server, changes + 9);
+}
+
+/* What the client seals, the server reads; then rubbish, which it does not. */
+static void exchange(Curve *server, Curve *client, Bytes rubbish) {
+  _cleanup_(buffer_done) Buffer wire = {0};
+  size_t half = rubbish.size / 2;
+  ZmtpMessage message;
+  size_t want;
+  Bytes in;
+  int r;
+
+  curve_seal(client, half <= ZMTP_FIRST_BYTES, false, (Bytes){rubbish.data, half}, &wire);
+  curve_seal(client, false, false, rubbish, &wire);
+  in = buffer_bytes(&wire);
+  r = curve_read(server, &in, &message, &want);
+  if (r != 0 || message.header.size != half || (half && memcmp(message.header.data, rubbish.data, half) != 0))
+    abort();
+  buffer_clear(&wire);
+  buffer_append(&wire, rubbish.data, rubbish.size);
+  in = buffer_bytes(&wire);
+  if (curve_read(server, &in, &message, &want) == 0)
+    abort();
+}
+
+static void look_at_curve(Bytes input) {
+  static const uint8_t unchanged[12];
+  _cleanup_(curve_destroy) Curve *server = NULL;
+  _cleanup_(curve_destroy) Curve *client = NULL;
+  _cleanup_(buffer_done) Buffer answer = {0};
+  uint8_t key[CURVE_KEY_BYTES];
+
+  make_pair(&server, &client);
+  curve_step(server, input, &answer);
+  curve_step(client, input, &answer);
+  z85_decode((Text){(const char *)input.data, input.size}, key);
+  if (input.size >= sizeof unchanged && input.data[0] % 2) {
+    shake(server, client, input.data);
+    return;
+  }
+  curve_destroy(&server);
+  curve_destroy(&client);
+  make_pair(&server, &client);
+  if (!shake(server, client, unchanged))
+    abort();
+  if (input.size <= ZMTP_FRAME_BYTES)
+    exchange(server, client, input);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   _cleanup_(buffer_done) Buffer whole = {0};
   _cleanup_(buffer_done) Buffer pieces = {0};
@@ -64,6 +155,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size < 2)
     return 0;
   zmtp_greeting_check((Bytes){data + 1, size - 1}, "NULL");
+  if (data[0] >= 128)
+    look_at_curve((Bytes){data + 1, size - 1});
   if (feed(data + 1, size - 1, size, &whole) != feed(data + 1, size - 1, data[0] % 19 + 1u, &pieces))
     abort();
   if (whole.size != pieces.size || (whole.size > 0 && memcmp(whole.data, pieces.data, whole.size) != 0))

@@ -10,7 +10,7 @@ WHAT = "includes obey bus/rooms.def"
 LIBRARY_OF = [  # which library an outside header belongs to; what is not here and not C or POSIX is unknown
     (r"zmq(_utils)?\.h", "libzmq"), (r"systemd/.*", "libsystemd"), (r"libunwind(-.*)?\.h", "libunwind"),
     (r"jansson\.h", "jansson"), (r"cyaml/.*", "libcyaml"), (r"yaml\.h", "libcyaml"), (r"czmq\.h", "libczmq"),
-    (r"msgpack.*", "msgpack"), (r"curl/.*", "libcurl"), (r"openssl/.*", "libcrypto"), (r"microhttpd\.h", "libmicrohttpd"), (r"sqlite3\.h", "sqlite"), (r"(llama|ggml.*)\.h", "libllama"),
+    (r"msgpack.*", "msgpack"), (r"curl/.*", "libcurl"), (r"openssl/.*", "libcrypto"), (r"microhttpd\.h", "libmicrohttpd"), (r"sqlite3\.h", "sqlite"), (r"sodium\.h", "libsodium"), (r"(llama|ggml.*)\.h", "libllama"),
 ]
 SYSTEM = re.compile(
     r"((sys|netinet|net|arpa|linux|bits|asm)/.*|(assert|complex|ctype|errno|fenv|float|inttypes|limits|locale|math|setjmp|"

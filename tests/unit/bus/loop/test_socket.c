@@ -261,7 +261,7 @@ static void who_speaks_no_zmtp_of_ours_is_hung_up_on(void **state _unused_) {
 
   end_with("GET / HTTP/1.1\r\n\r\n", 18, -EPROTO);
   zmtp_greeting("CURVE", false, greeting);
-  end_with(greeting, sizeof greeting, -EPROTO);
+  end_with(greeting, sizeof greeting, -ENOKEY);
   zmtp_greeting("NULL", false, greeting);
   memcpy(text, greeting, sizeof greeting);
   memcpy(text + sizeof greeting, "\0\4xxxx", 6);

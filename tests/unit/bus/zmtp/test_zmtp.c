@@ -54,8 +54,8 @@ static void heads_of_frames_come_back(void **state _unused_) {
 
       assert_int_equal(size, sizes[i] > 255 ? 9 : 2);
       for (size_t part = 0; part < size; part++)
-        assert_int_equal(zmtp_head_decode((Bytes){bytes, part}, &head), ZMTP_E_SHORT);
-      assert_int_equal(zmtp_head_decode((Bytes){bytes, size}, &head), 0);
+        assert_int_equal(zmtp_head_decode((Bytes){bytes, part}, ZMTP_FRAME_BYTES, &head), ZMTP_E_SHORT);
+      assert_int_equal(zmtp_head_decode((Bytes){bytes, size}, ZMTP_FRAME_BYTES, &head), 0);
       assert_int_equal(head.more, kind == 1);
       assert_int_equal(head.command, kind == 2);
       assert_int_equal(head.head_bytes, size);
@@ -66,10 +66,12 @@ static void heads_of_frames_come_back(void **state _unused_) {
 static void bad_heads_are_refused(void **state _unused_) {
   ZmtpHead head;
 
-  assert_int_equal(zmtp_head_decode(BYTES("\x08\0"), &head), ZMTP_E_MALFORMED);
-  assert_int_equal(zmtp_head_decode(BYTES("\x05\0"), &head), ZMTP_E_MALFORMED); /* a command has no MORE */
-  assert_int_equal(zmtp_head_decode(BYTES("\2\0\0\0\0\0\4\0\1"), &head), ZMTP_E_TOO_LARGE);
-  assert_int_equal(zmtp_head_decode(BYTES("\2\xff\xff\xff\xff\xff\xff\xff\xff"), &head), ZMTP_E_TOO_LARGE);
+  assert_int_equal(zmtp_head_decode(BYTES("\x08\0"), ZMTP_FRAME_BYTES, &head), ZMTP_E_MALFORMED);
+  assert_int_equal(zmtp_head_decode(BYTES("\x05\0"), ZMTP_FRAME_BYTES, &head),
+                   ZMTP_E_MALFORMED); /* a command has no MORE */
+  assert_int_equal(zmtp_head_decode(BYTES("\2\0\0\0\0\0\4\0\1"), ZMTP_FRAME_BYTES, &head), ZMTP_E_TOO_LARGE);
+  assert_int_equal(zmtp_head_decode(BYTES("\2\xff\xff\xff\xff\xff\xff\xff\xff"), ZMTP_FRAME_BYTES, &head),
+                   ZMTP_E_TOO_LARGE);
 }
 
 static void messages_are_read_one_by_one(void **state _unused_) {
