@@ -133,7 +133,8 @@ void rosterlink_take_wanted(Authority *authority);
 void rosterlink_take_event(Authority *authority, Bytes body);
 /* What becomes of the link. */
 void rosterlink_on_up(Authority *authority);
-void rosterlink_on_down(Authority *authority, bool is_dead);
+void rosterlink_on_down(Authority *authority, uint64_t worked_us);
+void rosterlink_on_refused(Authority *authority, uint64_t sent_us);
 void rosterlink_on_beat(Authority *authority, uint64_t now_us);
 void rosterlink_done(Authority *authority);
 

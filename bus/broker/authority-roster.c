@@ -180,10 +180,15 @@ void rosterlink_on_up(Authority *a) {
     begin_anew(a, loop_now_us(a->loop));
 }
 
-void rosterlink_on_down(Authority *a, bool is_dead) {
+void rosterlink_on_down(Authority *a, uint64_t worked_us) {
   a->roster.in_step = false;
   if (a->core)
-    core_peer_down(a->core, is_dead, loop_now_us(a->loop));
+    core_peer_down(a->core, worked_us, loop_now_us(a->loop));
+}
+
+void rosterlink_on_refused(Authority *a, uint64_t sent_us) {
+  if (a->core)
+    core_peer_dead(a->core, sent_us, loop_now_us(a->loop));
 }
 
 void rosterlink_on_beat(Authority *a, uint64_t now_us) {

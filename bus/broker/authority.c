@@ -238,19 +238,19 @@ static void on_up(void *userdata, uint64_t seen) {
   rosterlink_on_up(a);
 }
 
-static void on_down(void *userdata) {
+static void on_down(void *userdata, uint64_t worked_us) {
   Authority *a = userdata;
 
   log_warning("PONS-PEER-DOWN", "broker %s is not linked any more", peerlink_peer(a->link));
   authority_step(a, &(PairEvent){.kind = PAIR_ON_PEER_DOWN});
-  rosterlink_on_down(a, false);
+  rosterlink_on_down(a, worked_us);
   relay_sweep(a, TIME_NEVER);
   flagstore_sweep(a, TIME_NEVER);
 }
 
 static void on_refused(void *userdata, uint64_t sent_us) {
   authority_step(userdata, &(PairEvent){.kind = PAIR_ON_PEER_REFUSED, .sent_us = sent_us});
-  rosterlink_on_down(userdata, true);
+  rosterlink_on_refused(userdata, sent_us);
 }
 
 static void on_message(void *userdata, PairNode from, Text kind, Bytes body) {

@@ -36,8 +36,9 @@ struct PeerLink {
   uint64_t sent_us[SENT]; /* by number */
   uint64_t heard;         /* the peer's last beat, and of which life of his */
   uint64_t heard_life;
-  uint64_t good_us; /* when a beat came that has heard one of the last of ours */
-  bool connected;   /* our own DEALER: what a dead peer said last is read after its end */
+  uint64_t good_us;   /* when a beat came that has heard one of the last of ours, or could not be expected to be seen */
+  uint64_t worked_us; /* when such a beat came */
+  bool connected;     /* our own DEALER: what a dead peer said last is read after its end */
   bool up;
   char name[LIMIT_NAME_BYTES + 1];
   uint64_t peer_leads;
@@ -111,7 +112,7 @@ static void go_down(PeerLink *link, uint64_t now_us) {
   link->up = false;
   link->peer_leads = 0;
   link->good_us = 0;
-  link->handler.on_down(link->handler.userdata);
+  link->handler.on_down(link->handler.userdata, link->worked_us);
   knock(link, now_us);
 }
 
@@ -163,7 +164,7 @@ static void take_beat(PeerLink *link, const PeerHeader *header, Bytes body) {
   link->name[beat.broker.size] = '\0';
   if (!link->connected || !hears_us(link, &beat, now_us))
     return;
-  link->good_us = now_us;
+  link->good_us = link->worked_us = now_us;
   link->peer_leads = beat.leads;
   link->peer_told = beat.told;
   if (link->up)

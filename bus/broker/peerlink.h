@@ -32,8 +32,9 @@ typedef struct PeerLinkNews {
 } PeerLinkNews;
 
 typedef struct PeerLinkHandler {
-  void (*on_up)(void *userdata, uint64_t seen);         /* the link works in both directions; what the peer has seen */
-  void (*on_down)(void *userdata);                      /* three beats were missed, or the connection ended */
+  void (*on_up)(void *userdata, uint64_t seen); /* the link works in both directions; what the peer has seen */
+  /* Three beats were missed, or the connection ended; worked_us: when it was last seen to work. */
+  void (*on_down)(void *userdata, uint64_t worked_us);
   void (*on_refused)(void *userdata, uint64_t sent_us); /* while it is down: the peer's port refused a connection */
   /* A message that is no beat; kind and body are borrowed. A broker hears its peer and the witness, the witness both brokers. */
   void (*on_message)(void *userdata, PairNode from, Text kind, Bytes body);

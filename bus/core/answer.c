@@ -91,11 +91,19 @@ static void return_request(Core *core, Request *request, Status status) {
   request_returned(core, request, status);
 }
 
+/* A refusal of an attempt from before the request was given to it anew: that one it has not answered yet. */
+static bool is_outdated(const Request *request, const Header *header) {
+  return header->status == STATUS_STALE && header->attempt < request->given;
+}
+
 void answer_nack(Core *core, Session *session, const Header *header) {
   Request *request = find_own(core, session, header);
-
   Status status = header->status == STATUS_OK ? STATUS_INTERNAL : header->status;
 
+  if (request && is_outdated(request, header)) {
+    core->counters[COUNTER_STRAY]++;
+    return;
+  }
   if (status == STATUS_BUSY)
     session->credit = 0;
   dispatch_note_room(session);

@@ -208,6 +208,7 @@ struct Request {
   uint64_t part_bytes;  /* of the reply's parts */
   uint64_t chunks;
   uint32_t attempt;
+  uint32_t given; /* the attempt that its instance was told */
   uint32_t flags;
   uint8_t hop;
   uint8_t priority;

@@ -47,7 +47,7 @@ typedef struct PeerBroker {
   bool up;
   bool dead;
   bool complete;    /* it has told all, since it came up */
-  uint64_t down_us; /* when the link was lost; 0 = it has never been there */
+  uint64_t sure_us; /* while it is down: when it worked last, or was known to be dead; 0 = it has never been there */
   Table instances;  /* those that it has */
   char site[LIMIT_NAME_BYTES + 1];
 } PeerBroker;

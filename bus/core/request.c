@@ -266,6 +266,7 @@ static void begin(Core *core, Request *request, Offer *offer) {
   request->state = REQUEST_EXECUTING;
   request->worker = session;
   request->offer = offer;
+  request->given = request->attempt;
   request->idempotent = offer_is_idempotent(offer, request);
   request->sent_us = core->now_us;
   list_push(&session->executing, &request->in_holder);

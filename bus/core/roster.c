@@ -104,7 +104,7 @@ static void tell(Core *core, const Session *session, bool has_left_us) {
 static bool is_out_of_the_way(const Core *core) {
   const PeerBroker *peer = &core->peer;
 
-  return peer->dead || (!peer->up && core->now_us >= max_u64(peer->down_us, core->started_us) + TIME_NEWCOMER_US);
+  return peer->dead || (!peer->up && core->now_us >= max_u64(peer->sure_us, core->started_us) + TIME_NEWCOMER_US);
 }
 
 /* From now on it may be given `once` work. */
@@ -167,8 +167,8 @@ RosterHistory core_history(const Core *core, uint64_t now_us) {
 
   return (RosterHistory){
       .own_for_us = now_us - core->started_us,
-      .both_for_us = before(now_us, core->known_since_us),
-      .apart_for_us = peer->down_us && !peer->dead ? now_us - peer->down_us : 0,
+      .both_for_us = peer->complete || peer->sure_us ? before(now_us, core->known_since_us) : 0,
+      .apart_for_us = peer->sure_us ? now_us - peer->sure_us : 0,
   };
 }
 
@@ -275,12 +275,12 @@ void core_peer_complete(Core *core, const RosterHistory *history, uint64_t now_u
   lose_all_elsewhere(core, true);
   if (gap_is_filled(lost_us, core->started_us))
     known_us = min_u64(known_us, before(now_us, history->both_for_us));
-  if (peer->down_us && gap_is_filled(peer->dead ? 0 : peer->down_us, own_us))
+  if (peer->sure_us && gap_is_filled(peer->sure_us, own_us))
     known_us = min_u64(known_us, core->known_since_us);
   core->known_since_us = known_us;
   peer->complete = true;
   peer->dead = false;
-  peer->down_us = 0;
+  peer->sure_us = 0;
   core_stop_timer(core, &core->newcomers);
   roster_check_warm(core);
   probe_look_again(core);
@@ -320,26 +320,45 @@ void core_suspect_site(Core *core, Text site, uint64_t now_us) {
   suspect(core, site);
 }
 
-void core_peer_down(Core *core, bool is_dead, uint64_t now_us) {
+/* It is dead, and was when it was looked at. If nothing is known of it for long before that, a process in its place may have
+   given `once` work to instances that nobody knows here. */
+static void note_death(Core *core, uint64_t looked_us) {
   PeerBroker *peer = &core->peer;
-  bool was_up = peer->up;
+
+  if (!peer->sure_us || looked_us >= peer->sure_us + TIME_NEWCOMER_US / 2)
+    core->known_since_us = core->now_us;
+  peer->sure_us = max_u64(peer->sure_us, looked_us);
+}
+
+void core_peer_down(Core *core, uint64_t worked_us, uint64_t now_us) {
+  PeerBroker *peer = &core->peer;
 
   core->now_us = now_us;
-  if (!was_up && (!is_dead || peer->dead))
+  if (!peer->up)
     return;
+  if (peer->complete)
+    peer->sure_us = worked_us;
   peer->up = false;
   peer->complete = false;
-  peer->dead = is_dead;
-  if (was_up)
-    peer->down_us = now_us;
-  if (is_dead) {
-    lose_all_elsewhere(core, false);
-    note_all(core);
-  } else {
-    core_set_timer(core, &core->newcomers, now_us + TIME_NEWCOMER_US);
-  }
-  if (was_up)
-    suspect(core, text_of(peer->site));
+  core_set_timer(core, &core->newcomers, max_u64(now_us, worked_us + TIME_NEWCOMER_US));
+  suspect(core, text_of(peer->site));
+  roster_check_warm(core);
+  probe_look_again(core);
+  core_end_step(core);
+}
+
+void core_peer_dead(Core *core, uint64_t looked_us, uint64_t now_us) {
+  PeerBroker *peer = &core->peer;
+
+  core->now_us = now_us;
+  if (peer->up)
+    return;
+  note_death(core, looked_us);
+  if (peer->dead)
+    return;
+  peer->dead = true;
+  lose_all_elsewhere(core, false);
+  note_all(core);
   roster_check_warm(core);
   probe_look_again(core);
   core_end_step(core);
@@ -363,9 +382,9 @@ bool roster_reaches_back(const Core *core, uint64_t first_us) {
 
   if (first_us < core->known_since_us || first_us + TIME_HORIZON_US < core->now_us)
     return false;
-  if (!core->options.has_peer || peer->dead || (peer->up && peer->complete))
+  if (!core->options.has_peer || (peer->up && peer->complete))
     return true;
-  return peer->down_us && core->now_us < peer->down_us + TIME_NEWCOMER_US / 2;
+  return peer->sure_us && core->now_us < peer->sure_us + TIME_NEWCOMER_US / 2;
 }
 
 uint64_t roster_patience_us(const Core *core, uint64_t since_us) {

@@ -19,9 +19,10 @@ typedef struct RosterEntry {
 
 /* How far a broker's knowledge reaches back, all in microseconds before now. */
 typedef struct RosterHistory {
-  uint64_t own_for_us;   /* it has run for so long, and knows all that were with itself */
-  uint64_t both_for_us;  /* it knows all that were with either broker; until its link was lost, if it was */
-  uint64_t apart_for_us; /* so long ago its link to the other was lost; 0 = never, or the other was dead meanwhile */
+  uint64_t own_for_us;  /* it has run for so long, and knows all that were with itself */
+  uint64_t both_for_us; /* it knows all that were with either broker, until its link was lost; 0 = never linked */
+  uint64_t
+      apart_for_us; /* so long ago its link to the other worked last, or it knew that the other was dead; 0 = never */
 } RosterHistory;
 
 /* The link to the other broker is up; its machine is called site. What it knows follows: core_peer_has for each instance,
@@ -37,9 +38,12 @@ void core_peer_complete(Core *core, const RosterHistory *history, uint64_t now_u
 void core_peer_noted(Core *core, ClientId client, uint64_t incarnation, uint64_t now_us);
 /* A client has published at the other broker: header has service, id, flags and content type as PUBLISH has them. */
 void core_peer_event(Core *core, const Header *header, Bytes body, uint64_t now_us);
-/* The link is lost; is_dead = its process is known to be gone. Each session of its site is suspect: it gets nothing new
-   until it has answered a PING. May be repeated when the death is known later. */
-void core_peer_down(Core *core, bool is_dead, uint64_t now_us);
+/* The link is lost; it worked last at worked_us. Each session of its site is suspect: it gets nothing new until it has answered a
+   PING. */
+void core_peer_down(Core *core, uint64_t worked_us, uint64_t now_us);
+/* While the link is lost: the other broker's process is dead, and was when it was looked at. To be repeated with each proof: what a
+   process in its place may have done between two of them is known only while they come often. */
+void core_peer_dead(Core *core, uint64_t looked_us, uint64_t now_us);
 /* Makes each session of a site suspect. */
 void core_suspect_site(Core *core, Text site, uint64_t now_us);
 

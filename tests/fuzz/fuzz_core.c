@@ -302,7 +302,9 @@ static void hear_of_peer(World *world, FuzzPeer *peer, uint8_t what) {
     core_peer_noted(world->core, peer->client, peer->incarnation, world->now_us);
     break;
   case 5:
-    core_peer_down(world->core, take(world) & 1, world->now_us);
+    core_peer_down(world->core, world->now_us, world->now_us);
+    if (take(world) & 1)
+      core_peer_dead(world->core, world->now_us, world->now_us);
     break;
   case 6:
     core_tell_roster(world->core, world->now_us);

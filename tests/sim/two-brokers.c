@@ -136,7 +136,9 @@ static bool can_talk(const World *world) {
 static void go_down(World *world, Broker *broker, bool is_dead) {
   broker->up = false;
   forget_words(broker);
-  core_peer_down(broker->core, is_dead, broker_now_us(world, broker));
+  core_peer_down(broker->core, broker->worked_us, broker_now_us(world, broker));
+  if (is_dead)
+    core_peer_dead(broker->core, broker_now_us(world, broker), broker_now_us(world, broker));
 }
 
 /* One side of a link that is cut, or whose other end is gone. */
@@ -146,6 +148,8 @@ static void look_after(World *world, Broker *broker) {
 
   if (!broker->core || broker->frozen)
     return;
+  if (broker->up && !was_cut && !broker->down_at_us)
+    broker->worked_us = broker_now_us(world, broker);
   if (broker->up && was_cut && !broker->down_at_us)
     broker->down_at_us = world->now_us + world_random(world, PATIENCE_US);
   if (broker->up && broker->down_at_us && world->now_us >= broker->down_at_us)

@@ -137,7 +137,8 @@ typedef struct Broker {
   bool frozen;
   uint64_t rate_ppm;
   uint64_t incarnation;
-  bool up; /* its end of the link */
+  bool up;            /* its end of the link */
+  uint64_t worked_us; /* when the link did last, by its clock */
   uint64_t down_at_us;
   List words; /* from the other */
 } Broker;

@@ -255,6 +255,24 @@ static void test_who_has_seen_a_higher_attempt(void **state) {
   harness_stop(&h);
 }
 
+/* It was given it twice, and the first time comes back as too old: the second is what it works on. */
+static void test_a_refusal_of_an_older_attempt(void **state) {
+  RequestId id;
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  id = moved_ask(&h, (Header){.method = TEXT("say"), .attempt = 2});
+  harness_give(&h, &h.worker, &(Header){.kind = KIND_PASS, .id = id, .attempt = 2, .status = STATUS_UNKNOWN},
+               BYTES_NONE);
+  assert_int_equal(harness_work(&h.worker, id)->header.attempt, 2);
+  harness_give(&h, &h.worker, &(Header){.kind = KIND_NACK, .id = id, .status = STATUS_STALE}, BYTES_NONE);
+  harness_open(&h.client, id);
+  harness_reply(&h, &h.worker, id);
+  harness_ended(&h.client, id, STATUS_OK);
+  harness_stop(&h);
+}
+
 /* Who does not answer in time can't vouch; who then says that it has it is told to stop. */
 static void test_who_does_not_answer(void **state) {
   TestPeer other = {0};
@@ -547,6 +565,7 @@ int main(void) {
       cmocka_unit_test(test_what_nobody_has_is_handed_on),
       cmocka_unit_test(test_who_cannot_vouch),
       cmocka_unit_test(test_who_has_seen_a_higher_attempt),
+      cmocka_unit_test(test_a_refusal_of_an_older_attempt),
       cmocka_unit_test(test_who_does_not_answer),
       cmocka_unit_test(test_only_one_goes_on_with_it),
       cmocka_unit_test(test_who_dies_while_it_is_asked),

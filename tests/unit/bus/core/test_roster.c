@@ -93,6 +93,14 @@ static void test_whom_the_other_broker_has_lost(void **state) {
   harness_stop(&h);
 }
 
+/* The other's port is refused, again and again. */
+static void stay_dead(Harness *h, uint64_t us) {
+  for (uint64_t end_us = h->now_us + us; h->now_us < end_us;) {
+    harness_wait(h, 100000);
+    core_peer_dead(h->core, h->now_us, h->now_us);
+  }
+}
+
 /* With a broker that may live on, its own instances stay missing; with one that is dead they have left. */
 static void test_when_the_other_broker_is_gone(void **state) {
   RosterEntry entry = entry_of(33);
@@ -101,14 +109,63 @@ static void test_when_the_other_broker_is_gone(void **state) {
   (void)state;
   moved_start(&h, NULL);
   core_peer_has(h.core, &entry, h.now_us);
-  core_peer_down(h.core, false, h.now_us);
+  core_peer_down(h.core, h.now_us, h.now_us);
   harness_wait(&h, 500000);
   assert_int_equal(status_of_moved(&h), STATUS_UNKNOWN);
-  core_peer_down(h.core, true, h.now_us);
+  core_peer_dead(h.core, h.now_us, h.now_us);
   assert_int_equal(status_of_moved(&h), STATUS_UNKNOWN); /* left just now */
-  harness_wait(&h, 1000000);
+  stay_dead(&h, 1000000);
   assert_int_equal(status_of_moved(&h), STATUS_OK);
   harness_stop(&h);
+}
+
+/* It is dead; but when that is seen long after the link worked last (this broker may have been frozen), a process in its place may
+   have come and gone, with instances that nobody knows here. */
+static void test_who_was_in_the_place_of_the_dead(void **state) {
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  core_peer_down(h.core, h.now_us - TIME_NEWCOMER_US / 2 + 1, h.now_us);
+  core_peer_dead(h.core, h.now_us, h.now_us);
+  assert_int_equal(status_of_moved(&h), STATUS_OK);
+  harness_wait(&h, TIME_NEWCOMER_US / 2);
+  harness_say(&h, &h.client, KIND_PING, (RequestId){{0}, 0}, STATUS_OK);
+  assert_int_equal(status_of_moved(&h), STATUS_UNKNOWN); /* nobody has looked for a second */
+  core_peer_dead(h.core, h.now_us, h.now_us);
+  assert_int_equal(status_of_moved(&h), STATUS_UNKNOWN); /* dead again, or still? */
+  assert_int_equal(core_history(h.core, h.now_us).both_for_us, TIME_PING_TIMEOUT_US);
+  stay_dead(&h, 2 * MOVED_AGE_US);
+  assert_int_equal(status_of_moved(&h), STATUS_OK);
+  harness_stop(&h);
+  moved_start(&h, NULL);
+  core_peer_down(h.core, h.now_us - TIME_NEWCOMER_US / 2, h.now_us);
+  core_peer_dead(h.core, h.now_us, h.now_us);
+  assert_int_equal(status_of_moved(&h), STATUS_UNKNOWN);
+  harness_stop(&h);
+}
+
+/* A link that was lost again before the other had told all has filled no gap, and one that never was there tells nothing. */
+static void test_a_gap_stays_open(void **state) {
+  CoreOptions options = core_options_default();
+  CoreSink sink = {.send = on_harness_send, .close = on_harness_close};
+  Harness young = {.now_us = 1000000};
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  core_peer_down(h.core, h.now_us, h.now_us);
+  harness_wait(&h, TIME_NEWCOMER_US / 2);
+  core_peer_up(h.core, TEXT("there"), h.now_us);
+  core_peer_down(h.core, h.now_us, h.now_us);
+  assert_int_equal(status_of_moved(&h), STATUS_UNKNOWN);
+  harness_stop(&h);
+  options.has_peer = true;
+  assert_int_equal(core_new(&young.core, &options, &sink, young.now_us), 0);
+  harness_wait(&young, 5000000);
+  assert_int_equal(core_history(young.core, young.now_us).own_for_us, 5000000);
+  assert_int_equal(core_history(young.core, young.now_us).both_for_us, 0);
+  harness_stop(&young);
 }
 
 /* A cut link hides the other's newcomers; for a moment they get nothing, then nobody can vouch. */
@@ -118,7 +175,7 @@ static void test_a_cut_link_hides_newcomers(void **state) {
 
   (void)state;
   moved_start(&h, NULL);
-  core_peer_down(h.core, false, h.now_us);
+  core_peer_down(h.core, h.now_us, h.now_us);
   assert_int_equal(status_of_moved(&h), STATUS_OK);
   harness_wait(&h, TIME_NEWCOMER_US / 2);
   assert_int_equal(status_of_moved(&h), STATUS_UNKNOWN);
@@ -140,7 +197,7 @@ static void test_how_far_knowledge_reaches(void **state) {
   moved_start(&h, NULL);
   assert_int_equal(core_history(h.core, h.now_us).own_for_us, h.now_us - 1000000);
   assert_int_equal(core_history(h.core, h.now_us).apart_for_us, 0);
-  core_peer_down(h.core, false, h.now_us);
+  core_peer_down(h.core, h.now_us, h.now_us);
   harness_wait(&h, 5000000);
   assert_int_equal(core_history(h.core, h.now_us).apart_for_us, 5000000);
   harness_say(&h, &h.client, KIND_PING, (RequestId){{0}, 0}, STATUS_OK);
@@ -206,7 +263,9 @@ static void test_a_newcomer_does_not_wait_for_ever(void **state) {
     (void)state;
     moved_start(&h, NULL);
     harness_cut(&h, &h.worker);
-    core_peer_down(h.core, is_dead, h.now_us);
+    core_peer_down(h.core, h.now_us, h.now_us);
+    if (is_dead)
+      core_peer_dead(h.core, h.now_us, h.now_us);
     harness_instance(&h, &other, &(TestInstance){.name = "other", .client = 33, .credit = 4, .is_full = true});
     once = harness_request(&h, &h.client, (Header){.method = TEXT("once"), .deadline_us = 9000000}, BYTES_NONE);
     if (!is_dead) {
@@ -342,7 +401,7 @@ static void test_a_suspect_gets_nothing_until_it_answers(void **state) {
   moved_start(&h, NULL);
   harness_cut(&h, &h.worker);
   harness_instance(&h, &far, &(TestInstance){.name = "far", .client = 33, .credit = 4, .site = "there"});
-  core_peer_down(h.core, false, h.now_us);
+  core_peer_down(h.core, h.now_us, h.now_us);
   id = harness_ask(&h, &h.client, "echo", "say", BYTES_NONE);
   harness_say(&h, &far, KIND_PING, (RequestId){{0}, 0}, STATUS_OK); /* what was on its way proves nothing */
   assert_int_equal(harness_count(&far, KIND_REQUEST), 0);
@@ -522,6 +581,8 @@ int main(void) {
       cmocka_unit_test(test_who_is_with_the_other_broker_alone),
       cmocka_unit_test(test_whom_the_other_broker_has_lost),
       cmocka_unit_test(test_when_the_other_broker_is_gone),
+      cmocka_unit_test(test_who_was_in_the_place_of_the_dead),
+      cmocka_unit_test(test_a_gap_stays_open),
       cmocka_unit_test(test_a_cut_link_hides_newcomers),
       cmocka_unit_test(test_how_far_knowledge_reaches),
       cmocka_unit_test(test_what_a_broker_that_starts_learns),
