@@ -10,6 +10,7 @@
 
 struct Resolve {
   _Atomic uint32_t references; /* the loop's side and the thread */
+  _Atomic bool is_done;        /* stored after the answer, loaded before it is read */
   int event_fd;                /* written once the answer is there */
   int error;
   struct sockaddr_storage address;
@@ -46,6 +47,7 @@ static void *ask(void *userdata) {
   Resolve *resolve = userdata;
 
   resolve->error = resolve_now(resolve->host, &resolve->address, &resolve->size);
+  atomic_store_explicit(&resolve->is_done, true, memory_order_release);
   eventfd_write(resolve->event_fd, 1);
   unref(resolve);
   return NULL;
@@ -54,6 +56,8 @@ static void *ask(void *userdata) {
 static void on_answer(void *userdata, int fd _unused_, uint32_t revents _unused_) {
   Resolve *resolve = userdata;
 
+  if (!atomic_load_explicit(&resolve->is_done, memory_order_acquire))
+    return;
   loop_fd_destroy(&resolve->watch);
   atomic_fetch_add(&resolve->references, 1); /* on_done may destroy it */
   resolve->on_done(resolve->userdata, resolve->error, (struct sockaddr *)&resolve->address, resolve->size);

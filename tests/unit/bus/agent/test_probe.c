@@ -172,9 +172,20 @@ static bool has_nothing(void *userdata) {
   return runtime->held == 0;
 }
 
+/* What was granted before may still be on its way. */
+static void take_credit(Fake *fake, uint32_t wanted) {
+  uint32_t granted;
+
+  do {
+    Taken *credit = fake_take(fake, KIND_CREDIT);
+
+    granted = credit->header.credit;
+    free(credit);
+  } while (granted != wanted);
+}
+
 static void what_is_too_much_is_busy_and_credit_is_shared(void **state) {
   RequestId id;
-  Taken *credit;
 
   (void)state;
   ask_by(&stage.fake, "keep", 0);
@@ -182,13 +193,9 @@ static void what_is_too_much_is_busy_and_credit_is_shared(void **state) {
   stage.runtime->credit.prefetch = stage.runtime->credit.prefetch_before = 0;
   id = ask_by(&other, "keep", 0);
   expect(&other, KIND_NACK, id, 0, STATUS_BUSY, NULL);
-  credit = fake_take(&stage.fake, KIND_CREDIT);
-  assert_int_equal(credit->header.credit, 1);
-  free(credit);
+  take_credit(&stage.fake, 1);
   answer_kept("done");
-  credit = fake_take(&other, KIND_CREDIT);
-  assert_int_equal(credit->header.credit, 1);
-  free(credit);
+  take_credit(&other, 1);
 }
 
 static void a_probe_attaches_what_is_running(void **state) {
