@@ -60,6 +60,7 @@ class SoakPeer:
         self.on_event = None
         self.welcome = None
         self.tasks = set()
+        self.beats = None
         self.socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.SNDHWM, 100000)
@@ -85,6 +86,8 @@ class SoakPeer:
         if clean:
             self.send(Kind.BYE, flags=Flag.CLEAN)
         self.reader.cancel()
+        if self.beats:
+            self.beats.cancel()
         for asked in self.asked.values():
             asked.future.cancel()
         self.socket.close(200 if clean else 0)
@@ -96,6 +99,12 @@ class SoakPeer:
             header, *body = await self.socket.recv_multipart()
             self._take(header, body[0] if body else b"")
 
+    async def _beat(self, interval_s):
+        """Who has nothing to say says so: the broker gives up who is silent for three intervals."""
+        for number in itertools.count(1):
+            await asyncio.wait([self.reader], timeout=interval_s)
+            self.send(Kind.PING, number=number)
+
     def _take(self, header, body):
         fields = wire.decode(header)
         kind = fields["kind"]
@@ -105,6 +114,7 @@ class SoakPeer:
         elif kind == Kind.PING:
             self.send(Kind.PONG, number=fields.get("number", 0))
         elif kind == Kind.WELCOME:
+            self.beats = asyncio.create_task(self._beat(msgpack.unpackb(body)["idle_interval_us"] / 1e6))
             self.welcome.set_result(fields["session"])
         elif kind == Kind.EVENT and self.on_event:
             self.on_event(fields, body)
