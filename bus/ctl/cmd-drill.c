@@ -1,0 +1,268 @@
+/* The drills themselves are in bus/drill; here is where they find a fleet: the one of the configuration, or a lab's. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bus/ctl/control.h"
+#include "bus/ctl/folder.h"
+#include "bus/ctl/reach.h"
+#include "bus/ctl/view.h"
+#include "bus/drill/director.h"
+
+enum {
+  RATE = 1000,
+  SECONDS = 10,
+  AGENTS = 60,
+  DEADLINE_MS = 5000,
+  PATIENCE_S = 60,
+  ASK_MS = 2000,
+  SECONDS_LEAST = 3,
+};
+
+typedef struct DrillRun {
+  Ctl *ctl;
+  Lab *lab;
+  char *endpoints; /* of the live fleet */
+  Report **reports;
+  uint32_t count;
+} DrillRun;
+
+/* --- the fleet --- */
+
+/* The name of the preferred broker's process; "" when it runs elsewhere. */
+static void name_broker(const DrillRun *drill, Buffer *ret) {
+  const ConfigOther *other = drill->lab ? NULL : &drill->ctl->config->other_broker;
+
+  if (!other || !other->preferred)
+    buffer_printf(ret, "broker");
+  else if (other->run)
+    buffer_printf(ret, "broker@%s", other->name);
+  buffer_append(ret, "", 1);
+}
+
+static void name_control(const DrillRun *drill, uint32_t machine, Folder *ret) {
+  char *folder = drill->lab ? (char *)(uintptr_t)lab_folder(drill->lab, machine) : NULL;
+
+  folder_name(drill->lab ? &(Config){.runtime_dir = folder, .state_dir = folder} : drill->ctl->config, ret);
+}
+
+static pid_t find_process(void *userdata, uint32_t machine, const char *name) {
+  const DrillRun *drill = userdata;
+  _cleanup_(buffer_done) Buffer broker = {0};
+  const json_t *process;
+  json_t *status = NULL;
+  pid_t pid = 0;
+  Folder folder;
+  size_t i;
+
+  name_broker(drill, &broker);
+  if (!name)
+    name = (const char *)broker.data;
+  name_control(drill, machine, &folder);
+  if (control_ask(folder.control, "status", false, ASK_MS, &status))
+    return 0;
+  json_array_foreach(json_object_get(status, "processes"), i, process) {
+    if (strcmp(view_text(process, "name"), name) == 0)
+      pid = (pid_t)view_number(process, "pid");
+  }
+  json_decref(status);
+  return pid;
+}
+
+static CtlExit open_fleet(DrillRun *drill) {
+  const Options *options = &drill->ctl->options;
+  _cleanup_(buffer_done) Buffer text = {0};
+  LabOptions lab = {.agents = (uint32_t)(options->agents ? options->agents : AGENTS),
+                    .witness = !options->no_witness && !options->one_broker,
+                    .one_broker = options->one_broker};
+  CtlExit status;
+
+  if (options->lab) {
+    if (lab_open(&lab, &text, &drill->lab) == 0)
+      return CTL_OK;
+    ctl_say_lines(&text);
+    return CTL_FAILED;
+  }
+  status = ctl_load_config(drill->ctl);
+  if (status)
+    return status;
+  config_brokers(drill->ctl->config, &text);
+  drill->endpoints = strndup((const char *)text.data, text.size);
+  if (!drill->endpoints)
+    abort();
+  return CTL_OK;
+}
+
+/* --- the drills --- */
+
+static void on_event(void *userdata, const char *words) {
+  const DrillRun *drill = userdata;
+
+  if (drill->ctl->options.verbose)
+    ctl_say("run %u: %s", drill->count + 1, words);
+}
+
+static DirectorOptions describe(DrillRun *drill, const Drill *which) {
+  const Options *options = &drill->ctl->options;
+  DirectorOptions all = {.drill = which,
+                         .lab = drill->lab,
+                         .find = find_process,
+                         .find_userdata = drill,
+                         .on_event = on_event,
+                         .on_event_userdata = drill,
+                         .rate = (uint32_t)(options->rate ? options->rate : RATE),
+                         .length_us = max_u64(options->seconds ? options->seconds : SECONDS, SECONDS_LEAST) * US_PER_S,
+                         .deadline_us = (options->timeout_ms ? options->timeout_ms : DEADLINE_MS) * US_PER_MS,
+                         .patience_us = PATIENCE_S * US_PER_S};
+
+  if (!drill->lab) {
+    all.agents = 1;
+    all.endpoints = drill->endpoints;
+    all.places[0] = (DirectorPlace){"here", drill->endpoints, -1};
+    return all;
+  }
+  all.agents = (uint32_t)(options->agents ? options->agents : AGENTS);
+  if (options->one_broker)
+    all.agents /= 2;
+  all.endpoints = lab_sockets(drill->lab);
+  for (uint32_t i = 0; i < LAB_MACHINES; i++)
+    all.places[i] = (DirectorPlace){lab_name(i), lab_endpoints(drill->lab, i), lab_net(drill->lab, i)};
+  return all;
+}
+
+static CtlExit say_failure(const DrillRun *drill, int r, const Buffer *errors) {
+  _cleanup_(buffer_done) Buffer log = {0};
+
+  if (r == DIRECTOR_E_INTERRUPTED)
+    return (CtlExit)CTL_INTERRUPTED;
+  ctl_say_lines(errors);
+  for (uint32_t i = 0; drill->lab && drill->ctl->options.verbose && i < LAB_MACHINES; i++)
+    lab_print_log(drill->lab, i, &log);
+  ctl_say_lines(&log);
+  return CTL_FAILED;
+}
+
+static void write_svg(const DrillRun *drill, const Report *report) {
+  const char *path = drill->ctl->options.svg;
+  _cleanup_(buffer_done) Buffer text = {0};
+  FILE *file = path ? fopen(path, "we") : NULL;
+
+  if (!path)
+    return;
+  report_print_svg(report, &text);
+  if (!file || fwrite(text.data, 1, text.size, file) != text.size)
+    ctl_say("%s can't be written: %s", path, strerror(errno));
+  if (file)
+    fclose(file);
+}
+
+static CtlExit tell(const DrillRun *drill) {
+  const Report *worst = report_worst(drill->reports, drill->count);
+  _cleanup_(buffer_done) Buffer text = {0};
+
+  if (!worst)
+    return CTL_FAILED;
+  if (drill->ctl->options.json)
+    report_print_json(drill->reports, drill->count, &text);
+  else
+    report_print_text(drill->reports, drill->count, &text);
+  ctl_write(&text);
+  write_svg(drill, worst);
+  return report_is_passed(worst) ? CTL_OK : CTL_FAILED;
+}
+
+/* All runs of one drill, and its report: also of those before the one that could not be done. */
+static CtlExit do_drill(DrillRun *drill, const Drill *which) {
+  uint64_t times = drill->ctl->options.times ? drill->ctl->options.times : 1;
+  const DirectorOptions options = describe(drill, which);
+  CtlExit status = CTL_OK;
+  CtlExit judged;
+
+  drill->reports = calloc(times, sizeof *drill->reports);
+  if (!drill->reports)
+    abort();
+  for (drill->count = 0; status == CTL_OK && drill->count < times;) {
+    _cleanup_(buffer_done) Buffer errors = {0};
+    int r = director_run(&options, drill->count + 1, &errors, &drill->reports[drill->count]);
+
+    if (r)
+      status = say_failure(drill, r, &errors);
+    else
+      report_judge(drill->reports[drill->count++], !drill->ctl->options.no_time_bounds);
+  }
+  judged = drill->count ? tell(drill) : status;
+  for (uint32_t i = 0; i < drill->count; i++)
+    report_destroy(&drill->reports[i]);
+  free(drill->reports);
+  return status ? status : judged;
+}
+
+/* Why a drill can't be done here; NULL = it can. */
+static const char *find_obstacle(const DrillRun *drill, const Drill *which) {
+  if (!which->begin)
+    return "needs an agent or a command that this build does not have";
+  if (which->need == DRILL_NEEDS_LAB && !drill->ctl->options.lab)
+    return "needs machines that it may cut off; give it --lab";
+  return NULL;
+}
+
+static CtlExit do_all(DrillRun *drill) {
+  CtlExit status = CTL_OK;
+  const Drill *which;
+
+  for (size_t i = 0; (which = drill_at(i)) && status != (CtlExit)CTL_INTERRUPTED; i++) {
+    const char *obstacle = find_obstacle(drill, which);
+    CtlExit own = obstacle ? CTL_OK : do_drill(drill, which);
+
+    if (obstacle)
+      ctl_say("left out: %s %s", which->name, obstacle);
+    if (own)
+      status = own;
+  }
+  return status;
+}
+
+static void list_drills(void) {
+  const Drill *which;
+
+  for (size_t i = 0; (which = drill_at(i)); i++)
+    printf("%-16s %s%s\n", which->name, which->about, which->begin ? "" : " (not in this build)");
+  printf("%-16s all of them, one after the other\n", "full");
+}
+
+static CtlExit find_drill(DrillRun *drill, const char *name, const Drill **ret) {
+  const char *obstacle;
+
+  *ret = drill_find(name);
+  if (!*ret) {
+    ctl_say("there is no drill '%s'; `pons drill list` has them", name);
+    return CTL_USAGE;
+  }
+  obstacle = find_obstacle(drill, *ret);
+  if (obstacle)
+    ctl_say("the drill %s %s", name, obstacle);
+  return obstacle ? CTL_USAGE : CTL_OK;
+}
+
+CtlExit cmd_drill(Ctl *ctl) {
+  const char *name = ctl->options.arguments[0];
+  DrillRun drill = {.ctl = ctl};
+  const Drill *which = NULL;
+  CtlExit status = CTL_OK;
+
+  if (strcmp(name, "list") == 0) {
+    list_drills();
+    return CTL_OK;
+  }
+  if (strcmp(name, "full") != 0)
+    status = find_drill(&drill, name, &which);
+  loop_block_signals(); /* whoever interrupts is heard by a director, which undoes what it did */
+  if (status == CTL_OK)
+    status = open_fleet(&drill);
+  if (status == CTL_OK)
+    status = which ? do_drill(&drill, which) : do_all(&drill);
+  lab_close(&drill.lab);
+  free(drill.endpoints);
+  return status;
+}

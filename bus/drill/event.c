@@ -1,0 +1,77 @@
+#include "bus/drill/event.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+/* The broker that everybody prefers. */
+static int find_broker(Scene *scene) {
+  scene->pid = scene->find(scene->find_userdata, 0, NULL);
+  if (scene->pid > 0)
+    return 0;
+  snprintf(scene->error, sizeof scene->error,
+           "the preferred broker is no process of a fleet of `pons up` on this machine");
+  return -ESRCH;
+}
+
+static int signal_broker(Scene *scene, int signo) {
+  scene->at_us = clock_monotonic_us();
+  if (kill(scene->pid, signo) == 0)
+    return 0;
+  snprintf(scene->error, sizeof scene->error, "process %d can't be signalled: %s", (int)scene->pid, strerror(errno));
+  return -errno;
+}
+
+int event_kill_broker(Scene *scene) {
+  int r = find_broker(scene);
+
+  snprintf(scene->event, sizeof scene->event, "kill -9 of the preferred broker");
+  return r < 0 ? r : signal_broker(scene, SIGKILL);
+}
+
+int event_freeze_broker(Scene *scene) {
+  int r = find_broker(scene);
+
+  snprintf(scene->event, sizeof scene->event, "the preferred broker stands still");
+  return r < 0 ? r : signal_broker(scene, SIGSTOP);
+}
+
+int event_thaw_broker(Scene *scene) {
+  return scene->pid > 0 ? signal_broker(scene, SIGCONT) : 0;
+}
+
+int event_hand_over(Scene *scene) {
+  snprintf(scene->event, sizeof scene->event, "the other broker is told to lead");
+  scene->at_us = clock_monotonic_us();
+  watch_tell_to_lead(scene->watch, 1);
+  return 0;
+}
+
+static int cut(Scene *scene, LabWays ways, const char *words) {
+  int r = lab_cut(scene->lab, ways);
+
+  scene->at_us = clock_monotonic_us();
+  snprintf(scene->event, sizeof scene->event, "%s", words);
+  if (r < 0)
+    snprintf(scene->error, sizeof scene->error, "the cable can't be cut: %s", strerror(-r));
+  return r;
+}
+
+int event_cut(Scene *scene) {
+  return cut(scene, LAB_BOTH_WAYS, "the cable is cut");
+}
+
+int event_cut_oneway(Scene *scene) {
+  if (scene->run % 2)
+    return cut(scene, LAB_FORTH, "nothing gets from the first machine to the second");
+  return cut(scene, LAB_BACK, "nothing gets from the second machine to the first");
+}
+
+int event_heal(Scene *scene) {
+  int r = lab_heal(scene->lab);
+
+  scene->at_us = clock_monotonic_us();
+  if (r < 0)
+    snprintf(scene->error, sizeof scene->error, "the cable can't be mended: %s", strerror(-r));
+  return r;
+}

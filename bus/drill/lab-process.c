@@ -1,0 +1,115 @@
+#include "bus/drill/lab-internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { STOP_MS = 10000, EXIT_NOT_STARTED = 127 };
+
+extern char **environ;
+
+/* What the machines get of our environment: nothing that is meant for another fleet, and nobody to be told of READY. */
+static void clean_environment(void) {
+  static const char own[] = "PONS_";
+
+  for (char **at = environ; *at;) {
+    char name[128];
+    size_t size = strcspn(*at, "=");
+
+    if (size >= sizeof name || (strncmp(*at, own, sizeof own - 1) != 0 && strncmp(*at, "NOTIFY_SOCKET", size) != 0)) {
+      at++;
+      continue;
+    }
+    memcpy(name, *at, size);
+    name[size] = '\0';
+    unsetenv(name);
+    at = environ;
+  }
+}
+
+/* In the child. Returns only when it can't go on. */
+static void become(int net, int in, int out, const char *const *arguments, pid_t parent) {
+  sigset_t none;
+
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  signal(SIGPIPE, SIG_DFL);
+  clean_environment();
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setpgid(0, 0) < 0 || getppid() != parent ||
+      setns(net, CLONE_NEWNET) < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
+      dup2(out, STDERR_FILENO) < 0)
+    return;
+  execvp(arguments[0], (char *const *)(uintptr_t)arguments);
+}
+
+static int start(int net, int in, int out, const char *const *arguments, pid_t *ret) {
+  pid_t parent = getpid();
+  pid_t pid = fork();
+
+  if (pid == 0) {
+    become(net, in, out, arguments, parent);
+    _exit(EXIT_NOT_STARTED);
+  }
+  *ret = pid;
+  return pid < 0 ? -errno : 0;
+}
+
+int lab_process_start(LabBox *box, const char *const *arguments) {
+  int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  int log = open(box->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  int r = null < 0 || log < 0 ? -errno : start(box->net, null, log, arguments, &box->pid);
+
+  if (null >= 0)
+    close(null);
+  if (log >= 0)
+    close(log);
+  return r;
+}
+
+void lab_process_stop(LabBox *box) {
+  int fd = box->pid > 0 ? pidfd_open(box->pid, 0) : -1;
+
+  if (box->pid <= 0)
+    return;
+  kill(box->pid, SIGTERM);
+  if (fd < 0 || poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, STOP_MS) != 1)
+    kill(box->pid, SIGKILL);
+  waitpid(box->pid, NULL, 0);
+  if (fd >= 0)
+    close(fd);
+  box->pid = 0;
+}
+
+int lab_process_ip(int net, const char *commands) {
+  static const char *const arguments[] = {"ip", "-batch", "-", NULL};
+  int lines[2];
+  int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  size_t size = strlen(commands);
+  int status = 0;
+  pid_t pid;
+  int r;
+
+  if (null < 0)
+    return -errno;
+  if (pipe2(lines, O_CLOEXEC) < 0) {
+    r = -errno;
+    close(null);
+    return r;
+  }
+  r = start(net, lines[0], null, arguments, &pid);
+  close(lines[0]);
+  close(null);
+  if (r == 0 && write(lines[1], commands, size) != (ssize_t)size)
+    r = -EIO;
+  close(lines[1]);
+  if (pid > 0 && (waitpid(pid, &status, 0) < 0 || status != 0) && r == 0)
+    r = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NOT_STARTED ? -ENOENT : -EIO;
+  return r;
+}

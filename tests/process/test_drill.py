@@ -1,0 +1,190 @@
+#!/usr/bin/python3
+"""`pons drill`, shortened: whatever is killed, frozen or cut, nothing is lost, UNKNOWN, failed or done twice. How long it took is
+printed, for a person: this machine has other work. Labs need root; the rest runs anywhere."""
+
+import json
+import os
+import signal
+import subprocess
+import unittest
+
+import harness
+
+QUICK = ("--rate", "200", "--seconds", "6", "--no-time-bounds")
+TIMES = os.environ.get("PONS_DRILL_TIMES", "1")
+LASTING_S = 120
+
+
+def can_lab():
+    """Whether network namespaces can be made here."""
+    return os.geteuid() == 0 and subprocess.run(["unshare", "--net", "ip", "link"], capture_output=True, check=False).returncode == 0
+
+
+def lab_processes(pid):
+    """What runs for the lab of a drill: its folder has the drill's process id in its name."""
+    mark, found = f"pons-drill-{pid}-".encode(), []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/environ", "rb") as environment, open(f"/proc/{entry}/cmdline", "rb") as words:
+                if mark in environment.read() + words.read():
+                    found.append(int(entry))
+        except OSError:
+            continue  # it has just ended
+    return found
+
+
+def lab_folders(pid):
+    return [name for name in os.listdir("/tmp") if name.startswith(f"pons-drill-{pid}-")]
+
+
+def a_turn(drill):
+    """A turn for the others, or the drill's end."""
+    try:
+        drill.process.wait(0.02)
+    except subprocess.TimeoutExpired:
+        pass
+
+
+class Drills(harness.Fleet):
+    BROKER = False
+
+    def begin(self, *arguments):
+        drill = self.start("pons", "--json", "drill", *arguments, ready=False)
+        drill.expects = (0, 1, 2, 130)
+        return drill
+
+    def drill(self, *arguments):
+        """The exit status, the report (None = there is none), and all that it said."""
+        drill = self.begin(*arguments)
+        status = drill.wait(LASTING_S * int(TIMES) + LASTING_S)
+        lines = [line for line in drill.log().splitlines() if line.startswith("{")]
+        self.assertEqual((lab_processes(drill.pid), lab_folders(drill.pid)), ([], []))
+        return status, json.loads(lines[-1]) if lines else None, drill.log()
+
+    def expect_passed(self, name, *arguments):
+        status, report, log = self.drill(name, *QUICK, "--times", TIMES, *arguments)
+        self.assertEqual(status, 0, log)
+        self.assertTrue(report["passed"])
+        self.assertEqual(len(report["runs"]), int(TIMES))
+        for run in report["runs"]:
+            for load in run["loads"]:
+                self.assertGreater(load["sent"], 0)
+                self.assertEqual((load["answered"], load["unknown"], load["lost"], load["failed"], load.get("twice", 0), load["errors"]),
+                                 (load["sent"], 0, 0, 0, 0, {}))
+                self.assertEqual(load.get("done", load["sent"]), load["sent"])
+                print(f"{name} run {run['run']} from {load['from']}: pause {load['pause_us'] / 1000:.1f} ms, "
+                      f"before the event {load['pause_calm_us'] / 1000:.1f} ms")
+        return report
+
+
+@unittest.skipUnless(can_lab(), "network namespaces can't be made here")
+class InALab(Drills):
+    LAB = ("--lab", "--agents", "4")
+
+    def test_broker_kill(self):
+        report = self.expect_passed("broker-kill", *self.LAB)
+        led = {lead["broker"] for lead in report["runs"][0]["leads"] if lead["leads"]}
+        self.assertEqual(led, {0, 1})
+
+    def test_broker_kill_without_a_witness(self):
+        self.expect_passed("broker-kill", *self.LAB, "--no-witness")
+
+    def test_broker_freeze(self):
+        self.expect_passed("broker-freeze", *self.LAB)
+
+    def test_handover(self):
+        self.expect_passed("handover", *self.LAB)
+
+    def test_link_cut(self):
+        report = self.expect_passed("link-cut", *self.LAB)
+        self.assertEqual({(load["from"], load["method"]) for load in report["runs"][0]["loads"]},
+                         {("mainpc", "once"), ("pc2", "idempotent")})
+
+    def test_link_cut_oneway(self):
+        self.expect_passed("link-cut-oneway", *self.LAB)
+
+    def test_what_is_lost_is_said(self):
+        """One broker that stands still for longer than a caller waits: the same drill fails, with figures that add up."""
+        status, report, log = self.drill("broker-freeze", *QUICK, *self.LAB, "--one-broker", "--timeout", "500")
+        self.assertEqual(status, 1, log)
+        load = report["runs"][0]["loads"][0]
+        self.assertEqual(load["sent"], load["answered"] + load["unknown"] + load["lost"] + load["failed"])
+        self.assertGreater(load["unknown"] + load["lost"] + load["failed"], 0)
+        self.assertEqual(load["unknown"], load["errors"].get("UNKNOWN", 0))
+        self.assertTrue(report["runs"][0]["findings"])
+        self.assertGreater(load["pause_us"], 500000)  # it is the event that lasted so long
+
+    def test_nothing_is_left_when_it_is_stopped(self):
+        """SIGTERM while the cable is cut: processes and folder are gone, and the namespaces with them, which have no name and no
+        other holder. With SIGKILL the folder alone stays."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            drill = self.begin("link-cut", *QUICK, *self.LAB, "--verbose")
+            due = harness.time.monotonic() + harness.DEADLINE_S
+            while "the cable is cut" not in drill.log():
+                self.assertLess(harness.time.monotonic(), due, drill.log())
+                a_turn(drill)
+            self.assertGreater(len(lab_processes(drill.pid)), 4)
+            drill.signal(number)
+            if number == signal.SIGTERM:
+                self.assertEqual(drill.wait(), 130)
+                self.assertEqual(lab_folders(drill.pid), [])
+            else:
+                drill.expects = (-number,)
+                drill.wait()
+                for folder in lab_folders(drill.pid):
+                    harness.shutil.rmtree(os.path.join("/tmp", folder))
+            while lab_processes(drill.pid):
+                self.assertLess(harness.time.monotonic(), due)
+
+
+
+class AtALiveFleet(Drills):
+    """`pons up` with both brokers of a pair on this machine."""
+
+    def setUp(self):
+        super().setUp()
+        self.config = os.path.join(self.folder, "pons.yaml")
+        ports = [harness.free_port() for _ in range(2)]
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(f'broker: {{listen: ["tcp://127.0.0.1:{ports[0]}", "ipc://broker.sock"]}}\n'
+                       f'other_broker: {{endpoints: ["tcp://127.0.0.1:{ports[1]}"], run: true}}\n'
+                       "profile: drill\nprofiles:\n  - {name: drill, agents: [echo]}\n")
+        self.pons("up", "--detach")
+        self.addCleanup(self.pons, "down")
+
+    def pons(self, *arguments):
+        command = self.start("pons", "--config", self.config, *arguments, ready=False)
+        self.assertEqual(command.wait(), 0, command.log())
+
+    def test_broker_kill(self):
+        self.expect_passed("broker-kill", "--config", self.config)
+
+    def test_broker_freeze(self):
+        self.expect_passed("broker-freeze", "--config", self.config)
+
+    def test_the_timeline(self):
+        path = os.path.join(self.folder, "drill.svg")
+        self.expect_passed("broker-kill", "--config", self.config, "--svg", path)
+        with open(path, encoding="utf-8") as file:
+            self.assertIn("kill -9 of the preferred broker", file.read())
+
+
+class Refused(Drills):
+    def expect_refused(self, status, words, *arguments):
+        got, report, log = self.drill(*arguments)
+        self.assertEqual((got, report), (status, None), log)
+        self.assertIn(words, log)
+
+    def test_by_name(self):
+        self.expect_refused(2, "the drill hub needs an agent or a command that this build does not have", "hub")
+        self.expect_refused(2, "the drill link-cut needs machines that it may cut off; give it --lab", "link-cut")
+        self.expect_refused(2, "there is no drill 'earthquake'", "earthquake")
+
+    def test_list(self):
+        status, _, log = self.drill("list")
+        self.assertEqual(status, 0)
+        self.assertIn("link-cut-oneway", log)
+
+
+if __name__ == "__main__":
+    harness.main()
