@@ -1,0 +1,270 @@
+"""The client for asyncio.
+
+    async with pons.aio.Client("tcp://127.0.0.1:7100") as bus:
+        print(await bus.ask("echo.say", {"text": "hello"}))
+        async for piece in bus.stream("echo.stream", {"text": "la", "pieces": 3}):
+            print(piece)
+
+With two brokers: Client("tcp://10.0.0.1:7100;tcp://10.0.0.2:7100"), the preferred one first. Every request ends exactly once:
+with its reply, with an exception named after its status, or by being cancelled. Nothing outlives its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+from . import wire
+from .bus import AskOptions, Bus, Collected, Pieces, collected, is_collect, packed
+from .contract import Contracts
+from .driver import Driver, Keys
+from .errors import Cancelled, PonsError, Status
+from .events import Event
+from .request import Answer, Pending
+
+EVENTS_WAITING = 1024  # of one subscription; over it the oldest are lost, and counted
+
+
+class Client:
+    """One process's place on the bus."""
+
+    def __init__(self, endpoint: str | None = None, agent: str = "python", *, site: str = "", contracts: Contracts | None = None,
+                 calls: list[str] | None = None, deadline_s: float = 30.0, attempts: int = 3, keys: Keys | None = None) -> None:
+        """endpoint: one list of addresses per broker, with commas; a semicolon before the second broker's. agent: the name of
+        this process on the bus. contracts: what requests and replies are held against. calls: SERVICE.METHOD that are called,
+        so that the broker compares contracts. attempts: how often one request may be asked, 1 = no retries."""
+        self._bus = Bus.make(endpoint, agent, time.time_ns() // 1000, contracts, calls or [], site=site, attempts=attempts,
+                             deadline_us=int(deadline_s * 1e6), on_state=self._on_state)
+        self._keys = keys
+        self._driver: Driver | None = None
+        self._opened: asyncio.Future[None] | None = None
+        self._readers: weakref.WeakSet[Events] = weakref.WeakSet()
+        self.state = "connecting"  # for a person: whether somebody can be asked, and why not
+
+    # --- life ---
+
+    async def __aenter__(self) -> Client:
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Begins to connect, in the running loop. Requests wait inside until a broker is there."""
+        self._driver = Driver(self._bus.core, self._keys)
+        self._driver.start()
+
+    def close(self) -> None:
+        """Says BYE and ends what is unanswered with Cancelled."""
+        if self._driver:
+            self._driver.close()
+        for reader in self._readers:
+            reader.wake()
+
+    def _on_state(self, is_open: bool, status: Status, why: str) -> None:
+        self.state = "open" if is_open else why
+        if is_open and self._opened and not self._opened.done():
+            self._opened.set_result(None)
+
+    async def wait_open(self, timeout_s: float = 10.0) -> None:
+        """Returns when a broker can be asked. Raises TimeoutError, which says why there is none."""
+        if self._bus.core.home:
+            return
+        self._opened = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait_for(self._opened, timeout_s)
+        except TimeoutError:
+            raise TimeoutError(f"no broker within {timeout_s} s: {self.state}") from None
+
+    @property
+    def bus(self) -> Bus:
+        return self._bus
+
+    @property
+    def stats(self) -> Any:
+        """A snapshot: asked, answered, retried, resent, moves, sessions, dropped, events_dropped."""
+        return self._bus.core.stats
+
+    @property
+    def broker(self) -> str:
+        """Name of the broker that is asked now, or was last."""
+        home = self._bus.core.was_home
+        return str(home.welcome.get("broker", "")) if home else ""
+
+    @property
+    def mismatches(self) -> list[dict[str, Any]]:
+        """Contracts of this process that differ from the other side's, as the broker said when we connected."""
+        home = self._bus.core.was_home
+        return list(home.welcome.get("mismatches", ())) if home else []
+
+    def _begin(self) -> Driver:
+        if not self._driver or self._driver.closed:
+            raise PonsError("the client is not running; use `async with`, or start()")
+        self._driver.begin()
+        return self._driver
+
+    # --- asking ---
+
+    async def request(self, target: str, value: Any = None, **how: Any) -> Answer:
+        """Asks and returns the whole Answer, whatever its status. how: the fields of AskOptions."""
+        driver, future = self._begin(), asyncio.get_running_loop().create_future()
+
+        def on_end(answer: Answer) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        pending = self._bus.core.ask(self._bus.prepare(target, value, AskOptions(**how), on_end))
+        try:
+            return await future  # type: ignore[no-any-return]
+        except asyncio.CancelledError:
+            driver.begin()
+            pending.cancel()
+            raise
+
+    async def ask(self, target: str, value: Any = None, **how: Any) -> Any:
+        """Asks SERVICE.METHOD and returns what the reply says. Raises the exception of its status: NoService, Deadline, ..."""
+        return self._bus.reply_of(target, await self.request(target, value, **how))
+
+    def stream(self, target: str, value: Any = None, **how: Any) -> Stream:
+        """Asks a method that sends pieces: `async for piece in stream`, then `stream.reply`."""
+        return Stream(self, target, value, AskOptions(**how))
+
+    async def collect(self, target: str, value: Any = None, **how: Any) -> list[Collected]:
+        """Asks all instances: `service@*.method`. Each one's value or error."""
+        driver, future, answers = self._begin(), asyncio.get_running_loop().create_future(), list[Collected]()
+        ask = self._bus.prepare(target, value, AskOptions(**how), lambda answer: future.done() or future.set_result(answer),
+                                lambda message: answers.append(collected(message)) if is_collect(message) else None)
+        pending = self._bus.core.ask(ask)
+        try:
+            answer: Answer = await future
+        except asyncio.CancelledError:
+            driver.begin()
+            pending.cancel()
+            raise
+        if answer.status:
+            raise answer.error()
+        return answers
+
+    # --- events ---
+
+    def publish(self, topic: str, value: Any = None, *, retain: bool = False) -> None:
+        """retain: brokers keep it as the topic's last value; with None they forget it."""
+        self._begin()
+        self._bus.core.events.publish(topic, packed(value), retain)
+
+    def subscribe(self, pattern: str, *, waiting: int = EVENTS_WAITING) -> Events:
+        """`async for event in client.subscribe("news.*")`: first the last values, then what comes. waiting: how many may wait
+        to be read; over it the oldest are lost."""
+        self._begin()
+        return Events(self, pattern, waiting)
+
+
+class Stream:
+    """A stream as it comes. Reading on opens its window, so a slow reader slows its producer."""
+
+    def __init__(self, client: Client, target: str, value: Any, options: AskOptions) -> None:
+        self._client, self._target = client, target
+        self._ready: deque[tuple[Any, int]] = deque()  # values; with the last of a CHUNK its size
+        self._pieces = Pieces(client.bus.method_of(target))
+        self._answer: Answer | None = None
+        self._fault: PonsError | None = None
+        self._changed = asyncio.Event()
+        client._begin()
+        self._pending: Pending = client.bus.core.ask(client.bus.prepare(target, value, options, self._on_end, self._on_chunk, True))
+        self.reply: Any = None  # of the end
+
+    def _on_end(self, answer: Answer) -> None:
+        self._answer = answer
+        self._changed.set()
+
+    def _on_chunk(self, message: wire.Message) -> None:
+        try:
+            values = self._pieces.take(message)
+        except PonsError as fault:
+            self._fault = fault
+            self._pending.cancel()
+            return
+        if not values:
+            self._pending.consumed(len(message.body))
+        for i, value in enumerate(values):
+            self._ready.append((value, len(message.body) if i == len(values) - 1 else 0))
+        self._changed.set()
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            while not self._ready and self._answer is None:
+                self._changed.clear()
+                await self._changed.wait()
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        if not self._ready:
+            assert self._answer is not None
+            if self._fault:
+                raise self._fault
+            self.reply = self._client.bus.reply_of(self._target, self._answer)
+            raise StopAsyncIteration
+        value, size = self._ready.popleft()
+        if size and self._client._driver and not self._client._driver.closed:
+            self._client._begin()
+            self._pending.consumed(size)
+        return value
+
+    def cancel(self) -> None:
+        """Takes it back; what has come can still be read."""
+        if self._client._driver and not self._client._driver.closed:
+            self._client._begin()
+            self._pending.cancel()
+
+    async def aclose(self) -> None:
+        self.cancel()
+
+
+class Events:
+    """A subscription as it is read."""
+
+    def __init__(self, client: Client, pattern: str, waiting: int) -> None:
+        self._client = client
+        self._ready: deque[Event] = deque()
+        self._waiting, self._changed = waiting, asyncio.Event()
+        self.lost = 0  # because this process read slowly
+        self._subscription = client.bus.core.events.subscribe(pattern, self._on_event)
+        client._readers.add(self)
+
+    def wake(self) -> None:
+        """Something has changed for who waits."""
+        self._changed.set()
+
+    def _on_event(self, event: Event) -> None:
+        if len(self._ready) >= self._waiting:
+            self._ready.popleft()
+            self.lost += 1
+        self._ready.append(event)
+        self._changed.set()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._ready:
+            if self._subscription.over:
+                raise StopAsyncIteration
+            if self._client._driver is None or self._client._driver.closed:
+                raise Cancelled("the client was closed")
+            self._changed.clear()
+            await self._changed.wait()
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        """Ends the subscription; what waits can still be read."""
+        if self._client._driver and not self._client._driver.closed:
+            self._client._begin()
+            self._client.bus.core.events.unsubscribe(self._subscription)
+        self._changed.set()

@@ -1,0 +1,308 @@
+"""Frames of the pons protocol, version 1: headers, packs, ids, names, topics. Pure: bytes to values and back.
+
+Written from docs/protocol.md (sections 3, 4, 5, 10, 11, 14); tests/unit/adapters/python holds its tables against bus/wire."""
+
+from __future__ import annotations
+
+import enum
+import re
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+import msgpack
+
+from .errors import Status
+
+VERSION = 1
+
+
+class Kind(enum.IntEnum):
+    HELLO, WELCOME, BYE, PING, PONG, REQUEST, CHUNK, REPLY, ERROR, CANCEL = range(1, 11)
+    FORWARD, NACK, PROBE, HAVE, PASS, CREDIT, WINDOW, PACK, PUBLISH, EVENT = range(11, 21)
+    SUBSCRIBE, UNSUBSCRIBE, LEASE, FLAGS, DRAIN, GOAWAY, WARM = range(21, 28)
+
+
+class Flag(enum.IntFlag):
+    MORE, STREAM, IDEMPOTENT, RETAIN, CLEAN, COLLECT, PART = 1, 2, 4, 8, 16, 32, 64
+
+
+class MethodFlag(enum.IntFlag):
+    """Of a method in HELLO."""
+
+    IDEMPOTENT, STREAMING, ONCE = 1, 2, 4
+
+
+INTERACTIVE, NORMAL, BATCH = range(3)
+FEATURE_PROBE, FEATURE_CONFIRM = 1, 2  # in HELLO: answers PROBE; says in PONG whether it waits
+BROKER_PROBES = 1  # in WELCOME: the broker finds out what became of an earlier attempt
+
+LIMITS = {
+    "MESSAGE_BYTES": 262144, "HEADER_BYTES": 4096, "BODY_BYTES": 258048, "ANNOTATIONS_BYTES": 2048, "NAME_BYTES": 64,
+    "TARGET_BYTES": 130, "METHOD_BYTES": 64, "CONTENT_TYPE_BYTES": 64, "DEADLINE_US": 1800000000, "CREDIT": 65535, "HOPS": 8,
+    "FORWARD_TARGETS": 4, "PACK_BYTES": 65536, "PACK_MESSAGES": 256, "REQUEST_BYTES": 16777216, "REQUEST_PARTS": 256,
+    "REPLY_BYTES": 16777216, "REPLIES_BYTES": 67108864, "NACKS": 32, "PROBE_IDS": 256, "LOSSES": 4, "CLIENT_REQUESTS": 4096,
+    "CLIENT_BYTES": 33554432, "ALL_REQUESTS": 262144, "ALL_BYTES": 268435456, "SERVICE_QUEUE": 4096, "SESSIONS": 16384,
+    "SERVICES_PER_INSTANCE": 256, "METHODS_PER_SERVICE": 64, "SUBSCRIPTIONS": 256, "TOPICS": 4096, "TOPIC_BYTES": 16777216,
+    "COLLECT": 64, "OUTBOX_BYTES": 16777216, "OUTBOXES_BYTES": 268435456, "OUTBOX_EVENTS": 1024,
+    "STREAM_WINDOW_BYTES": 1048576, "LEASES": 256, "FLAGS": 1024, "FLAG_BYTES": 256, "TRACE_STEPS": 8192,
+    "MEMORY_BYTES": 1048576, "MEMORY_IDS": 65536,
+}
+TIMES_US = {"DEADLINE_DEFAULT": 30000000, "HORIZON": 60000000, "RETURN_FIRST": 10000000, "RETURN_LONGEST": 640000000}
+
+HEADER_BYTES, BODY_BYTES = LIMITS["HEADER_BYTES"], LIMITS["BODY_BYTES"]
+PACK_BYTES, PACK_MESSAGES = LIMITS["PACK_BYTES"], LIMITS["PACK_MESSAGES"]
+PACKABLE_BYTES = 8192  # a larger body travels alone
+
+# Position, name, type, largest. Python's whole numbers have no upper end, so 64 bits are a limit here too.
+FIELDS = (("kind", int, 127), ("id", bytes, 16), ("attempt", int, 1000000), ("hop", int, 127), ("service", str, 130),
+          ("method", str, 64), ("deadline", int, 1800000000), ("priority", int, 2), ("flags", int, 2**32 - 1),
+          ("trace", bytes, 25), ("content_type", str, 64), ("credit", int, 65535), ("number", int, 2**64 - 1),
+          ("window", int, 2**64 - 1), ("status", int, 127), ("session", int, 2**64 - 1), ("annotations", dict, 2048),
+          ("age", int, 1800000000))
+NAMES = tuple(name for name, _, _ in FIELDS)
+POSITION = {name: position for position, name in enumerate(NAMES)}
+
+NEEDS = {Kind.WELCOME: ("session",), Kind.REQUEST: ("id", "service", "method"), Kind.CHUNK: ("id",),
+         Kind.REPLY: ("id",), Kind.ERROR: ("status",), Kind.CANCEL: ("id",), Kind.FORWARD: ("id",),
+         Kind.NACK: ("id", "status"), Kind.HAVE: ("id",), Kind.PASS: ("id",),
+         Kind.CREDIT: ("session",), Kind.WINDOW: ("id",), Kind.PUBLISH: ("service",), Kind.EVENT: ("service",),
+         Kind.SUBSCRIBE: ("service",), Kind.UNSUBSCRIBE: ("service",)}
+KINDS = {int(kind): kind for kind in Kind}
+
+
+class WireError(Exception):
+    """What a receiver says of a frame that it can't use: a Status, and the id if it could be read."""
+
+    def __init__(self, status: Status, text: str, request: bytes | None = None) -> None:
+        super().__init__(f"{status.name}: {text}")
+        self.status, self.request = status, request
+
+
+# --- ids and names ---
+
+
+def request_id(client: int, sequence: int) -> bytes:
+    return struct.pack(">QQ", client, sequence)
+
+
+def id_parts(data: bytes) -> tuple[int, int]:
+    """Client and sequence."""
+    client, sequence = struct.unpack(">QQ", data)
+    return client, sequence
+
+
+def id_text(data: bytes) -> str:
+    """The id as people see it: <16 hex>-<hex>."""
+    client, sequence = id_parts(data)
+    return f"{client:016x}-{sequence:x}"
+
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+
+def is_name(text: str) -> bool:
+    return NAME.match(text) is not None
+
+
+def is_topic(text: str, pattern: bool = False) -> bool:
+    """A topic; or a pattern, which may have `*` for one token and a last `>` for one or more."""
+    tokens = text.split(".")
+    return len(text) <= LIMITS["TARGET_BYTES"] and all(
+        TOKEN.match(token) or pattern and (token == "*" or token == ">" and i == len(tokens) - 1)
+        for i, token in enumerate(tokens))
+
+
+def topic_matches(pattern: str, topic: str) -> bool:
+    wanted, tokens = pattern.split("."), topic.split(".")
+    for i, token in enumerate(wanted):
+        if token == ">":
+            return len(tokens) > i
+        if i >= len(tokens) or token not in ("*", tokens[i]):
+            return False
+    return len(wanted) == len(tokens)
+
+
+# --- bodies ---
+
+MSGPACK = ("", "application/msgpack")
+
+
+def value_of(body: bytes, content_type: str = "") -> Any:
+    """What a body says: msgpack becomes a value, everything else stays bytes."""
+    if content_type not in MSGPACK:
+        return body
+    return msgpack.unpackb(body, strict_map_key=False) if body else None
+
+
+# --- headers ---
+
+
+def encode(kind: Kind, **fields: Any) -> bytes:
+    """A header. Absent, zero and empty fields are left out, but for a REQUEST's priority, whose absence means normal."""
+    row: list[Any] = [int(kind)]
+    for name, value in fields.items():
+        keep = value is not None and value != NORMAL if name == "priority" else value or (name == "annotations" and value is not None)
+        if not keep:
+            continue
+        position = POSITION[name]
+        if position >= len(row):
+            row.extend([None] * (position + 1 - len(row)))
+        row[position] = int(value) if isinstance(value, enum.IntFlag | enum.IntEnum) else value
+    return msgpack.packb(row)
+
+
+def _check_field(name: str, kind: type, largest: int, value: Any) -> None:
+    """Refuses a value of another type or over the limit."""
+    if type(value) is not kind or (kind is int and value < 0):
+        raise WireError(Status.MALFORMED, f"{name} has the wrong type")
+    if kind is bytes and len(value) != largest:
+        raise WireError(Status.MALFORMED, f"{name} is not {largest} bytes")
+    size = value if kind is int else len(value.encode() if kind is str else msgpack.packb(value) if kind is dict else value)
+    if size > largest:
+        raise WireError(Status.TOO_LARGE, f"{name} is over {largest}")
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """The fields that are there, by name; kind as Kind. Raises WireError with the status that a broker would answer."""
+    if len(data) > HEADER_BYTES:
+        raise WireError(Status.TOO_LARGE, "the header is over 4096 bytes")
+    try:
+        row = msgpack.unpackb(data, strict_map_key=False)
+    except Exception as error:  # every way in which it is not one msgpack value
+        raise WireError(Status.MALFORMED, "not msgpack") from error
+    if type(row) is not list:
+        raise WireError(Status.MALFORMED, "not an array")
+    fields: dict[str, Any] = {}
+    late = None
+    for (name, kind, largest), value in zip(FIELDS, row):
+        if value is None:
+            continue
+        try:
+            _check_field(name, kind, largest, value)
+        except WireError as error:
+            if error.status != Status.TOO_LARGE:
+                raise
+            late = late or error
+        fields[name] = value
+    if late:
+        raise WireError(Status.TOO_LARGE, str(late), fields.get("id"))
+    return _check_kind(fields)
+
+
+def _check_kind(fields: dict[str, Any]) -> dict[str, Any]:
+    if not fields.get("kind"):
+        raise WireError(Status.MALFORMED, "no kind")
+    kind = KINDS.get(fields["kind"])
+    if kind is None:
+        raise WireError(Status.UNSUPPORTED, f"kind {fields['kind']}", fields.get("id"))
+    fields["kind"] = kind
+    missing = [name for name in NEEDS.get(kind, ()) if not fields.get(name)]
+    if missing:
+        raise WireError(Status.MALFORMED, f"{kind.name} needs {missing[0]}", fields.get("id"))
+    return fields
+
+
+# --- packs ---
+
+
+def pack(messages: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The body of a PACK from pairs of header and body bytes."""
+    pairs = list(messages)
+    body = b"".join(msgpack.packb(part) for message in pairs for part in message)
+    assert len(pairs) <= PACK_MESSAGES and len(body) <= PACK_BYTES
+    return body
+
+
+def unpack(body: bytes) -> list[tuple[bytes, bytes]]:
+    """The pairs of header and body bytes of a PACK."""
+    reader = msgpack.Unpacker(max_buffer_size=PACK_BYTES + 1)
+    try:
+        reader.feed(body)
+        parts = list(reader)
+    except Exception as error:  # too long, or not msgpack
+        raise WireError(Status.MALFORMED, "not pairs of bin") from error
+    if len(parts) % 2 or len(parts) > 2 * PACK_MESSAGES or not all(type(part) is bytes for part in parts):
+        raise WireError(Status.MALFORMED, "not pairs of bin")
+    return list(zip(parts[::2], parts[1::2]))
+
+
+class Outgoing:
+    """Messages for one peer in one turn, as ZeroMQ messages: small ones together as PACK, a lone one as itself."""
+
+    def __init__(self) -> None:
+        self._pairs: list[tuple[bytes, bytes]] = []
+        self._size = 0
+        self._ready: list[list[bytes]] = []
+
+    def add(self, header: bytes, body: bytes) -> None:
+        size = len(header) + len(body) + 10
+        if len(body) > PACKABLE_BYTES:
+            self._close_pack()
+            self._ready.append([header, body])
+            return
+        if self._size + size > PACK_BYTES or len(self._pairs) == PACK_MESSAGES:
+            self._close_pack()
+        self._pairs.append((header, body))
+        self._size += size
+
+    def _close_pack(self) -> None:
+        if len(self._pairs) == 1:
+            header, body = self._pairs[0]
+            self._ready.append([header, body] if body else [header])
+        elif self._pairs:
+            self._ready.append([encode(Kind.PACK), pack(self._pairs)])
+        self._pairs, self._size = [], 0
+
+    def take(self) -> list[list[bytes]]:
+        self._close_pack()
+        ready, self._ready = self._ready, []
+        return ready
+
+    def clear(self) -> None:
+        self._pairs, self._size, self._ready = [], 0, []
+
+
+class Message:
+    """One message as it came: the header's fields by name, and the body."""
+
+    __slots__ = ("kind", "fields", "body")
+
+    def __init__(self, fields: dict[str, Any], body: bytes) -> None:
+        self.kind: Kind = fields["kind"]
+        self.fields, self.body = fields, body
+
+    def number(self, name: str) -> int:
+        """A field that is a number; 0 when it is absent."""
+        value: int = self.fields.get(name, 0)
+        return value
+
+    @property
+    def id(self) -> bytes:
+        value: bytes = self.fields.get("id", b"")
+        return value
+
+
+def read(frames: list[bytes]) -> tuple[list[Message], int]:
+    """The messages of one ZeroMQ message, PACKs taken apart, and how many could not be used."""
+    try:
+        if len(frames) > 2:
+            raise WireError(Status.MALFORMED, "over two frames")
+        body = frames[1] if len(frames) == 2 else b""
+        fields = decode(frames[0])
+        if fields["kind"] != Kind.PACK:
+            return [Message(fields, body)], 0
+        pairs = unpack(body)
+    except WireError:
+        return [], 1
+    messages, dropped = [], 0
+    for header, inner in pairs:
+        try:
+            fields = decode(header)
+            if fields["kind"] == Kind.PACK:
+                raise WireError(Status.MALFORMED, "a PACK in a PACK")
+            messages.append(Message(fields, inner))
+        except WireError:
+            dropped += 1
+    return messages, dropped
