@@ -62,6 +62,11 @@ struct Authority {
     uint64_t asked_us; /* when all was asked for */
   } roster;
 
+  struct {
+    uint64_t told; /* the serial of the last value that the peer was told */
+    uint64_t upto; /* of those that were kept when the link came up */
+  } kept;
+
   List relays; /* questions that wait for the leader */
   uint32_t n_relays;
   uint64_t last_relay;
@@ -137,6 +142,14 @@ void rosterlink_on_down(Authority *authority, uint64_t worked_us);
 void rosterlink_on_refused(Authority *authority, uint64_t sent_us);
 void rosterlink_on_beat(Authority *authority, uint64_t now_us);
 void rosterlink_done(Authority *authority);
+
+/* authority-kept.c */
+
+/* The link is up: last values go to the peer with the next beats. */
+void keptlink_on_up(Authority *authority);
+void keptlink_on_beat(Authority *authority, uint64_t now_us);
+/* A last value of the peer. */
+void keptlink_take(Authority *authority, Bytes body);
 
 /* authority-flags.c */
 

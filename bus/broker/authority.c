@@ -114,6 +114,13 @@ bool authority_leads(const Authority *a) {
   return state == PAIR_LEADER || state == PAIR_YIELDING;
 }
 
+/* In which epoch somebody leads, as far as this broker has heard. */
+static uint64_t led_epoch(const Authority *a) {
+  if (authority_leads(a))
+    return pair_epoch(a->pair);
+  return a->link ? peerlink_peer_leads(a->link) : 0;
+}
+
 static void settle(Authority *a) {
   PeerLinkNews news = {pair_seen(a->pair), authority_leads(a) ? pair_epoch(a->pair) : 0, a->roster.told};
 
@@ -121,6 +128,8 @@ static void settle(Authority *a) {
     peerlink_tell(a->link, news);
   if (authority_leads(a) || (a->link && peerlink_is_up(a->link)))
     a->known = news.seen;
+  if (a->core)
+    core_set_epoch(a->core, led_epoch(a));
   loop_timer_set(a->timer, pair_next_us(a->pair));
 }
 
@@ -236,6 +245,7 @@ static void on_up(void *userdata, uint64_t seen) {
   authority_step(a, &(PairEvent){.kind = PAIR_ON_PEER_UP, .seen = seen});
   flagstore_send_all(a);
   rosterlink_on_up(a);
+  keptlink_on_up(a);
 }
 
 static void on_down(void *userdata, uint64_t worked_us) {
@@ -276,6 +286,8 @@ static void on_message(void *userdata, PairNode from, Text kind, Bytes body) {
     rosterlink_take_wanted(a);
   } else if (text_is(kind, "event")) {
     rosterlink_take_event(a, body);
+  } else if (text_is(kind, "kept")) {
+    keptlink_take(a, body);
   }
 }
 
@@ -287,6 +299,7 @@ static void on_beat(void *userdata, uint64_t due_us _unused_, uint64_t now_us) {
   relay_sweep(a, now_us);
   flagstore_sweep(a, now_us);
   rosterlink_on_beat(a, now_us);
+  keptlink_on_beat(a, now_us);
   settle(a);
 }
 

@@ -282,7 +282,11 @@ struct Core {
   Table requests;
   Table patterns;
   Table topics;
-  uint64_t last_event; /* counts events, so that a session gets each once */
+  List kept; /* topics, the one that was kept last at the end */
+  uint64_t kept_serial;
+  uint32_t n_forgotten; /* topics without a value */
+  uint64_t epoch;       /* for WELCOME */
+  uint64_t last_event;  /* counts events, so that a session gets each once */
   List wild;
   uint64_t topic_bytes;
   uint64_t kept_bytes;

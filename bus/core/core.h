@@ -101,6 +101,8 @@ void core_disconnect(Core *core, Session *session, uint64_t now_us);
    block, body points into it and may be kept by reference. The session may be gone when this returns (the sink was told
    to close it). */
 void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes body, Block *block, uint64_t now_us);
+/* In which epoch some broker leads, for WELCOME; 0 = nobody is known to. */
+void core_set_epoch(Core *core, uint64_t epoch);
 /* Does what is due at now_us. */
 void core_tick(Core *core, uint64_t now_us);
 /* When core_tick has something to do next, or TIME_NEVER. */

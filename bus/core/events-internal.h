@@ -29,8 +29,11 @@ typedef struct Subscription {
 /* The last value of a topic. */
 typedef struct Topic {
   TableLink link;
+  List in_kept; /* in the order of serial */
+  uint64_t serial;
+  uint64_t since_us; /* when it was published, as far as this broker knows */
   RequestId id;
-  Block *body;
+  Block *body; /* empty: it was forgotten, and the other broker may not know */
   char content_type[LIMIT_CONTENT_TYPE_BYTES];
   uint8_t content_type_size;
   uint8_t size;
@@ -48,5 +51,17 @@ void events_forget_session(Core *core, Session *session);
 /* Publishes an event of the broker itself. */
 void events_tell(Core *core, const char *topic, Bytes body);
 void events_done(Core *core);
+
+/* kept.c: last values. */
+
+/* The row of a topic, or NULL. Its value may be empty: then it has none. */
+Topic *kept_find(const Core *core, Text name);
+/* Keeps the last value of header's topic; an empty one makes it forget. Returns false when a limit is in the way. */
+bool kept_put(Core *core, const Header *header, Bytes body);
+/* As published at the other broker: nothing changes when a later one of the same publisher is here. */
+void kept_put_later(Core *core, const Header *header, Bytes body);
+/* As kept at the other broker, for age_us. Returns whether it was newer than what was here, and is kept now. */
+bool kept_put_newer(Core *core, const Header *header, Bytes body, uint64_t age_us);
+void kept_done(Core *core);
 
 #endif

@@ -1,4 +1,4 @@
-/* Topics: exact patterns are found by hash, those with wildcards in one list. A retained topic keeps its last value. */
+/* Topics: exact patterns are found by hash, those with wildcards in one list. Last values: kept.c. */
 #include "bus/core/core-internal.h"
 
 #include "bus/wire/topic.h"
@@ -88,55 +88,6 @@ static void send_event(Core *core, Text topic, const Header *event, Bytes body, 
   }
 }
 
-static Topic *find_topic(const Core *core, Text name) {
-  uint64_t hash = text_hash(name);
-
-  for (TableLink *at = table_bucket(&core->topics, hash); at; at = at->next) {
-    Topic *topic = CONTAINER_OF(at, Topic, link);
-
-    if (at->hash == hash && text_equal((Text){topic->name, topic->size}, name))
-      return topic;
-  }
-  return NULL;
-}
-
-static void drop_topic(Core *core, Topic *topic) {
-  core->topic_bytes -= topic->body->size;
-  table_remove(&core->topics, &topic->link);
-  block_unref(&topic->body);
-  free(topic);
-}
-
-/* Keeps the last value; an empty one forgets the topic. Returns false when a limit is in the way. */
-static bool retain(Core *core, const Header *header, Bytes body) {
-  Topic *topic = find_topic(core, header->service);
-  uint64_t freed = topic ? topic->body->size : 0;
-
-  if (body.size == 0) {
-    if (topic)
-      drop_topic(core, topic);
-    return true;
-  }
-  if (core->topic_bytes - freed + body.size > LIMIT_TOPIC_BYTES ||
-      (!topic && core->topics.size >= core->options.limits.topics))
-    return false;
-  if (topic)
-    drop_topic(core, topic);
-  topic = calloc(1, sizeof *topic + header->service.size);
-  if (!topic)
-    abort();
-  memcpy(topic->name, header->service.data, header->service.size);
-  topic->size = (uint8_t)header->service.size;
-  topic->id = header->id;
-  topic->body = block_copy(body);
-  topic->content_type_size = (uint8_t)header->content_type.size;
-  if (header->content_type.size)
-    memcpy(topic->content_type, header->content_type.data, header->content_type.size);
-  core->topic_bytes += body.size;
-  table_add(&core->topics, &topic->link, text_hash(header->service));
-  return true;
-}
-
 /* An ERROR about a topic names the topic: the ids of PUBLISH are counted apart from those of requests, and one of them may
    be an unanswered request's. */
 static void refuse(Core *core, Session *session, Text topic, Status status, const char *message) {
@@ -165,7 +116,7 @@ void events_publish(Core *core, Session *session, const Header *header, Bytes bo
     return;
   }
   core->counters[COUNTER_EVENTS_IN]++;
-  if ((header->flags & FLAG_RETAIN) && !retain(core, header, body))
+  if ((header->flags & FLAG_RETAIN) && !kept_put(core, header, body))
     refuse(core, session, header->service, STATUS_LIMIT, "too many or too large retained topics");
   send_event(core, header->service, &event, body, block);
   if (core->sink.event && core->options.has_peer)
@@ -181,8 +132,22 @@ void core_peer_event(Core *core, const Header *header, Bytes body, uint64_t now_
   if (!topic_is_valid(header->service) || header->id.client.value == 0)
     return;
   if (header->flags & FLAG_RETAIN)
-    retain(core, header, body);
+    kept_put_later(core, header, body);
   send_event(core, header->service, &event, body, NULL);
+}
+
+/* A value that it has kept, and that is newer than the one here. */
+void core_peer_kept(Core *core, const KeptValue *value, uint64_t now_us) {
+  Header event = {.kind = KIND_EVENT,
+                  .id = value->id,
+                  .service = value->topic,
+                  .flags = FLAG_RETAIN,
+                  .content_type = value->content_type};
+
+  core->now_us = now_us;
+  if (topic_is_valid(value->topic) && value->id.client.value != 0 &&
+      kept_put_newer(core, &event, value->body, value->age_us))
+    send_event(core, value->topic, &event, value->body, NULL);
 }
 
 void events_tell(Core *core, const char *topic, Bytes body) {
@@ -196,7 +161,7 @@ bool core_publish(Core *core, Text topic, Bytes body, uint64_t now_us) {
   bool kept;
 
   core->now_us = now_us;
-  kept = retain(core, &event, body);
+  kept = kept_put(core, &event, body);
   send_event(core, topic, &event, body, NULL);
   return kept;
 }
@@ -214,14 +179,14 @@ static void send_last_value(Core *core, Session *session, const Topic *topic) {
 }
 
 static void send_last_values(Core *core, Session *session, Text pattern) {
-  const Topic *exact = find_topic(core, pattern);
+  const Topic *exact = kept_find(core, pattern);
 
-  if (exact)
+  if (exact && exact->body->size > 0)
     send_last_value(core, session, exact);
   if (!topic_pattern_is_wild(pattern))
     return;
   TABLE_EACH (&core->topics, Topic, link, topic) {
-    if (topic_matches(pattern, (Text){topic->name, topic->size}))
+    if (topic->body->size > 0 && topic_matches(pattern, (Text){topic->name, topic->size}))
       send_last_value(core, session, topic);
   }
 }
@@ -264,8 +229,6 @@ void events_unsubscribe(Core *core, Session *session, const Header *header) {
 }
 
 void events_done(Core *core) {
-  TABLE_EACH (&core->topics, Topic, link, topic)
-    drop_topic(core, topic);
-  table_done(&core->topics);
+  kept_done(core);
   table_done(&core->patterns);
 }

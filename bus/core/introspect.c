@@ -152,7 +152,7 @@ static void put_gauges(const Core *core, Buffer *b) {
   put_counter(b, "now_requests", core->n_unanswered);
   put_counter(b, "now_queued", core->n_queued);
   put_counter(b, "now_kept_bytes", core->kept_bytes);
-  put_counter(b, "now_topics", core->topics.size);
+  put_counter(b, "now_topics", core->topics.size - core->n_forgotten);
 }
 
 static void answer_stats(Core *core, Request *request, Buffer *b) {

@@ -62,6 +62,10 @@ static void introduce(Core *core, Session *session, const Hello *hello) {
   session->client = client_ref(core, (ClientId){hello->client});
 }
 
+void core_set_epoch(Core *core, uint64_t epoch) {
+  core->epoch = epoch;
+}
+
 static void put_pair(Buffer *buffer, const char *key, uint64_t value) {
   msgpack_put_text(buffer, text_of(key));
   msgpack_put_uint(buffer, value);
@@ -95,7 +99,7 @@ static void send_welcome(Core *core, Session *session, uint64_t version) {
   msgpack_put_text(body, TEXT("site"));
   msgpack_put_text(body, text_of(options->site));
   put_pair(body, "incarnation", options->incarnation);
-  put_pair(body, "epoch", 0);
+  put_pair(body, "epoch", core->epoch);
   put_pair(body, "ping_interval_us", options->ping_interval_us);
   put_pair(body, "ping_timeout_us", options->ping_timeout_us);
   put_pair(body, "idle_interval_us", options->idle_interval_us);

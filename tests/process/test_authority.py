@@ -9,6 +9,7 @@ import tempfile
 import time
 
 import harness
+from cable import Cable
 from harness import Kind, RemoteError
 
 VOTE_S = 0.6  # shorter than in life, and the rest of the times with it
@@ -408,6 +409,76 @@ class BothRosters(Pair):
         late = self.client("late", endpoint=f"ipc://{self.folder}/b")
         late.subscribe("gpu.0.load")
         self.assertEqual(late.expect(Kind.EVENT).data, 93)
+
+    def start_behind_cables(self):
+        """Each hears the other by a cable of its own."""
+        cables = {node: Cable(self.ports[node]) for node in ("a", "b")}
+        for node, other in (("a", "b"), ("b", "a")):
+            self.addCleanup(cables[node].close)
+            self.start_node(node, PONS_AUTHORITY_PEER=f"tcp://127.0.0.1:{cables[other].port}")
+        for node in ("a", "b"):
+            self.wait_status(node, lambda status: status["linked"])
+        return cables.values()
+
+    def wait_kept(self, node, topic, value):
+        """Asks for the last value until it is this one; None: there is none."""
+        due = time.monotonic() + harness.DEADLINE_S
+        while True:
+            with harness.Peer(f"ipc://{self.folder}/{node}", "reader") as reader:
+                reader.open().subscribe(topic)
+                kept = [message.data for message in reader.inbox if message.kind == Kind.EVENT]
+            if kept == ([] if value is None else [value]):
+                return
+            self.assertLess(time.monotonic(), due, kept)
+
+    def test_last_values_are_told_when_a_cut_is_mended(self):
+        cables = self.start_behind_cables()
+        publishers = {node: self.client(f"publisher-{node}", endpoint=f"ipc://{self.folder}/{node}") for node in ("a", "b")}
+        for topic in ("old", "gone", "mine"):
+            publishers["a"].publish(f"t.{topic}", "before", sequence=1, retain=True)
+        for topic in ("old", "gone", "mine"):
+            self.wait_kept("b", f"t.{topic}", "before")
+        for cable in cables:
+            cable.cut()
+        for node in ("a", "b"):
+            self.wait_status(node, lambda status: not status["linked"])
+        listener = self.client("listener", endpoint=f"ipc://{self.folder}/b")
+        listener.subscribe("t.*")
+        listener.inbox.clear()
+        publishers["a"].publish("t.new", "of a", sequence=1, retain=True)
+        publishers["a"].publish("t.mine", "after", sequence=2, retain=True)
+        publishers["a"].publish("t.gone", b"", sequence=2, retain=True)
+        publishers["a"].flush()
+        publishers["b"].publish("t.old", "of b", sequence=1, retain=True)  # by another, and later
+        publishers["b"].flush()
+        for node in ("a", "b"):
+            self.wait_kept(node, "t.old", {"a": "before", "b": "of b"}[node])
+        for cable in cables:
+            cable.mend()
+        for node in ("a", "b"):
+            for topic, value in (("new", "of a"), ("mine", "after"), ("gone", None), ("old", "of b")):
+                self.wait_kept(node, f"t.{topic}", value)
+        listener.flush()
+        self.assertEqual({message.service: message.data for message in listener.inbox if message.kind == Kind.EVENT},
+                         {"t.new": "of a", "t.mine": "after", "t.gone": None, "t.old": "of b"})
+
+    def test_a_broker_that_comes_back_empty_is_told_all_last_values(self):
+        """More than one beat takes, some of them large."""
+        leader, other = self.start_pair()
+        publisher = self.client("publisher", endpoint=f"ipc://{self.folder}/{leader}")
+        for i in range(600):
+            publisher.publish(f"t.{i}", "x" * (100000 if i % 50 == 0 else 10), sequence=1, retain=True)
+        self.wait_kept(other, "t.599", "x" * 10)
+        self.nodes[other].kill()
+        self.start_node(other)
+        self.wait_kept(other, "t.599", "x" * 10)
+        self.assertEqual(self.counters(self.asker(other))["NOW_TOPICS"], 600)
+
+    def test_welcome_says_the_epoch(self):
+        leader, other = self.start_pair()
+        epoch = self.status(leader)["epoch"]
+        for node in (leader, other):
+            self.assertEqual(self.client("late", endpoint=f"ipc://{self.folder}/{node}").welcome["epoch"], epoch)
 
 
 @harness.unittest.skipUnless(harness.has("pons-agent-echo"), "the agent echo is not built")

@@ -93,7 +93,7 @@ ONE = {
         [("events.c", "    if (session->last_event == core->last_event)\n      continue;\n", "")]),
     "old-value-kept": (
         "the kept value is the last one", "outside",
-        [("events.c", "  topic->body = block_copy(body);", "  static uint8_t first[64];\n  static size_t size;\n\n  if (size == 0 && body.size <= sizeof first)\n    memcpy(first, body.data, size = body.size);\n  topic->body = block_copy((Bytes){first, size});")]),
+        [("kept.c", "  topic->body = block_copy(body);", "  static uint8_t first[64];\n  static size_t size;\n\n  if (size == 0 && body.size <= sizeof first)\n    memcpy(first, body.data, size = body.size);\n  topic->body = block_copy((Bytes){first, size});")]),
     "frozen-believed-in": (
         "who is silent for 16 s is given up", "outside",
         [("session.c", "idle_interval_us * 3 + US_PER_S", "idle_interval_us * 300 + US_PER_S")]),

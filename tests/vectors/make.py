@@ -210,6 +210,8 @@ PEER = {  # kind, contract, body
                                                  "both_for_us": 8000000, "apart_for_us": 0}),
     "roster_wanted": ("roster_wanted", "PeerRosterWanted", {"heard": 7}),
     "event": ("event", "PeerEvent", {"topic": "gpu.0.load", "publisher": CLIENT, "sequence": 42, "retain": True, "body": b"\x5d"}),
+    "kept": ("kept", "PeerKept", {"topic": "gpu.0.load", "publisher": CLIENT, "sequence": 42, "age_us": 3500000, "body": b"\x5d"}),
+    "flags_unset": ("flags", "PeerFlags", {"flags": [{"name": "agent.echo", "value": "", "epoch": 6, "counter": 4, "removed": True}]}),
     "answer": ("answer", "PeerAnswer", {"number": 1, "status": 11, "body": b"\x80"}),
 }
 
