@@ -19,15 +19,30 @@ static bool read_count(Json usage, const char *name, uint64_t *ret) {
   return true;
 }
 
+/* What was written to a cache; of it what is kept for an hour is said apart, and costs more. */
+static uint64_t read_written(Json usage, ChatUsage *ret) {
+  uint64_t hour = 0;
+  uint64_t written = 0;
+
+  if (read_count(json_find(usage, "cache_creation"), "ephemeral_1h_input_tokens", &hour)) {
+    ret->has_cache_write_hour_tokens = true;
+    ret->cache_write_hour_tokens = hour;
+  }
+  if (read_count(usage, "cache_creation_input_tokens", &written)) {
+    ret->has_cache_write_tokens = true;
+    ret->cache_write_tokens = written;
+  }
+  return written;
+}
+
 /* input_tokens are those that no cache had a part in; OpenAI counts all of them. A later event may repeat them,
    with or without the cache's part; they never become fewer. */
 void anthropic_read_usage(Json usage, ChatUsage *ret) {
-  uint64_t written = 0;
+  uint64_t written = read_written(usage, ret);
   uint64_t read = 0;
   uint64_t input;
   bool has_read = read_count(usage, "cache_read_input_tokens", &read);
 
-  read_count(usage, "cache_creation_input_tokens", &written);
   if (read_count(usage, "input_tokens", &input)) {
     ret->has_input_tokens = true;
     ret->input_tokens = min_u64(max_u64(ret->input_tokens, input + written + read), UINT32_MAX);

@@ -44,13 +44,26 @@ static uint64_t count_of(Json usage, const char *name, bool *ret_has) {
   return min_u64(count, UINT32_MAX);
 }
 
+/* Of what was written to a cache, what is kept for an hour. */
+static uint64_t count_hour(Json details, bool *ret_has) {
+  JsonWalk walk = json_walk(details);
+  uint64_t count = 0;
+  Json one;
+
+  while (json_next_element(&walk, &one))
+    if (json_string_is(json_find(one, "ttl"), "1h"))
+      count += count_of(one, "inputTokens", ret_has);
+  return min_u64(count, UINT32_MAX);
+}
+
 /* Bedrock's input leaves out what went through a cache; OpenAI's has all of it. */
 static void read_usage(Json usage, ChatUsage *ret) {
-  bool has_written = false;
-
   ret->cached_tokens = count_of(usage, "cacheReadInputTokens", &ret->has_cached_tokens);
-  ret->input_tokens = count_of(usage, "inputTokens", &ret->has_input_tokens) + ret->cached_tokens +
-                      count_of(usage, "cacheWriteInputTokens", &has_written);
+  ret->cache_write_tokens = count_of(usage, "cacheWriteInputTokens", &ret->has_cache_write_tokens);
+  ret->cache_write_hour_tokens = count_hour(json_find(usage, "cacheDetails"), &ret->has_cache_write_hour_tokens);
+  ret->input_tokens =
+      min_u64(count_of(usage, "inputTokens", &ret->has_input_tokens) + ret->cached_tokens + ret->cache_write_tokens,
+              UINT32_MAX);
   ret->output_tokens = count_of(usage, "outputTokens", &ret->has_output_tokens);
 }
 

@@ -139,6 +139,25 @@ void tell_member(Tell *tell, const char *name, Text value, Buffer *out) {
 
 /* --- the end --- */
 
+static void put_prompt_details(const ChatUsage *usage, Buffer *out) {
+  const struct {
+    const char *name;
+    bool has;
+    uint64_t count;
+  } rows[] = {{"cached_tokens", usage->has_cached_tokens, usage->cached_tokens},
+              {"cache_write_tokens", usage->has_cache_write_tokens, usage->cache_write_tokens},
+              {"audio_tokens", usage->has_input_audio_tokens, usage->input_audio_tokens}};
+  const char *before = ",\"prompt_tokens_details\":{";
+
+  for (size_t i = 0; i < ELEMENTS(rows); i++)
+    if (rows[i].has) {
+      buffer_printf(out, "%s\"%s\":%llu", before, rows[i].name, (unsigned long long)rows[i].count);
+      before = ",";
+    }
+  if (before[1] == '\0')
+    PUT(out, "}");
+}
+
 void tell_put_usage(const ChatUsage *usage, Buffer *out) {
   unsigned long long total = usage->input_tokens + usage->output_tokens;
 
@@ -148,8 +167,7 @@ void tell_put_usage(const ChatUsage *usage, Buffer *out) {
   }
   buffer_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu",
                 (unsigned long long)usage->input_tokens, (unsigned long long)usage->output_tokens, total);
-  if (usage->has_cached_tokens)
-    buffer_printf(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu}", (unsigned long long)usage->cached_tokens);
+  put_prompt_details(usage, out);
   if (usage->has_reasoning_tokens)
     buffer_printf(out, ",\"completion_tokens_details\":{\"reasoning_tokens\":%llu}",
                   (unsigned long long)usage->reasoning_tokens);

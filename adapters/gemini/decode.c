@@ -14,6 +14,17 @@ static bool read_count(Json metadata, const char *name, uint64_t *ret) {
   return true;
 }
 
+/* Of tokens that are told by their modality, those of audio. */
+static bool read_audio(Json details, uint64_t *ret) {
+  JsonWalk walk = json_walk(details);
+  Json one;
+
+  while (json_next_element(&walk, &one))
+    if (json_string_is(json_find(one, "modality"), "AUDIO"))
+      return read_count(one, "tokenCount", ret);
+  return false;
+}
+
 /* Google leaves out what is 0, and counts thoughts and what tools put into the prompt by themselves. */
 void gemini_read_usage(Json metadata, ChatUsage *ret) {
   uint64_t prompt = 0, tools = 0, candidates = 0;
@@ -25,6 +36,8 @@ void gemini_read_usage(Json metadata, ChatUsage *ret) {
   *ret = (ChatUsage){.has_input_tokens = true, .has_output_tokens = true};
   ret->has_cached_tokens = read_count(metadata, "cachedContentTokenCount", &ret->cached_tokens);
   ret->has_reasoning_tokens = read_count(metadata, "thoughtsTokenCount", &ret->reasoning_tokens);
+  ret->has_input_audio_tokens = read_audio(json_find(metadata, "promptTokensDetails"), &ret->input_audio_tokens);
+  ret->has_output_audio_tokens = read_audio(json_find(metadata, "candidatesTokensDetails"), &ret->output_audio_tokens);
   ret->input_tokens = min_u64(prompt + tools, UINT32_MAX);
   ret->output_tokens = min_u64(candidates + ret->reasoning_tokens, UINT32_MAX);
 }

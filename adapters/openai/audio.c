@@ -96,6 +96,15 @@ static void read_segments(Json list, DialectMade *ret) {
 
 /* Usage is in tokens or in seconds, by the model. */
 static void read_usage(Json usage, ChatUsage *ret) {
+  double seconds;
+
+  if (json_get_real(json_find(usage, "seconds"), &seconds) == 0 && seconds >= 0 && seconds < UINT32_MAX / 1000) {
+    ret->has_audio_ms = true;
+    ret->audio_ms = (uint64_t)(seconds * 1000 + 0.5);
+  }
+  ret->has_input_audio_tokens =
+      json_get_uint(json_find(json_find(usage, "input_token_details"), "audio_tokens"), &ret->input_audio_tokens) == 0;
+  ret->input_audio_tokens = min_u64(ret->input_audio_tokens, UINT32_MAX);
   ret->has_input_tokens = json_get_uint(json_find(usage, "input_tokens"), &ret->input_tokens) == 0;
   ret->has_output_tokens = json_get_uint(json_find(usage, "output_tokens"), &ret->output_tokens) == 0;
   ret->input_tokens = min_u64(ret->input_tokens, UINT32_MAX);

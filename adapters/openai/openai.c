@@ -70,20 +70,28 @@ static int encode_embed(Json request, DialectRequest *ret, DialectFault *ret_fau
 
 /* --- usage --- */
 
+static bool read_count(Json object, const char *name, uint64_t *ret) {
+  uint64_t count;
+
+  if (json_get_uint(json_find(object, name), &count) != 0)
+    return false;
+  *ret = min_u64(count, UINT32_MAX);
+  return true;
+}
+
 void openai_read_usage(Json usage, ChatUsage *ret) {
   Json prompt = json_find(usage, "prompt_tokens_details");
   Json completion = json_find(usage, "completion_tokens_details");
 
   if (json_type(usage) != JSON_OBJECT)
     return;
-  ret->has_input_tokens = json_get_uint(json_find(usage, "prompt_tokens"), &ret->input_tokens) == 0;
-  ret->has_output_tokens = json_get_uint(json_find(usage, "completion_tokens"), &ret->output_tokens) == 0;
-  ret->has_cached_tokens = json_get_uint(json_find(prompt, "cached_tokens"), &ret->cached_tokens) == 0;
-  ret->has_reasoning_tokens = json_get_uint(json_find(completion, "reasoning_tokens"), &ret->reasoning_tokens) == 0;
-  ret->input_tokens = min_u64(ret->input_tokens, UINT32_MAX);
-  ret->output_tokens = min_u64(ret->output_tokens, UINT32_MAX);
-  ret->cached_tokens = min_u64(ret->cached_tokens, UINT32_MAX);
-  ret->reasoning_tokens = min_u64(ret->reasoning_tokens, UINT32_MAX);
+  ret->has_input_tokens = read_count(usage, "prompt_tokens", &ret->input_tokens);
+  ret->has_output_tokens = read_count(usage, "completion_tokens", &ret->output_tokens);
+  ret->has_cached_tokens = read_count(prompt, "cached_tokens", &ret->cached_tokens);
+  ret->has_cache_write_tokens = read_count(prompt, "cache_write_tokens", &ret->cache_write_tokens);
+  ret->has_input_audio_tokens = read_count(prompt, "audio_tokens", &ret->input_audio_tokens);
+  ret->has_reasoning_tokens = read_count(completion, "reasoning_tokens", &ret->reasoning_tokens);
+  ret->has_output_audio_tokens = read_count(completion, "audio_tokens", &ret->output_audio_tokens);
 }
 
 /* --- whole answers --- */

@@ -89,6 +89,8 @@ void ask_count(Gateway *gateway, Text model, const ChatUsage *usage, const uint6
   metrics_add(metrics, METRIC_MODEL_TOKENS, place, TOKENS_REASONING, (int64_t)usage->reasoning_tokens);
   if (cost_nano_usd)
     metrics_add(metrics, METRIC_MODEL_COST, place, 0, (int64_t)*cost_nano_usd);
+  else
+    metrics_add(metrics, METRIC_MODEL_UNPRICED, place, 0, 1);
 }
 
 /* What every plain reply says of who did it. A value of a header has no control characters, whatever an agent wrote. */

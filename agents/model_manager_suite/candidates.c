@@ -44,9 +44,10 @@ typedef struct Names {
 
 static void name(Names *names, const Model *model, const char *unit, uint64_t figure) {
   char one[200];
-  int size = snprintf(one, sizeof one, "%s%.*s (%" PRIu64 "%s)", names->count ? ", " : "", TEXT_ARG(model->name),
-                      figure, unit);
+  int size = snprintf(one, sizeof one, "%s%.*s", names->count ? ", " : "", TEXT_ARG(model->name));
 
+  if (unit)
+    size += snprintf(one + size, sizeof one - (size_t)size, " (%" PRIu64 "%s)", figure, unit);
   names->count++;
   if (names->size + (size_t)size + 4 < sizeof names->text)
     memcpy(names->text + names->size, one, (size_t)size + 1);
@@ -115,11 +116,38 @@ static void add_all(Choice *choice) {
       choice->list[choice->count++] = &choice->table->rows[i];
 }
 
-/* Whether light models are taken only for want of others: nobody knows of them that they can do it. */
-static bool needs_more_than_text(const Choice *choice) {
+/* What a model must be able to do for the profile, as the model table has it; NULL: nothing beyond text. */
+static const char *needed(const Choice *choice) {
+  static const char *const rows[][2] = {{"vision", "image"}, {"tools", "tools"}, {"reasoning", "reasoning"}};
   const ChatRoute *route = choice->wish->route;
 
-  return route->has_profile && !text_is(route->profile, "text") && !text_is(route->profile, "embedding");
+  for (size_t i = 0; route->has_profile && i < ELEMENTS(rows); i++)
+    if (text_is(route->profile, rows[i][0]))
+      return rows[i][1];
+  return NULL;
+}
+
+/* Leaves out what is known not to be able to do it, and light models of which nobody knows it, unless nobody is left. */
+static void by_ability(Choice *choice, bool is_heavy) {
+  const char *ability = needed(choice);
+  const Model *kept[LIST_MAX];
+  Names left = {.count = 0};
+  uint32_t count = 0;
+
+  for (uint32_t i = 0; ability && i < choice->count; i++) {
+    const Model *model = choice->list[i];
+    ModelAbility can = model_can(model, ability);
+
+    if (can == MODEL_CAN || (can == MODEL_CAN_UNKNOWN && !(is_heavy && model->size == MODEL_LIGHT)))
+      kept[count++] = model;
+    else if (choice->why)
+      name(&left, model, NULL, 0);
+  }
+  if (count == 0 || count == choice->count)
+    return;
+  memcpy(choice->list, kept, count * sizeof(const Model *));
+  choice->count = count;
+  say(choice, "ability", "left out, for nothing says that they can do %s: %s", ability, left.text);
 }
 
 static int by_size(Choice *choice) {
@@ -132,15 +160,11 @@ static int by_size(Choice *choice) {
   } else {
     add_size(choice, is_heavy ? MODEL_HEAVY : MODEL_LIGHT);
     add_size(choice, MODEL_ANY);
-    if (is_heavy && choice->count > 0 && needs_more_than_text(choice)) {
-      say(choice, "order", "heavy models, then those for any size; light ones are left out, for %.*s is asked for",
-          TEXT_ARG(route->profile));
-    } else {
-      add_size(choice, is_heavy ? MODEL_LIGHT : MODEL_HEAVY);
-      say(choice, "order", "%s models, then those for any size, then %s ones", is_heavy ? "heavy" : "light",
-          is_heavy ? "light" : "heavy");
-    }
+    add_size(choice, is_heavy ? MODEL_LIGHT : MODEL_HEAVY);
+    say(choice, "order", "%s models, then those for any size, then %s ones", is_heavy ? "heavy" : "light",
+        is_heavy ? "light" : "heavy");
   }
+  by_ability(choice, is_heavy);
   return choice->count > 0 ? 0 : CANDIDATES_E_NONE;
 }
 

@@ -72,6 +72,7 @@ static void count(LedgerSums *sums, const Settlement *settlement, bool failed) {
   add(&sums->failures, failed);
   add(&sums->input_tokens, usage->has_input_tokens ? usage->input_tokens : 0);
   add(&sums->output_tokens, usage->has_output_tokens ? usage->output_tokens : 0);
+  add(&sums->unpriced, !settlement->has_cost_nano_usd && text_is(settlement->outcome, "done"));
   add(&sums->cost_nano_usd, settlement->has_cost_nano_usd ? settlement->cost_nano_usd : 0);
 }
 

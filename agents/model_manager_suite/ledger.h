@@ -19,6 +19,7 @@ typedef struct LedgerSums {
   uint64_t input_tokens;
   uint64_t output_tokens;
   uint64_t cost_nano_usd;
+  uint64_t unpriced; /* done, and nobody knows what it cost */
 } LedgerSums;
 
 typedef struct LedgerKey LedgerKey;

@@ -22,6 +22,23 @@ static ModelPrice price_of(const char *usd) {
   return price;
 }
 
+ModelAbility model_can(const Model *model, const char *what) {
+  for (uint32_t i = 0; i < model->can_count; i++)
+    if (text_is(model->can[i], what))
+      return MODEL_CAN;
+  return model->can_count > 0 ? MODEL_CAN_NOT : MODEL_CAN_UNKNOWN;
+}
+
+static Text *abilities_of(const ConfigModel *from) {
+  Text *can = calloc(from->can_count + 1, sizeof *can);
+
+  if (!can)
+    abort();
+  for (uint32_t i = 0; i < from->can_count; i++)
+    can[i] = text_of(from->can[i]);
+  return can;
+}
+
 static uint64_t context_of(const Config *config, const ConfigModel *model) {
   if (!model->provider && strcmp(model->name, config->local_llm.model) == 0)
     return min_u64(model->context_tokens, config->local_llm.context_tokens);
@@ -47,7 +64,14 @@ void model_table_init(ModelTable *table, const Config *config) {
         .context_tokens = context_of(config, from),
         .input = price_of(from->input_usd),
         .cached = price_of(from->cached_usd),
+        .cache_write = price_of(from->cache_write_usd),
         .output = price_of(from->output_usd),
+        .batch_input = price_of(from->batch_input_usd),
+        .batch_output = price_of(from->batch_output_usd),
+        .prices_date = text_of(from->prices_date),
+        .prices_source = text_of(from->prices_source),
+        .can = abilities_of(from),
+        .can_count = from->can_count,
         .index = i,
     };
     table_add(&table->by_name, &model->link, text_hash(model->name));
@@ -56,6 +80,8 @@ void model_table_init(ModelTable *table, const Config *config) {
 
 void model_table_done(ModelTable *table) {
   table_done(&table->by_name);
+  for (uint32_t i = 0; i < table->count; i++)
+    free((Text *)table->rows[i].can);
   free(table->rows);
   *table = (ModelTable){.rows = NULL};
 }

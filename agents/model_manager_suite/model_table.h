@@ -28,7 +28,14 @@ typedef struct Model {
   uint64_t context_tokens;
   ModelPrice input;
   ModelPrice cached; /* unknown: as input */
+  ModelPrice cache_write;
   ModelPrice output;
+  ModelPrice batch_input;
+  ModelPrice batch_output;
+  Text prices_date;   /* empty: unknown */
+  Text prices_source; /* empty: unknown */
+  const Text *can;    /* what it can do besides text; none: unknown */
+  uint32_t can_count;
   uint32_t index; /* its place in the table */
 } Model;
 
@@ -44,6 +51,9 @@ void model_table_init(ModelTable *table, const Config *config);
 void model_table_done(ModelTable *table);
 /* The model of that name, borrowed, or NULL. */
 const Model *model_table_find(const ModelTable *table, Text name);
+/* What is known of whether it can do that: "image", "tools", "reasoning". */
+typedef enum ModelAbility { MODEL_CAN_UNKNOWN, MODEL_CAN_NOT, MODEL_CAN } ModelAbility;
+ModelAbility model_can(const Model *model, const char *what);
 /* "light", "any" or "heavy", as pons.yaml writes it. */
 const char *model_size_name(ModelSize size);
 

@@ -144,9 +144,9 @@ static void check_mapping(Report *report, const Mapping *mapping, const Node *no
                   mapping->keys[i].name, mapping->keys[i].about);
 }
 
-void check_keys(Report *report, const Tree *tree) {
+void check_keys(Report *report, const Tree *tree, const Mapping *mapping) {
   const Node *root = tree_root(tree);
 
   if (root)
-    check_mapping(report, mapping_top, root, "");
+    check_mapping(report, mapping, root, "");
 }

@@ -57,7 +57,7 @@ static int read_open(int file, const char *path, Buffer *bytes, Buffer *errors) 
   }
 }
 
-static int read_file(const char *path, Buffer *bytes, Buffer *errors) {
+int file_read(const char *path, Buffer *bytes, Buffer *errors) {
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   int r;
 
@@ -85,47 +85,59 @@ static const char *search(const char *path) {
   return NULL;
 }
 
-/* Fills a Config from bytes that check_keys has passed. What libcyaml still refuses goes into report. */
-static int fill(Report *report, Bytes bytes, const Tree *tree, Config **ret) {
+int file_fill(Report *report, Bytes bytes, const Tree *tree, const cyaml_schema_value_t *schema, size_t size_bytes,
+              void **ret) {
   const cyaml_config_t settings = cyaml_settings(report);
   cyaml_data_t *data = NULL;
   cyaml_err_t r = CYAML_OK;
 
   if (tree_root(tree) && tree_root(tree)->children)
-    r = cyaml_load_data(bytes.data, bytes.size, &settings, schema_top, &data, NULL);
+    r = cyaml_load_data(bytes.data, bytes.size, &settings, schema, &data, NULL);
   if (r != CYAML_OK) {
     report_place(report, report->file, "%s", cyaml_strerror(r));
     return r == CYAML_ERR_OOM ? -ENOMEM : CONFIG_E_INVALID;
   }
   if (!data)
-    data = calloc(1, sizeof(Config));
+    data = calloc(1, size_bytes);
   if (!data)
     return -ENOMEM;
   *ret = data;
   return 0;
 }
 
+void file_free(const cyaml_schema_value_t *schema, void *data) {
+  const cyaml_config_t settings = cyaml_settings(NULL);
+
+  if (data)
+    cyaml_free(&settings, schema, data, 0);
+}
+
 /* Everything after the file has been read; file is NULL for the built-in defaults. */
 static int build(Report *report, const char *file, Bytes bytes, const ConfigCatalog *catalog, Config **ret) {
   _cleanup_(tree_destroy) Tree *tree = NULL;
   _cleanup_(config_destroy) Config *config = NULL;
+  void *filled = NULL;
   int r = tree_new(&tree, report->file, bytes, report->errors);
 
   if (r)
     return r;
-  check_keys(report, tree);
+  check_keys(report, tree, mapping_top);
   environment_check(report);
   if (report->count)
     return CONFIG_E_INVALID;
-  r = fill(report, bytes, tree, &config);
+  r = file_fill(report, bytes, tree, schema_top, sizeof *config, &filled);
   if (r)
     return r;
+  config = filled;
   config->source = text_format("%s", report->file);
   defaults_apply(mapping_top, tree_root(tree), config);
   environment_apply(config);
   defaults_work_out(config, file, catalog);
+  r = price_list_apply(config, tree, report->errors);
+  if (r < 0)
+    return r;
   check_whole(report, config, tree, catalog);
-  if (report->count)
+  if (report->count || r)
     return CONFIG_E_INVALID;
   *ret = TAKE(config);
   return 0;
@@ -139,7 +151,7 @@ int config_load_agents(const char *path, const ConfigCatalog *catalog, Config **
   _cleanup_(buffer_done) Buffer bytes = {0};
   const char *file = search(path);
   Report report = {.file = file ? file : BUILT_IN, .errors = errors};
-  int r = file ? read_file(file, &bytes, errors) : 0;
+  int r = file ? file_read(file, &bytes, errors) : 0;
 
   if (r)
     return r;
@@ -157,13 +169,12 @@ int config_load_and_tell(Config **ret) {
 }
 
 void config_destroy(Config **config) {
-  const cyaml_config_t settings = cyaml_settings(NULL);
   Config *gone = TAKE(*config);
 
   if (!gone)
     return;
   free(gone->source);
-  cyaml_free(&settings, schema_top, gone, 0);
+  file_free(schema_top, gone);
 }
 
 const ConfigAgent *config_find_agent(const Config *config, const char *name) {
@@ -187,24 +198,33 @@ const ConfigProvider *config_find_provider(const Config *config, const char *nam
   return NULL;
 }
 
-int config_price(const char *usd, uint64_t *ret) {
-  uint64_t nano = 0;
+/* The amount in units of 10^-decimals USD; what is below one is cut. */
+static int read_price(const char *usd, int decimals, uint64_t *ret) {
+  uint64_t units = 0;
   int digits = -1; /* behind the point; -1: not there yet */
 
   if (!usd)
     return CONFIG_E_UNKNOWN;
-  for (; *usd && digits < 3; usd++) {
+  for (; *usd && digits < decimals; usd++) {
     if (*usd == '.') {
       digits = 0;
       continue;
     }
-    nano = nano * 10 + (uint64_t)(*usd - '0');
+    units = units * 10 + (uint64_t)(*usd - '0');
     digits += digits >= 0;
   }
-  for (digits = digits < 0 ? 0 : digits; digits < 3; digits++)
-    nano *= 10;
-  *ret = nano;
+  for (digits = digits < 0 ? 0 : digits; digits < decimals; digits++)
+    units *= 10;
+  *ret = units;
   return 0;
+}
+
+int config_price(const char *usd, uint64_t *ret) {
+  return read_price(usd, 3, ret);
+}
+
+int config_price_pico(const char *usd, uint64_t *ret) {
+  return read_price(usd, 6, ret);
 }
 
 const ConfigGroup *config_find_group(const Config *config, const char *name) {

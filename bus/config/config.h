@@ -131,6 +131,50 @@ typedef struct ConfigCoordinator {
   uint32_t output_tokens;
 } ConfigCoordinator;
 
+/* Prices are decimal text, USD for a million; NULL: unknown. config_price reads them. */
+typedef struct ConfigTier {
+  uint32_t above_tokens;
+  char *input_usd;
+  char *cached_usd; /* NULL: as input_usd */
+  char *cache_write_usd;
+  char *cache_write_hour_usd;
+  char *output_usd;
+} ConfigTier;
+
+/* The members that a row of the model table and one of the price list have in common. */
+#define CONFIG_FACTS                                                                                                   \
+  char **can; /* empty: unknown */                                                                                     \
+  uint32_t can_count;                                                                                                  \
+  char *input_usd;                                                                                                     \
+  char *cached_usd; /* NULL: as input_usd */                                                                           \
+  char *cache_write_usd;                                                                                               \
+  char *cache_write_hour_usd;                                                                                          \
+  char *output_usd;                                                                                                    \
+  char *input_audio_usd;                                                                                               \
+  char *output_audio_usd;                                                                                              \
+  char *minute_usd; /* for one minute */                                                                               \
+  char *batch_input_usd;                                                                                               \
+  char *batch_output_usd;                                                                                              \
+  ConfigTier *tiers; /* by above_tokens, the least first */                                                            \
+  uint32_t tiers_count
+
+/* A row of the price list, which config_load uses up. */
+typedef struct ConfigListed {
+  char *host;
+  char *model;
+  char **also;
+  uint32_t also_count;
+  char *date;
+  char *source;
+  uint32_t context_tokens; /* 0: unknown */
+  CONFIG_FACTS;
+} ConfigListed;
+
+typedef struct ConfigPriceList {
+  ConfigListed *models;
+  uint32_t models_count;
+} ConfigPriceList;
+
 typedef struct ConfigModel {
   char *name;
   char *kind; /* "chat" or "embedding" */
@@ -139,15 +183,16 @@ typedef struct ConfigModel {
   char *upstream; /* never NULL */
   char *size;     /* "light", "heavy" or "any"; never NULL */
   uint32_t context_tokens;
-  char *input_usd;  /* decimal text; NULL: unknown. config_price reads it */
-  char *cached_usd; /* NULL: as input_usd */
-  char *output_usd; /* NULL: unknown */
+  CONFIG_FACTS;
+  char *prices_date;   /* YYYY-MM-DD; NULL: unknown */
+  char *prices_source; /* NULL: unknown */
 } ConfigModel;
 
 typedef struct ConfigProvider {
   char *name;
   char *dialect;
   char *base_url;    /* without a / at its end; never NULL */
+  char *listed_as;   /* NULL: the host of base_url */
   char *region;      /* NULL: none, or as base_url says */
   char *api_version; /* NULL: none */
   char *chat_path;   /* these of dialect custom; NULL: as OpenAI's */
@@ -244,6 +289,7 @@ typedef struct Config {
   ConfigCoordinator coordinator;
   ConfigModel *models;
   uint32_t models_count;
+  char *price_list; /* absolute; NULL: none */
   ConfigProvider *providers;
   uint32_t providers_count;
   ConfigLocalLlm local_llm;
@@ -257,7 +303,8 @@ typedef struct Config {
 } Config;
 
 /* Reads the configuration: the file at path, or for NULL the first of $PONS_CONFIG, ./pons.yaml, /etc/pons/pons.yaml
-   that exists, or else the built-in defaults; then the PONS_ variables over it; then checks all of it.
+   that exists, or else the built-in defaults; then the PONS_ variables over it; then the price list beneath it, which
+   completes the rows of the model table; then checks all of it.
    Returns 0 and gives the caller *ret. CONFIG_E_INVALID: something is wrong in the file or in a variable. Negative
    errno: the file can't be read (-ENOENT also for a $PONS_CONFIG that does not exist). On failure *ret is left alone.
    Appends to errors one line for each finding, "FILE:LINE:COLUMN: KEY: what is wrong; what to do" or "VARIABLE: ...";
@@ -288,6 +335,8 @@ void config_print(const Config *config, Buffer *ret);
 /* Appends the table of all keys (type, default, bounds, variable, meaning) as Markdown: docs/configuration.md has it.
  */
 void config_schema_print(Buffer *ret);
+/* The same of a price list's keys. */
+void config_price_list_print(Buffer *ret);
 
 /* The agent, model, provider, group or profile of that name, borrowed, or NULL. */
 const ConfigAgent *config_find_agent(const Config *config, const char *name);
@@ -301,6 +350,8 @@ void config_brokers(const Config *config, Buffer *ret);
 /* A price of the model table, USD per million tokens, as nano USD per token: 0.15 is 150. Decimals beyond the third are
    below one nano USD and are cut. Returns 0, or CONFIG_E_UNKNOWN for NULL, and *ret is left alone. */
 int config_price(const char *usd, uint64_t *ret);
+/* The same as pico USD, a thousandth of that: for sums. */
+int config_price_pico(const char *usd, uint64_t *ret);
 /* Whether agent is to run under profile: it is enabled, and the profile names it or says "*". */
 bool config_profile_has(const ConfigProfile *profile, const ConfigAgent *agent);
 

@@ -184,6 +184,17 @@ static void complete_path(char **path, const char *file) {
   replace(path, text_format("%s/%s", realpath(folder, whole) ? whole : folder, *path));
 }
 
+/* models.yaml beside pons.yaml, or NULL when there is none. */
+static char *standard_price_list(const char *file) {
+  char *path = text_format("models.yaml");
+
+  complete_path(&path, file);
+  if (file && access(path, F_OK) == 0)
+    return path;
+  free(path);
+  return NULL;
+}
+
 static void complete_provider(ConfigProvider *provider, const char *file) {
   if (!provider->base_url && provider->region && strcmp(provider->dialect, "bedrock") == 0)
     provider->base_url = text_format("https://bedrock-runtime.%s.amazonaws.com", provider->region);
@@ -215,6 +226,9 @@ static void work_out_models(Config *config, const char *file) {
     complete_path(&config->gateway.keys[i].secret.file, file);
   if (!local->base_url)
     local->base_url = text_format("http://127.0.0.1:%d/v1", PORT_LOCAL_LLM);
+  if (!config->price_list)
+    config->price_list = standard_price_list(file);
+  complete_path(&config->price_list, file);
   complete_path(&local->file, file);
   complete_path(&local->library_dir, file);
   complete_path(&local->key.file, file);

@@ -169,7 +169,15 @@ static void on_row(const char *path, const Key *key, const cyaml_schema_field_t 
   buffer_printf(ret, " | %s%s%s | %s |\n", *variable ? "`" : "", variable, *variable ? "`" : "", key->about);
 }
 
-void config_schema_print(Buffer *ret) {
+static void print_table(const Mapping *mapping, Buffer *ret) {
   buffer_printf(ret, "| key | type | default | bounds | variable | meaning |\n|---|---|---|---|---|---|\n");
-  keys_visit(mapping_top, "", NULL, true, on_row, ret);
+  keys_visit(mapping, "", NULL, true, on_row, ret);
+}
+
+void config_schema_print(Buffer *ret) {
+  print_table(mapping_top, ret);
+}
+
+void config_price_list_print(Buffer *ret) {
+  print_table(mapping_price_list, ret);
 }

@@ -133,6 +133,27 @@ static bool is_header(Text text) {
   return true;
 }
 
+/* A name (RFC 1123, 2.1), or "*." before one for all below it. */
+static bool is_domain(Text text) {
+  size_t star = begins_with(text, "*.") ? 2 : 0;
+
+  return consists_of((Text){text.data + star, text.size - star}, LETTERS_SMALL DIGITS "-.", 253) &&
+         text.data[star] != '.' && text.data[star] != '-';
+}
+
+/* YYYY-MM-DD (ISO 8601). */
+static bool is_date(Text text) {
+  Text year = {text.data, 4}, month = {text.data + 5, 2}, day = {text.data + 8, 2};
+  unsigned long m, d;
+
+  if (text.size != 10 || text.data[4] != '-' || text.data[7] != '-' || !consists_of(year, DIGITS, 4) ||
+      !consists_of(month, DIGITS, 2) || !consists_of(day, DIGITS, 2))
+    return false;
+  m = strtoul(month.data, NULL, 10);
+  d = strtoul(day.data, NULL, 10);
+  return m >= 1 && m <= 12 && d >= 1 && d <= 31;
+}
+
 static bool follows_rule(KeyRule rule, Text text) {
   switch (rule) {
   case RULE_ANY:
@@ -167,6 +188,10 @@ static bool follows_rule(KeyRule rule, Text text) {
     return is_origin(text);
   case RULE_HOST:
     return is_host(text);
+  case RULE_DOMAIN:
+    return is_domain(text);
+  case RULE_DATE:
+    return is_date(text);
   }
   return false;
 }
@@ -187,6 +212,8 @@ static const char *rule_text(KeyRule rule) {
       [RULE_ROUTE] = "a path that begins with /, with no other braces than {model}",
       [RULE_HEADER] = "a header `Name: value` of at most 512 visible characters",
       [RULE_URL] = "http:// or https:// with a host, and no user, query or fragment",
+      [RULE_DOMAIN] = "the name of a host in lower case, as in api.example.com, or *.example.com",
+      [RULE_DATE] = "a day as in 2026-11-27",
       [RULE_ORIGIN] = "SCHEME://HOST[:PORT] as browsers write it: lower case, no path, no default port",
       [RULE_HOST] = "the name of a host, without a port",
   };

@@ -40,6 +40,8 @@ typedef enum KeyRule {
   RULE_HEADER,
   RULE_ORIGIN,
   RULE_HOST,
+  RULE_DOMAIN,
+  RULE_DATE,
 } KeyRule;
 
 typedef struct Mapping Mapping;
@@ -73,6 +75,9 @@ struct Mapping {
 
 /* The mapping at the top of pons.yaml, and the same for cyaml_load_data. */
 extern const Mapping *const mapping_top;
+/* The same of a price list. */
+extern const Mapping *const mapping_price_list;
+extern const cyaml_schema_value_t *const schema_price_list;
 /* That of a secret: its values are references, and a literal in its place is never repeated. */
 extern const Mapping *const mapping_secret;
 extern const cyaml_schema_value_t *const schema_top;

@@ -92,10 +92,15 @@ static const cyaml_schema_value_t string_entry = {CYAML_VALUE_STRING(CYAML_FLAG_
 #include "bus/config/keys.def"
 
 const Mapping *const mapping_top = &inside_top;
+const Mapping *const mapping_price_list = &inside_price_list;
 const Mapping *const mapping_secret = &inside_secret;
 
 static const cyaml_schema_value_t top_value = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, Config, fields_top)};
 const cyaml_schema_value_t *const schema_top = &top_value;
+
+static const cyaml_schema_value_t price_list_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, ConfigPriceList, fields_price_list)};
+const cyaml_schema_value_t *const schema_price_list = &price_list_value;
 
 const char *key_path(char ret[KEY_PATH_SIZE], const char *path, const char *name) {
   snprintf(ret, KEY_PATH_SIZE, "%s%s%s", path, *path ? "." : "", name);

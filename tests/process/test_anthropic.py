@@ -165,7 +165,7 @@ class Answers(Anthropic):
     def test_the_cache_is_counted_in(self):
         answer = self.chat("good")
         self.assertEqual(answer["usage"], {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5,
-                                           "prompt_tokens_details": {"cached_tokens": 1}})
+                                           "prompt_tokens_details": {"cached_tokens": 1, "cache_write_tokens": 0}})
 
     def test_text_is_kept(self):
         text = 'a "b" \\ ü 😀 \n line'

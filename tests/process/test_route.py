@@ -184,7 +184,12 @@ class Route(Routers):
                           large["cost_nano_usd"], large["state"]), (1, 0, 10, 3, 3300, "up"))
         self.assertEqual((large["input_nano_usd"], large["output_nano_usd"]), (150, 600))
         self.assertNotIn("cached_nano_usd", large)
+        self.assertNotIn("unpriced", large)
         self.assertEqual(self.models()["huge"]["state"], "unmeasured")
+        row = settlement(self.asker.next_id(), model="huge")
+        del row["cost_nano_usd"]
+        self.asker.ask("ModelManagerSuite", "settle", {"settlements": [row]})
+        self.assertEqual((self.models()["huge"]["unpriced"], self.models()["huge"]["cost_nano_usd"]), (1, 0))
         self.assertNotIn("input_nano_usd", self.models()["huge"])
 
     def test_failures_move_a_model_back(self):

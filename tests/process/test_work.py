@@ -30,6 +30,14 @@ MODELS = {
 }
 
 
+# What the file models.yaml beside pons.yaml has.
+PRICES = """models:
+  - {host: 127.0.0.1, model: mock-small, date: 2026-11-27, source: 'https://example.com/prices', context_tokens: 9000,
+     input_usd: '3', output_usd: '4'}
+  - {host: 127.0.0.1, model: mock-large, date: 2026-11-27, source: 'https://example.com/prices', minute_usd: '0.006'}
+"""
+
+
 class Work(harness.Fleet):
     def setUp(self):
         super().setUp()
@@ -54,6 +62,9 @@ class Work(harness.Fleet):
                        "input_usd: '1', output_usd: '2'}\n")
         providers += f"  - {{name: p-listed, base_url: '{self.mock.base_url}/v1', key: {{file: key}}}}\n"
         models += "  - {name: listed, executor: RemoteApiAdapter, provider: p-listed, upstream: mock-small}\n"
+        models += "  - {name: by-time, kind: transcription, executor: RemoteApiAdapter, provider: p-listed, upstream: mock-large}\n"
+        with open(os.path.join(self.folder, "models.yaml"), "w", encoding="utf-8") as file:
+            file.write(PRICES)
         return providers + models
 
     def work(self, verb, model, **ask):
@@ -99,6 +110,10 @@ class Speech(Work):
         done = self.work("transcribe", "words", audio=b"x")["done"]
         self.assertEqual((done["usage"]["input_tokens"], done["usage"]["output_tokens"]), (14, 3))
         self.assertEqual(done["cost_nano_usd"], 14 * 1000 + 3 * 2000)
+
+    def test_what_is_counted_by_time(self):
+        done = self.work("transcribe", "by-time", audio=b"x", timestamps=True)["done"]
+        self.assertEqual((done["usage"]["audio_ms"], done["cost_nano_usd"]), (3000, 300_000))
 
     def test_speak(self):
         reply = self.work("speak", "mouth", text='say "é"', voice="alloy", format="wav", speed=1.5, instructions="softly")
@@ -148,7 +163,8 @@ class Models(Work):
 
     def test_a_model_of_both(self):
         row = self.models("p-listed")["mock-small"]
-        self.assertEqual((row["name"], row["listed"], "input_nano_usd" in row), ("listed", True, False))
+        self.assertEqual((row["name"], row["listed"], row["context_tokens"]), ("listed", True, 9000))
+        self.assertEqual((row["input_nano_usd"], row["output_nano_usd"]), (3000, 4000), "prices of the list beside pons.yaml")
 
     def test_failures(self):
         for provider, status, http in (("nobody", "REFUSED", 404), ("p-busy", "OVERLOADED", 429), ("p-cut", "FAILED", 502)):

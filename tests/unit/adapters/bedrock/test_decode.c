@@ -26,7 +26,7 @@ static const struct {
                         "\"cacheReadInputTokens\":90,\"cacheWriteInputTokens\":10}}",
      WHOLE("\"content\":\"a \\u00fcb\"",
            "stop") ",\"usage\":{\"prompt_tokens\":105,\"completion_tokens\":2,\"total_tokens\":107,"
-                   "\"prompt_tokens_details\":{\"cached_tokens\":90}}}"},
+                   "\"prompt_tokens_details\":{\"cached_tokens\":90,\"cache_write_tokens\":10}}}"},
     {ANSWER("{\"reasoningContent\":{\"reasoningText\":{\"text\":\"hm\",\"signature\":\"s\"}}},{\"reasoningContent\":{"
             "\"redactedContent\":\"AAAA\"}},"
             "{\"toolUse\":{\"toolUseId\":\"t1\",\"name\":\"f\",\"input\":{\"a\":\"b\"}}},{\"toolUse\":{\"toolUseId\":"

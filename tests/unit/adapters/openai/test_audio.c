@@ -41,6 +41,7 @@ static void what_is_said_of_nothing_stays_unsaid(void **state) {
                        TEXT("{\"text\":\"\",\"segments\":{},\"usage\":{\"type\":\"duration\",\"seconds\":3}}"), &made,
                        &usage, &fault),
                    0);
+  assert_true(usage.has_audio_ms && usage.audio_ms == 3000);
   assert_false(made.has_duration || usage.has_input_tokens || usage.has_output_tokens);
   assert_int_equal(made.language.size + made.segments_count, 0);
 }

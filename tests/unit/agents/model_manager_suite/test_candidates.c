@@ -76,6 +76,41 @@ static void test_by_size(void **state _unused_) {
   assert_string_equal(chosen_names(&(Wish){.model = TEXT("auto"), .route = &route}), "l1 l2 a1 h1 h2");
 }
 
+static void expect_reason(const CandidatesWhy *why, uint32_t row, const char *rule, const char *because) {
+  assert_true(row < why->count);
+  assert_true(text_is(why->rows[row].rule, rule));
+  assert_string_equal(why->texts[row], because);
+}
+
+/* Who is known not to be able to do it is left out, whoever is known to can be light, and of nobody's ability more is made. */
+static void test_abilities(void **state _unused_) {
+  static char tools[] = "tools", image[] = "image";
+  static char *can_tools[] = {tools}, *can_image[] = {image};
+  ConfigModel able[] = {TABLES_LIGHT("l1", 2048), TABLES_LIGHT("l2", 2048), TABLES_HEAVY("h1", 9000),
+                        TABLES_HEAVY("h2", 9000)};
+  _cleanup_(model_table_done) ModelTable known = {.rows = NULL};
+  ChatRoute route = route_of("heavy", "tools", 10);
+  Candidates chosen;
+  CandidatesWhy why;
+
+  able[1].can = can_tools;
+  able[1].can_count = 1;
+  able[2].can = can_image;
+  able[2].can_count = 1;
+  tables_init(&known, able, ELEMENTS(able));
+  assert_int_equal(model_can(&known.rows[1], "tools"), MODEL_CAN);
+  assert_int_equal(model_can(&known.rows[2], "tools"), MODEL_CAN_NOT);
+  assert_int_equal(model_can(&known.rows[3], "tools"), MODEL_CAN_UNKNOWN);
+  assert_int_equal(candidates_choose(&known, healths, &(Wish){.route = &route}, NOW, &chosen, &why), 0);
+  assert_int_equal(chosen.count, 2);
+  assert_true(text_is(chosen.models[0]->name, "h2"));
+  assert_true(text_is(chosen.models[1]->name, "l2"));
+  expect_reason(&why, 1, "ability", "left out, for nothing says that they can do tools: h1, l1");
+  assert_int_equal(
+      candidates_choose(&known, healths, &(Wish){.model = TEXT("h1"), .route = &route}, NOW, &chosen, NULL), 0);
+  assert_int_equal(chosen.count, 1);
+}
+
 /* What needs more than text goes to light models for want of others alone. */
 static void test_needs(void **state _unused_) {
   static const char *const profiles[] = {"vision", "tools", "reasoning"};
@@ -218,12 +253,6 @@ static void test_services(void **state _unused_) {
   assert_int_equal(candidates_services(&chosen, services, 1), 1);
 }
 
-static void expect_reason(const CandidatesWhy *why, uint32_t row, const char *rule, const char *because) {
-  assert_true(row < why->count);
-  assert_true(text_is(why->rows[row].rule, rule));
-  assert_string_equal(why->texts[row], because);
-}
-
 static void test_why(void **state _unused_) {
   ChatRoute route = route_of("light", "text", 3000);
   Candidates chosen;
@@ -242,8 +271,8 @@ static void test_why(void **state _unused_) {
   expect_reason(&why, 2, "first", "l2, run by Local");
   route = route_of("heavy", "tools", 10);
   assert_int_equal(candidates_choose(&table, healths, &(Wish){.route = &route}, NOW, &chosen, &why), 0);
-  expect_reason(&why, 0, "order",
-                "heavy models, then those for any size; light ones are left out, for tools is asked for");
+  expect_reason(&why, 0, "order", "heavy models, then those for any size, then light ones");
+  expect_reason(&why, 1, "ability", "left out, for nothing says that they can do tools: l1, l2");
 }
 
 /* Long names are cut between names, and the reason still fits into its contract. */
@@ -275,13 +304,13 @@ static void test_long_reasons(void **state _unused_) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(test_by_size, heal),      cmocka_unit_test_setup(test_needs, heal),
-      cmocka_unit_test_setup(test_by_name, heal),      cmocka_unit_test_setup(test_unknown, heal),
-      cmocka_unit_test_setup(test_embeddings, heal),   cmocka_unit_test_setup(test_empty_table, heal),
-      cmocka_unit_test_setup(test_by_context, heal),   cmocka_unit_test_setup(test_by_health, heal),
-      cmocka_unit_test_setup(test_trial, heal),        cmocka_unit_test_setup(test_at_most_six, heal),
-      cmocka_unit_test_setup(test_services, heal),     cmocka_unit_test_setup(test_why, heal),
-      cmocka_unit_test_setup(test_long_reasons, heal),
+      cmocka_unit_test_setup(test_by_size, heal),     cmocka_unit_test_setup(test_needs, heal),
+      cmocka_unit_test_setup(test_abilities, heal),   cmocka_unit_test_setup(test_by_name, heal),
+      cmocka_unit_test_setup(test_unknown, heal),     cmocka_unit_test_setup(test_embeddings, heal),
+      cmocka_unit_test_setup(test_empty_table, heal), cmocka_unit_test_setup(test_by_context, heal),
+      cmocka_unit_test_setup(test_by_health, heal),   cmocka_unit_test_setup(test_trial, heal),
+      cmocka_unit_test_setup(test_at_most_six, heal), cmocka_unit_test_setup(test_services, heal),
+      cmocka_unit_test_setup(test_why, heal),         cmocka_unit_test_setup(test_long_reasons, heal),
   };
 
   return cmocka_run_group_tests(tests, set_up, tear_down);

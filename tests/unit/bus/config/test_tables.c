@@ -77,8 +77,6 @@ static void test_keys(void **state _unused_) {
 }
 
 #define DOCUMENT PONS_SOURCE_DIR "/docs/configuration.md"
-#define BEGIN "<!-- keys: begin -->\n"
-#define END "<!-- keys: end -->\n"
 
 static void write_table(const char *document, const char *begin, const char *end, const Buffer *table) {
   FILE *stream = fopen(DOCUMENT, "w");
@@ -88,22 +86,33 @@ static void write_table(const char *document, const char *begin, const char *end
   assert_int_equal(fclose(stream), 0);
 }
 
-static void test_document(void **state _unused_) {
+/* Holds the table between two marks of the document against what the keys say, or writes it there. */
+static void check_table(const char *mark, void (*print)(Buffer *ret)) {
   _cleanup_(buffer_done) Buffer table = {0};
   char *document = files_read(DOCUMENT);
-  char *begin = strstr(document, BEGIN);
-  char *end = strstr(document, END);
+  char edge[2][64];
+  char *begin;
+  char *end;
 
+  snprintf(edge[0], sizeof edge[0], "<!-- %s: begin -->\n", mark);
+  snprintf(edge[1], sizeof edge[1], "<!-- %s: end -->\n", mark);
+  begin = strstr(document, edge[0]);
+  end = strstr(document, edge[1]);
   assert_non_null(begin);
   assert_non_null(end);
-  begin += strlen(BEGIN);
-  config_schema_print(&table);
+  begin += strlen(edge[0]);
+  print(&table);
   if (getenv("PONS_TEST_UPDATE"))
     write_table(document, begin, end, &table);
   else if ((size_t)(end - begin) != table.size || memcmp(begin, table.data, table.size) != 0)
     fail_msg(
         "docs/configuration.md is not what bus/config/keys.def says; run this test with PONS_TEST_UPDATE=1 and commit");
   free(document);
+}
+
+static void test_document(void **state _unused_) {
+  check_table("keys", config_schema_print);
+  check_table("price list", config_price_list_print);
 }
 
 static char *printed(const char *text) {
