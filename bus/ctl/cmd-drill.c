@@ -70,12 +70,23 @@ static pid_t find_process(void *userdata, uint32_t machine, const char *name) {
   return pid;
 }
 
-static CtlExit open_fleet(DrillRun *drill) {
+static LabChain chain_of(const Drill *which) {
+  static const LabChain chains[] = {[DRILL_NEEDS_WORKER] = LAB_CHAIN_WORKER,
+                                    [DRILL_NEEDS_PROVIDER] = LAB_CHAIN_PROVIDER,
+                                    [DRILL_NEEDS_AGENT] = LAB_CHAIN_NONE};
+
+  return chains[which->need];
+}
+
+/* The fleet of the configuration, or a lab for this drill. */
+static CtlExit open_fleet(DrillRun *drill, const Drill *which) {
   const Options *options = &drill->ctl->options;
   _cleanup_(buffer_done) Buffer text = {0};
   LabOptions lab = {.agents = (uint32_t)(options->agents ? options->agents : AGENTS),
+                    .silence_ms = (uint32_t)options->silence_ms,
                     .witness = !options->no_witness && !options->one_broker,
-                    .one_broker = options->one_broker};
+                    .one_broker = options->one_broker,
+                    .chain = chain_of(which)};
   CtlExit status;
 
   if (options->lab) {
@@ -117,14 +128,12 @@ static DirectorOptions describe(DrillRun *drill, const Drill *which) {
                          .patience_us = PATIENCE_S * US_PER_S};
 
   if (!drill->lab) {
-    all.agents = 1;
+    all.least = 1;
     all.endpoints = drill->endpoints;
     all.places[0] = (DirectorPlace){"here", drill->endpoints, -1};
     return all;
   }
-  all.agents = (uint32_t)(options->agents ? options->agents : AGENTS);
-  if (options->one_broker)
-    all.agents /= 2;
+  all.least = lab_instances(drill->lab);
   all.endpoints = lab_sockets(drill->lab);
   for (uint32_t i = 0; i < LAB_MACHINES; i++)
     all.places[i] = (DirectorPlace){lab_name(i), lab_endpoints(drill->lab, i), lab_net(drill->lab, i)};
@@ -173,7 +182,7 @@ static CtlExit tell(const DrillRun *drill) {
 }
 
 /* All runs of one drill, and its report: also of those before the one that could not be done. */
-static CtlExit do_drill(DrillRun *drill, const Drill *which) {
+static CtlExit do_runs(DrillRun *drill, const Drill *which) {
   uint64_t times = drill->ctl->options.times ? drill->ctl->options.times : 1;
   const DirectorOptions options = describe(drill, which);
   CtlExit status = CTL_OK;
@@ -198,11 +207,21 @@ static CtlExit do_drill(DrillRun *drill, const Drill *which) {
   return status ? status : judged;
 }
 
+static CtlExit do_drill(DrillRun *drill, const Drill *which) {
+  CtlExit status = open_fleet(drill, which);
+
+  if (status == CTL_OK)
+    status = do_runs(drill, which);
+  lab_close(&drill->lab);
+  free(TAKE(drill->endpoints));
+  return status;
+}
+
 /* Why a drill can't be done here; NULL = it can. */
 static const char *find_obstacle(const DrillRun *drill, const Drill *which) {
   if (!which->begin)
     return "needs an agent or a command that this build does not have";
-  if (which->need == DRILL_NEEDS_LAB && !drill->ctl->options.lab)
+  if ((which->need == DRILL_NEEDS_LAB || which->need == DRILL_NEEDS_PROVIDER) && !drill->ctl->options.lab)
     return "needs machines that it may cut off; give it --lab";
   return NULL;
 }
@@ -259,10 +278,6 @@ CtlExit cmd_drill(Ctl *ctl) {
     status = find_drill(&drill, name, &which);
   loop_block_signals(); /* whoever interrupts is heard by a director, which undoes what it did */
   if (status == CTL_OK)
-    status = open_fleet(&drill);
-  if (status == CTL_OK)
     status = which ? do_drill(&drill, which) : do_all(&drill);
-  lab_close(&drill.lab);
-  free(drill.endpoints);
   return status;
 }

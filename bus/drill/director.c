@@ -68,7 +68,7 @@ static int turn_for(Director *director, uint64_t until_us) {
 }
 
 static bool is_whole(Director *director) {
-  return watch_is_whole(director->watch, director->options->agents);
+  return watch_is_whole(director->watch, director->options->least);
 }
 
 static bool are_ready(Director *director) {

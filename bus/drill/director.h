@@ -27,7 +27,7 @@ typedef struct DirectorOptions {
   void *find_userdata;
   void (*on_event)(void *userdata, const char *words); /* it has happened */
   void *on_event_userdata;
-  uint32_t agents; /* instances of echo that have to be there before anything begins */
+  uint32_t least; /* instances that have to be there before anything begins */
   uint32_t rate;
   uint64_t length_us;
   uint64_t deadline_us; /* of a request */

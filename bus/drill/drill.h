@@ -17,9 +17,11 @@ enum {
 };
 
 typedef enum DrillNeed {
-  DRILL_NEEDS_BROKER, /* a fleet, whose preferred broker runs here */
-  DRILL_NEEDS_LAB,    /* machines of its own */
-  DRILL_NEEDS_AGENT,  /* an agent or a command that this build does not have */
+  DRILL_NEEDS_BROKER,   /* a fleet, whose preferred broker runs here */
+  DRILL_NEEDS_WORKER,   /* a fleet with a local model here, and another one elsewhere */
+  DRILL_NEEDS_LAB,      /* machines of its own */
+  DRILL_NEEDS_PROVIDER, /* and providers that it may kill */
+  DRILL_NEEDS_AGENT,    /* an agent or a command that this build does not have */
 } DrillNeed;
 
 /* What happens, and what ends it (NULL = nothing has to). Both are called on the director's loop, and may turn it. Return 0,

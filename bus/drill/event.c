@@ -14,7 +14,7 @@ static int find_broker(Scene *scene) {
   return -ESRCH;
 }
 
-static int signal_broker(Scene *scene, int signo) {
+static int signal_process(Scene *scene, int signo) {
   scene->at_us = clock_monotonic_us();
   if (kill(scene->pid, signo) == 0)
     return 0;
@@ -26,18 +26,48 @@ int event_kill_broker(Scene *scene) {
   int r = find_broker(scene);
 
   snprintf(scene->event, sizeof scene->event, "kill -9 of the preferred broker");
-  return r < 0 ? r : signal_broker(scene, SIGKILL);
+  return r < 0 ? r : signal_process(scene, SIGKILL);
 }
 
 int event_freeze_broker(Scene *scene) {
   int r = find_broker(scene);
 
   snprintf(scene->event, sizeof scene->event, "the preferred broker stands still");
-  return r < 0 ? r : signal_broker(scene, SIGSTOP);
+  return r < 0 ? r : signal_process(scene, SIGSTOP);
 }
 
-int event_thaw_broker(Scene *scene) {
-  return scene->pid > 0 ? signal_broker(scene, SIGCONT) : 0;
+int event_thaw(Scene *scene) {
+  return scene->pid > 0 ? signal_process(scene, SIGCONT) : 0;
+}
+
+int event_freeze_worker(Scene *scene) {
+  static const char name[] = "tiny_llama_service_enhanced";
+
+  snprintf(scene->event, sizeof scene->event, "the first machine's local model stands still");
+  scene->pid = scene->find(scene->find_userdata, 0, name);
+  if (scene->pid > 0)
+    return signal_process(scene, SIGSTOP);
+  snprintf(scene->error, sizeof scene->error, "%s is no process of a fleet of `pons up` on this machine", name);
+  return -ESRCH;
+}
+
+int event_kill_provider(Scene *scene) {
+  int r = lab_kill_provider(scene->lab);
+
+  scene->at_us = clock_monotonic_us();
+  snprintf(scene->event, sizeof scene->event, "kill -9 of the first provider");
+  if (r < 0)
+    snprintf(scene->error, sizeof scene->error, "the provider can't be killed: %s", strerror(-r));
+  return r;
+}
+
+int event_start_provider(Scene *scene) {
+  int r = lab_start_provider(scene->lab);
+
+  scene->at_us = clock_monotonic_us();
+  if (r < 0)
+    snprintf(scene->error, sizeof scene->error, "the provider can't be started again: %s", strerror(-r));
+  return r;
 }
 
 int event_hand_over(Scene *scene) {

@@ -33,8 +33,11 @@ struct Scene {
 
 DrillEvent event_kill_broker; /* -9 */
 DrillEvent event_freeze_broker;
-DrillEvent event_thaw_broker;
-DrillEvent event_hand_over; /* the other broker is told to lead */
+DrillEvent event_hand_over;     /* the other broker is told to lead */
+DrillEvent event_freeze_worker; /* the first machine's local model */
+DrillEvent event_thaw;          /* whoever was frozen */
+DrillEvent event_kill_provider; /* of a lab, the first one */
+DrillEvent event_start_provider;
 DrillEvent event_cut;
 DrillEvent event_cut_oneway; /* odd runs from the first machine to the second, even ones back */
 DrillEvent event_heal;

@@ -28,8 +28,12 @@ static void print_machine(const Lab *lab, uint32_t machine, Buffer *ret) {
   uint32_t agents = machine == 0 ? lab->options.agents / 2 : lab->options.agents - lab->options.agents / 2;
 
   buffer_printf(ret, "site: %s\nruntime_dir: %s/%s\nstate_dir: %s/%s\n", name, lab->folder, name, lab->folder, name);
-  buffer_printf(ret, "broker: {name: %s, insecure: true, listen: [\"tcp://10.77.0.%u:%u\", \"ipc://broker.sock\"]}\n",
+  buffer_printf(ret,
+                "broker:\n  name: %s\n  insecure: true\n  listen: [\"tcp://10.77.0.%u:%u\", \"ipc://broker.sock\"]\n",
                 name, machine + 1, PORT_BUS);
+  if (lab->options.silence_ms)
+    buffer_printf(ret, "  heartbeat: {interval_ms: %u, timeout_ms: %u, idle_ms: %u}\n", lab->options.silence_ms / 3,
+                  lab->options.silence_ms, 10 * lab->options.silence_ms);
   if (!lab->options.one_broker) {
     buffer_printf(ret, "other_broker: {endpoints: [\"tcp://10.77.0.%u:%u\"], preferred: %s}\n", other + 1, PORT_BUS,
                   machine == 0 ? "false" : "true");
@@ -38,8 +42,9 @@ static void print_machine(const Lab *lab, uint32_t machine, Buffer *ret) {
     if (lab->options.witness)
       buffer_printf(ret, "  witness: tcp://10.77.%u.2:%u\n", machine + 1, PORT_WITNESS);
   }
-  buffer_printf(ret, "profile: lab\nprofiles:\n  - {name: lab, agents: [echo]}\n");
+  buffer_printf(ret, "profile: lab\nprofiles:\n  - {name: lab, agents: [echo%s]}\n", lab_models_agents(lab, machine));
   buffer_printf(ret, "agents:\n  - {name: echo, instances: %u}\n", agents);
+  lab_models_print(lab, machine, ret);
 }
 
 static void print_witness(const Lab *lab, Buffer *ret) {
@@ -84,9 +89,11 @@ static int write_box(Lab *lab, uint32_t number) {
 }
 
 int lab_files_make(Lab *lab) {
+  const char *above = getenv("TMPDIR");
   int r = 0;
 
-  snprintf(lab->folder, sizeof lab->folder, "/tmp/pons-drill-%d-XXXXXX", (int)getpid());
+  snprintf(lab->folder, sizeof lab->folder, "%.150s/pons-drill-%d-XXXXXX", above && *above ? above : "/tmp",
+           (int)getpid());
   if (!mkdtemp(lab->folder)) {
     r = -errno;
     *lab->folder = '\0';

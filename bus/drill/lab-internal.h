@@ -10,7 +10,7 @@
 
 #include "bus/drill/lab.h"
 
-enum { LAB_BOXES = 3, LAB_WITNESS = 2, LAB_PATH_BYTES = 512 };
+enum { LAB_BOXES = 3, LAB_WITNESS = 2, LAB_MODELS = 2, LAB_PATH_BYTES = 512 };
 
 /* A machine, or the box of the witness. */
 typedef struct LabBox {
@@ -22,11 +22,20 @@ typedef struct LabBox {
   pid_t pid; /* of its supervisor, or of the witness; 0 = not started */
 } LabBox;
 
+/* A server of a model: tests/mock-provider. */
+typedef struct LabModel {
+  LabBox *box;
+  uint32_t port;
+  pid_t pid; /* 0 = not started */
+} LabModel;
+
 struct Lab {
   LabOptions options;
   char folder[LAB_PATH_BYTES];
   char sockets[LAB_PATH_BYTES];
   LabBox boxes[LAB_BOXES];
+  LabModel models[LAB_MODELS];
+  char mock[LAB_PATH_BYTES]; /* the program */
   LabWays cut;
 };
 
@@ -46,10 +55,25 @@ void lab_files_remove(Lab *lab);
 
 /* lab-process.c */
 
-/* Starts a program in a box, with its output in the box's log; its end follows this process's. Returns 0 or negative errno. */
-int lab_process_start(LabBox *box, const char *const *arguments);
-/* Ends it: asked first, then killed. Blocks, at most ten seconds. */
-void lab_process_stop(LabBox *box);
+/* Starts a program in a box, with its output in the box's log; its end follows this process's. Returns 0 and *ret is its id;
+   negative errno. */
+int lab_process_start(const LabBox *box, const char *const *arguments, pid_t *ret);
+/* Ends it: asked first, then killed. Sets *pid to 0. Blocks, at most ten seconds. */
+void lab_process_stop(pid_t *pid);
+
+/* lab-models.c */
+
+/* Starts the servers of the lab's models, where it has any. Returns 0; LAB_E_TOOL with errors filled; negative errno. */
+int lab_models_start(Lab *lab, Buffer *errors);
+void lab_models_stop(Lab *lab);
+/* Appends what a machine's pons.yaml says of models, and the names of the agents that it needs for them. */
+void lab_models_print(const Lab *lab, uint32_t machine, Buffer *ret);
+const char *lab_models_agents(const Lab *lab, uint32_t machine);
+
+/* lab.c */
+
+/* The program `name` in the folder of this one, or in `beside` as seen from there. Returns 0 or negative errno. */
+int lab_find_program(const char *beside, const char *name, char *ret, size_t size_bytes);
 /* Runs `ip -batch` with these commands in a namespace. Returns 0; -EIO when it refused; other negative errno. Blocks. */
 int lab_process_ip(int net, const char *commands);
 

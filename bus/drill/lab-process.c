@@ -61,10 +61,10 @@ static int start(int net, int in, int out, const char *const *arguments, pid_t *
   return pid < 0 ? -errno : 0;
 }
 
-int lab_process_start(LabBox *box, const char *const *arguments) {
+int lab_process_start(const LabBox *box, const char *const *arguments, pid_t *ret) {
   int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   int log = open(box->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  int r = null < 0 || log < 0 ? -errno : start(box->net, null, log, arguments, &box->pid);
+  int r = null < 0 || log < 0 ? -errno : start(box->net, null, log, arguments, ret);
 
   if (null >= 0)
     close(null);
@@ -73,18 +73,18 @@ int lab_process_start(LabBox *box, const char *const *arguments) {
   return r;
 }
 
-void lab_process_stop(LabBox *box) {
-  int fd = box->pid > 0 ? pidfd_open(box->pid, 0) : -1;
+void lab_process_stop(pid_t *pid) {
+  int fd = *pid > 0 ? pidfd_open(*pid, 0) : -1;
 
-  if (box->pid <= 0)
+  if (*pid <= 0)
     return;
-  kill(box->pid, SIGTERM);
+  kill(*pid, SIGTERM);
   if (fd < 0 || poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, STOP_MS) != 1)
-    kill(box->pid, SIGKILL);
-  waitpid(box->pid, NULL, 0);
+    kill(*pid, SIGKILL);
+  waitpid(*pid, NULL, 0);
   if (fd >= 0)
     close(fd);
-  box->pid = 0;
+  *pid = 0;
 }
 
 int lab_process_ip(int net, const char *commands) {

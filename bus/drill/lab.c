@@ -13,8 +13,7 @@ const char *lab_name(uint32_t machine) {
   return names[machine];
 }
 
-/* A program beside this one. */
-static int find_program(const char *name, char *ret, size_t size_bytes) {
+int lab_find_program(const char *beside, const char *name, char *ret, size_t size_bytes) {
   char self[LAB_PATH_BYTES];
   ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
   int written;
@@ -23,27 +22,29 @@ static int find_program(const char *name, char *ret, size_t size_bytes) {
     return -errno;
   self[size] = '\0';
   *strrchr(self, '/') = '\0';
-  written = snprintf(ret, size_bytes, "%s/%s", self, name);
-  return written > 0 && (size_t)written < size_bytes ? access(ret, X_OK) : -ENAMETOOLONG;
+  written = snprintf(ret, size_bytes, "%s/%s/%s", self, beside, name);
+  if (written < 0 || (size_t)written >= size_bytes)
+    return -ENAMETOOLONG;
+  return access(ret, X_OK) < 0 ? -errno : 0;
 }
 
 static int start_witness(Lab *lab, const char *broker) {
   LabBox *box = &lab->boxes[LAB_WITNESS];
 
-  return lab_process_start(box, (const char *const[]){broker, "--witness", "--config", box->config, NULL});
+  return lab_process_start(box, (const char *const[]){broker, "--witness", "--config", box->config, NULL}, &box->pid);
 }
 
-static int start_fleet(Lab *lab, uint32_t machine, const char *pons) {
-  LabBox *box = &lab->boxes[machine];
-
-  return lab_process_start(box, (const char *const[]){pons, "--config", box->config, "up", NULL});
+static int start_fleet(LabBox *box, const char *pons) {
+  return lab_process_start(box, (const char *const[]){pons, "--config", box->config, "up", NULL}, &box->pid);
 }
 
-static int start_all(Lab *lab, const char *pons, const char *broker) {
-  int r = lab->options.witness && !lab->options.one_broker ? start_witness(lab, broker) : 0;
+static int start_all(Lab *lab, const char *pons, const char *broker, Buffer *errors) {
+  int r = lab->options.witness ? start_witness(lab, broker) : 0;
 
+  if (r == 0)
+    r = lab_models_start(lab, errors);
   for (uint32_t i = 0; r == 0 && i < (lab->options.one_broker ? 1 : LAB_MACHINES); i++)
-    r = start_fleet(lab, i, pons);
+    r = start_fleet(&lab->boxes[i], pons);
   return r;
 }
 
@@ -56,7 +57,8 @@ static int open_all(Lab *lab, Buffer *errors) {
                   "a lab makes network namespaces, which takes root; without --lab the fleet that runs is drilled");
     return LAB_E_ROOT;
   }
-  if (find_program("pons", pons, sizeof pons) != 0 || find_program("pons-broker", broker, sizeof broker) != 0) {
+  if (lab_find_program(".", "pons", pons, sizeof pons) != 0 ||
+      lab_find_program(".", "pons-broker", broker, sizeof broker) != 0) {
     buffer_printf(errors, "a lab runs pons and pons-broker, and they are not in one folder with this program");
     return LAB_E_TOOL;
   }
@@ -69,7 +71,7 @@ static int open_all(Lab *lab, Buffer *errors) {
     buffer_printf(errors, "the lab's network can't be made: %s", strerror(-r));
   if (r == 0 && (r = lab_files_make(lab)) < 0)
     buffer_printf(errors, "the lab's files can't be made: %s", strerror(-r));
-  if (r == 0 && (r = start_all(lab, pons, broker)) < 0)
+  if (r == 0 && (r = start_all(lab, pons, broker, errors)) < 0)
     buffer_printf(errors, "the lab's fleets can't be started: %s", strerror(-r));
   return r;
 }
@@ -96,11 +98,21 @@ void lab_close(Lab **lab) {
   if (!*lab)
     return;
   for (uint32_t i = 0; i < LAB_BOXES; i++)
-    lab_process_stop(&(*lab)->boxes[i]);
+    lab_process_stop(&(*lab)->boxes[i].pid);
+  lab_models_stop(*lab);
   lab_net_close(*lab);
   lab_files_remove(*lab);
   free(*lab);
   *lab = NULL;
+}
+
+uint32_t lab_instances(const Lab *lab) {
+  static const uint32_t of_chain = 3; /* agents with one service each */
+  uint32_t echo = lab->options.one_broker ? lab->options.agents / 2 : lab->options.agents;
+
+  return echo + (lab->options.chain == LAB_CHAIN_WORKER     ? 2 * of_chain
+                 : lab->options.chain == LAB_CHAIN_PROVIDER ? of_chain
+                                                            : 0);
 }
 
 int lab_net(const Lab *lab, uint32_t machine) {

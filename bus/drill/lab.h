@@ -18,9 +18,18 @@ enum {
   LAB_E_TOOL,     /* a program is not there */
 };
 
+/* What answers chats, beside the echo agents. The models are tests/mock-provider, the rest is what it is in life. */
+typedef enum LabChain {
+  LAB_CHAIN_NONE,
+  LAB_CHAIN_WORKER,   /* on both machines, with a local model each */
+  LAB_CHAIN_PROVIDER, /* on the first, with two providers */
+} LabChain;
+
 typedef struct LabOptions {
-  uint32_t agents; /* of echo, on both machines together; at least 2 */
+  uint32_t agents;     /* of echo, on both machines together; at least 2 */
+  uint32_t silence_ms; /* after which a session is given up; 0 = as by default */
   bool witness;
+  LabChain chain;
   bool one_broker; /* the second machine has none, and no agents: what the drills are held against */
 } LabOptions;
 
@@ -39,6 +48,12 @@ int lab_cut(Lab *lab, LabWays ways);
 /* Mends what was cut. Returns 0 or negative errno. */
 int lab_heal(Lab *lab);
 
+/* Kills the first provider of LAB_CHAIN_PROVIDER, or starts it again. Returns 0 or negative errno. */
+int lab_kill_provider(Lab *lab);
+int lab_start_provider(Lab *lab);
+
+/* How many instances of agents its brokers know when all is there. */
+uint32_t lab_instances(const Lab *lab);
 /* A machine's name, its network namespace, its fleet's folder, and where its clients find the brokers. Borrowed. */
 const char *lab_name(uint32_t machine);
 int lab_net(const Lab *lab, uint32_t machine);

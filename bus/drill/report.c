@@ -191,11 +191,11 @@ static void judge_time(Report *report, const ReportLoad *load, uint64_t time_us,
 
 static void judge_share(Report *report, const ReportLoad *load) {
   uint64_t before_us = load->phases[REPORT_BEFORE].bus_us;
-  uint64_t after_us = load->phases[REPORT_AFTER].bus_us;
+  uint64_t during_us = load->phases[REPORT_DURING].bus_us;
 
-  if (report->drill->bus_percent && after_us * 100 > before_us * report->drill->bus_percent)
+  if (report->drill->bus_percent && during_us * 100 > before_us * report->drill->bus_percent)
     buffer_printf(&report->findings,
-                  "the bus's share of the latency: %" PRIu64 " us, before %" PRIu64 " us, bound %u %%\n", after_us,
+                  "the bus's share of the latency: %" PRIu64 " us, before %" PRIu64 " us, bound %u %%\n", during_us,
                   before_us, report->drill->bus_percent);
 }
 

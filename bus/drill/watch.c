@@ -8,7 +8,7 @@
 #include "agents/contracts/contracts.h"
 #include "bus/client/client.h"
 
-enum { LOOK_US = 20000, PATIENCE_US = 100000, ROWS_EVERY = 5, TELL_EVERY_US = 1000000 };
+enum { LOOK_US = 20000, PATIENCE_US = 100000, ROWS_EVERY = 5, ROWS_FOR_US = 500000, TELL_EVERY_US = 1000000 };
 
 /* One broker, as it was seen last. */
 typedef struct Seen {
@@ -17,7 +17,7 @@ typedef struct Seen {
   Client *client;
   bool asks_rows, asks_state;
   bool answers;
-  uint32_t instances; /* of echo, that are ready */
+  uint32_t instances; /* of all services of agents, that are ready */
   bool has_authority;
   bool leads;
   bool linked;
@@ -32,6 +32,7 @@ struct Watch {
   uint32_t count;
   uint32_t looks;
   uint64_t told_us;
+  uint64_t wanted_us; /* when somebody wanted to know last whether all is there */
   ReportLead leads[REPORT_LEADS_MAX];
   uint32_t lead_count;
   char missing[160];
@@ -81,6 +82,14 @@ static void on_state(void *userdata, const Answer *answer) {
   note_lead(seen, text_is(status.state, "leader"), status.epoch);
 }
 
+/* A service that is ready, and not the broker's own. */
+static bool is_agents(const PonsInstance *row) {
+  static const Text own = TEXT("pons");
+  bool is_own = row->service.size >= own.size && memcmp(row->service.data, own.data, own.size) == 0;
+
+  return !is_own && text_is(row->state, "ready");
+}
+
 static void on_rows(void *userdata, const Answer *answer) {
   _cleanup_(arena_done) Arena arena = {0};
   Seen *seen = userdata;
@@ -92,7 +101,7 @@ static void on_rows(void *userdata, const Answer *answer) {
   if (!seen->answers || answer_decode(contract_find(TEXT("pons"), TEXT("registry")), answer, &arena, &rows, NULL))
     return;
   for (size_t i = 0; i < rows.instances.count; i++)
-    seen->instances += text_is(rows.instances.items[i].state, "ready");
+    seen->instances += is_agents(&rows.instances.items[i]);
 }
 
 static void on_told(void *userdata _unused_, const Answer *answer _unused_) {
@@ -111,15 +120,19 @@ static void look(Seen *seen, bool at_rows) {
   }
   if (at_rows && !seen->asks_rows) {
     seen->asks_rows = true;
-    ask(seen, "pons", "registry", &(PonsRegistryRequest){.has_service = true, .service = TEXT("echo")}, on_rows);
+    ask(seen, "pons", "registry", &(PonsRegistryRequest){0}, on_rows);
   }
 }
 
 static void on_timer(void *userdata, uint64_t now_us) {
   Watch *watch = userdata;
 
-  for (uint32_t i = 0; i < watch->count; i++)
-    look(&watch->brokers[i], watch->looks % ROWS_EVERY == 0);
+  bool is_wanted = now_us < watch->wanted_us + ROWS_FOR_US;
+
+  for (uint32_t i = 0; i < watch->count; i++) {
+    look(&watch->brokers[i], is_wanted && watch->looks % ROWS_EVERY == 0);
+    watch->brokers[i].answers &= is_wanted; /* what was there before the event says nothing of after it */
+  }
   watch->looks++;
   loop_timer_set(watch->timer, now_us + LOOK_US);
 }
@@ -136,7 +149,7 @@ static bool lacks(Watch *watch, const Seen *seen, uint32_t least) {
   if (!seen->answers)
     snprintf(watch->missing, sizeof watch->missing, "the %s broker does not answer", name_of(seen->number));
   else if (seen->instances < least || seen->instances < first->instances)
-    snprintf(watch->missing, sizeof watch->missing, "the %s broker knows %u instances of echo, and not %u",
+    snprintf(watch->missing, sizeof watch->missing, "the %s broker knows %u instances, and not %u",
              name_of(seen->number), seen->instances, first->instances > least ? first->instances : least);
   else if (seen->has_authority && !seen->linked)
     snprintf(watch->missing, sizeof watch->missing, "the %s broker is not linked", name_of(seen->number));
@@ -150,6 +163,7 @@ static bool lacks(Watch *watch, const Seen *seen, uint32_t least) {
 bool watch_is_whole(Watch *watch, uint32_t least) {
   uint64_t now_us = clock_monotonic_us();
 
+  watch->wanted_us = now_us;
   for (uint32_t i = 0; i < watch->count; i++)
     if (lacks(watch, &watch->brokers[i], least))
       return false;

@@ -17,7 +17,7 @@ int watch_new(Loop *loop, const char *endpoints, Watch **ret);
 /* Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void watch_destroy(Watch **watch);
 
-/* True when every broker answers, knows least instances of echo or more, and both as many; and, where they have authority,
+/* True when every broker answers, knows `least` instances or more, and both as many; and, where they have authority,
    when the preferred one leads and is linked with the other. It is told to lead where it does not. */
 bool watch_is_whole(Watch *watch, uint32_t least);
 /* What is missing for that, in words; borrowed until the loop turns. */

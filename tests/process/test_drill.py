@@ -4,8 +4,11 @@ printed, for a person: this machine has other work. Labs need root; the rest run
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
+import time
 import unittest
 
 import harness
@@ -18,6 +21,11 @@ LASTING_S = 120
 def can_lab():
     """Whether network namespaces can be made here."""
     return os.geteuid() == 0 and subprocess.run(["unshare", "--net", "ip", "link"], capture_output=True, check=False).returncode == 0
+
+
+def can_chat():
+    return all(harness.has(f"pons-agent-{name}") for name in ("request_coordinator", "model_manager_suite", "tiny_llama_service_enhanced",
+                                                              "remote_api_adapter")) and harness.has("../tests/mock-provider")
 
 
 def lab_processes(pid):
@@ -34,7 +42,8 @@ def lab_processes(pid):
 
 
 def lab_folders(pid):
-    return [name for name in os.listdir("/tmp") if name.startswith(f"pons-drill-{pid}-")]
+    folder = tempfile.gettempdir()
+    return [os.path.join(folder, name) for name in os.listdir(folder) if name.startswith(f"pons-drill-{pid}-")]
 
 
 def a_turn(drill):
@@ -79,7 +88,7 @@ class Drills(harness.Fleet):
 
 @unittest.skipUnless(can_lab(), "network namespaces can't be made here")
 class InALab(Drills):
-    LAB = ("--lab", "--agents", "4")
+    LAB = ("--lab", "--agents", "4", "--silence", "600")  # who merely waits for its processor is not taken for dead
 
     def test_broker_kill(self):
         report = self.expect_passed("broker-kill", *self.LAB)
@@ -103,6 +112,17 @@ class InALab(Drills):
     def test_link_cut_oneway(self):
         self.expect_passed("link-cut-oneway", *self.LAB)
 
+    @unittest.skipUnless(can_chat(), "the chain of a chat is not built")
+    def test_worker(self):
+        report = self.expect_passed("worker", *self.LAB, "--rate", "1000", "--seconds", "8")
+        load = report["runs"][0]["loads"][0]
+        self.assertEqual((load["from"], load["method"], load["rate"]), ("mainpc", "chat", 20))
+        self.assertLess(load["during"]["bus_us"], load["during"]["max_us"])  # the model says how long it took itself
+
+    @unittest.skipUnless(can_chat(), "the chain of a chat is not built")
+    def test_provider(self):
+        self.expect_passed("provider", *self.LAB, "--rate", "1000")
+
     def test_what_is_lost_is_said(self):
         """One broker that stands still for longer than a caller waits: the same drill fails, with figures that add up."""
         status, report, log = self.drill("broker-freeze", *QUICK, *self.LAB, "--one-broker", "--timeout", "500")
@@ -119,9 +139,9 @@ class InALab(Drills):
         other holder. With SIGKILL the folder alone stays."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             drill = self.begin("link-cut", *QUICK, *self.LAB, "--verbose")
-            due = harness.time.monotonic() + harness.DEADLINE_S
+            due = time.monotonic() + harness.DEADLINE_S
             while "the cable is cut" not in drill.log():
-                self.assertLess(harness.time.monotonic(), due, drill.log())
+                self.assertLess(time.monotonic(), due, drill.log())
                 a_turn(drill)
             self.assertGreater(len(lab_processes(drill.pid)), 4)
             drill.signal(number)
@@ -132,9 +152,9 @@ class InALab(Drills):
                 drill.expects = (-number,)
                 drill.wait()
                 for folder in lab_folders(drill.pid):
-                    harness.shutil.rmtree(os.path.join("/tmp", folder))
+                    shutil.rmtree(folder)
             while lab_processes(drill.pid):
-                self.assertLess(harness.time.monotonic(), due)
+                self.assertLess(time.monotonic(), due)
 
 
 
@@ -153,7 +173,7 @@ class AtALiveFleet(Drills):
         self.addCleanup(self.pons, "down")
 
     def pons(self, *arguments):
-        command = self.start("pons", "--config", self.config, *arguments, ready=False)
+        command = self.start("pons", "--config", self.config, *arguments, environment=harness.PATIENT_HEARTBEATS, ready=False)
         self.assertEqual(command.wait(), 0, command.log())
 
     def test_broker_kill(self):
@@ -178,6 +198,7 @@ class Refused(Drills):
     def test_by_name(self):
         self.expect_refused(2, "the drill hub needs an agent or a command that this build does not have", "hub")
         self.expect_refused(2, "the drill link-cut needs machines that it may cut off; give it --lab", "link-cut")
+        self.expect_refused(2, "the drill provider needs machines that it may cut off; give it --lab", "provider")
         self.expect_refused(2, "there is no drill 'earthquake'", "earthquake")
 
     def test_list(self):
