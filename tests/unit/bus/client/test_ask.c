@@ -14,6 +14,7 @@ static void hello_says_who_it_is(void **state) {
   assert_true(text_is(hello.agent, "tester"));
   assert_true(hello.client == client_id(scene->client).value);
   assert_int_equal(hello.version, PROTOCOL_VERSION);
+  assert_int_equal(hello.features, FEATURE_CONFIRM); /* it moves, so it must be asked whether it still waits */
   assert_int_equal(client_state(scene->client), CLIENT_OPEN);
   assert_true(text_is(client_broker(scene->client), "fake"));
   size_t count = 0;
