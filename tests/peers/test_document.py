@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""pons_wire.py beside the tables of docs/protocol.md that it was written from: positions, types, limits, kinds, needs,
+"""The frames of adapters/python beside the tables of docs/protocol.md that they were written from: positions, types, limits, kinds, needs,
 statuses. (tests/rules holds the document's tables against the source.)"""
 
 import os

@@ -99,7 +99,7 @@ class Call:
     @property
     def left_s(self) -> float:
         """Until the deadline."""
-        return max(0.0, (self._core.due - self._runtime.driver.now()) / 1e6)
+        return max(0.0, float(self._core.due - self._runtime.driver.now()) / 1e6)
 
     def _on_change(self) -> None:
         with self._changed:

@@ -136,9 +136,16 @@ class Client:
     async def collect(self, target: str, value: Any = None, **how: Any) -> list[Collected]:
         """Asks all instances: `service@*.method`. Each one's value or error."""
         driver, future, answers = self._begin(), asyncio.get_running_loop().create_future(), list[Collected]()
-        ask = self._bus.prepare(target, value, AskOptions(**how), lambda answer: future.done() or future.set_result(answer),
-                                lambda message: answers.append(collected(message)) if is_collect(message) else None)
-        pending = self._bus.core.ask(ask)
+
+        def on_end(answer: Answer) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        def on_chunk(message: wire.Message) -> None:
+            if is_collect(message):
+                answers.append(collected(message))
+
+        pending = self._bus.core.ask(self._bus.prepare(target, value, AskOptions(**how), on_end, on_chunk))
         try:
             answer: Answer = await future
         except asyncio.CancelledError:

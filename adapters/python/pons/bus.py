@@ -11,7 +11,7 @@ import msgpack
 
 from . import contract, wire
 from .core import Core, Options
-from .errors import BadName, Invalid, PonsError, Status
+from .errors import BadName, ContractMismatch, Invalid, PonsError, Status
 from .request import WINDOW_DEFAULT_BYTES, Answer, Ask
 from .session import error_body
 from .wire import MSGPACK, Flag, Message, value_of
@@ -70,9 +70,10 @@ def split_target(target: str) -> tuple[str, str]:
 def packed(value: Any) -> bytes:
     """A value as msgpack; None is no body."""
     try:
-        return b"" if value is None else msgpack.packb(value)
+        body: bytes = b"" if value is None else msgpack.packb(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"msgpack can't say this: {error}") from error
+    return body
 
 
 class Pieces:
@@ -90,13 +91,13 @@ class Pieces:
             self._unpacker.feed(message.body)
             values = list(self._unpacker)
         except Exception as error:  # whatever else it is
-            raise contract.Fault("MALFORMED", "", f"a piece is not msgpack: {error}").error(contract.ContractMismatch) from error
+            raise contract.Fault("MALFORMED", "", f"a piece is not msgpack: {error}").error(ContractMismatch) from error
         for value in values:
             if self._chunk:
                 try:
                     self._chunk.check_map(value, "")
                 except contract.Fault as fault:
-                    raise fault.error(contract.ContractMismatch) from None
+                    raise fault.error(ContractMismatch) from None
         return values
 
 

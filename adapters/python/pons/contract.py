@@ -122,9 +122,14 @@ def _text_size(value: str) -> int:
     return len(value.encode(errors="surrogatepass"))
 
 
+def _any_size(value: Any) -> int:
+    body: bytes = msgpack.packb(value)
+    return len(body)
+
+
 _SIZES: dict[str, Callable[[Any], float]] = {
-    "BOOL": lambda value: 0, "INT": lambda value: value, "UINT": lambda value: value, "REAL": lambda value: value,
-    "TEXT": _text_size, "NAME": _text_size, "BYTES": len, "ANY": lambda value: len(msgpack.packb(value))}
+    "BOOL": lambda value: 0, "INT": lambda value: value, "UINT": lambda value: value, "REAL": lambda value: value,  # type: ignore[no-any-return]
+    "TEXT": _text_size, "NAME": _text_size, "BYTES": len, "ANY": _any_size}
 
 
 @dataclass

@@ -35,6 +35,12 @@ class Keys:
         return f"Keys(server={self.server!r}, public={self.public!r})"
 
 
+def _option(socket: zmq.Socket[bytes], option: int) -> int:
+    value = socket.getsockopt(option)
+    assert isinstance(value, int)
+    return value
+
+
 class _Link:
     """One connection: a socket that is used once, and its monitor."""
 
@@ -51,7 +57,7 @@ class _Link:
             self.socket.curve_publickey = keys.public.encode()
             self.socket.curve_secretkey = keys.secret.encode()
         self.monitor = self.socket.get_monitor_socket(EVENTS)
-        self.fds = [self.socket.getsockopt(zmq.FD), self.monitor.getsockopt(zmq.FD)]
+        self.fds = [_option(self.socket, zmq.FD), _option(self.monitor, zmq.FD)]
         for fd in self.fds:
             driver.loop.add_reader(fd, driver.schedule)
         self.socket.connect(endpoint)
@@ -163,8 +169,7 @@ class Driver:
                 core.sessions[link.index].lose(Status.UNAVAILABLE, "the broker does not read")
                 more = True
         # A socket says only once that there is something to read, so it is asked after each use.
-        if more or any(link.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN or link.monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN
-                       for link in self._links.values()):
+        if more or any((_option(link.socket, zmq.EVENTS) | _option(link.monitor, zmq.EVENTS)) & zmq.POLLIN for link in self._links.values()):
             self.schedule()
         self._set_timer()
 

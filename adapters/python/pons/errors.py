@@ -66,7 +66,7 @@ class Status(enum.IntEnum):
     @classmethod
     def of(cls, number: int) -> Status:
         """The status of an ERROR; what we don't know, or OK, is INTERNAL."""
-        return cls(number) if number in cls._value2member_map_ and number else cls.INTERNAL
+        return next((status for status in cls if status == number and number), cls.INTERNAL)
 
 
 class PonsError(Exception):

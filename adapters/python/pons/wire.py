@@ -55,11 +55,11 @@ PACK_BYTES, PACK_MESSAGES = LIMITS["PACK_BYTES"], LIMITS["PACK_MESSAGES"]
 PACKABLE_BYTES = 8192  # a larger body travels alone
 
 # Position, name, type, largest. Python's whole numbers have no upper end, so 64 bits are a limit here too.
-FIELDS = (("kind", int, 127), ("id", bytes, 16), ("attempt", int, 1000000), ("hop", int, 127), ("service", str, 130),
-          ("method", str, 64), ("deadline", int, 1800000000), ("priority", int, 2), ("flags", int, 2**32 - 1),
-          ("trace", bytes, 25), ("content_type", str, 64), ("credit", int, 65535), ("number", int, 2**64 - 1),
-          ("window", int, 2**64 - 1), ("status", int, 127), ("session", int, 2**64 - 1), ("annotations", dict, 2048),
-          ("age", int, 1800000000))
+FIELDS: tuple[tuple[str, type, int], ...] = (
+    ("kind", int, 127), ("id", bytes, 16), ("attempt", int, 1000000), ("hop", int, 127), ("service", str, 130), ("method", str, 64),
+    ("deadline", int, 1800000000), ("priority", int, 2), ("flags", int, 2**32 - 1), ("trace", bytes, 25), ("content_type", str, 64),
+    ("credit", int, 65535), ("number", int, 2**64 - 1), ("window", int, 2**64 - 1), ("status", int, 127), ("session", int, 2**64 - 1),
+    ("annotations", dict, 2048), ("age", int, 1800000000))
 NAMES = tuple(name for name, _, _ in FIELDS)
 POSITION = {name: position for position, name in enumerate(NAMES)}
 
@@ -150,12 +150,14 @@ def encode(kind: Kind, **fields: Any) -> bytes:
         if position >= len(row):
             row.extend([None] * (position + 1 - len(row)))
         row[position] = int(value) if isinstance(value, enum.IntFlag | enum.IntEnum) else value
-    return msgpack.packb(row)
+    header: bytes = msgpack.packb(row)
+    return header
 
 
 def _check_field(name: str, kind: type, largest: int, value: Any) -> None:
     """Refuses a value of another type or over the limit."""
-    if type(value) is not kind or (kind is int and value < 0):
+    fits = type(value) is kind  # bool is no int here
+    if not fits or (kind is int and value < 0):
         raise WireError(Status.MALFORMED, f"{name} has the wrong type")
     if kind is bytes and len(value) != largest:
         raise WireError(Status.MALFORMED, f"{name} is not {largest} bytes")
