@@ -25,7 +25,8 @@ static void on_timer(void *userdata, uint64_t now_us) {
     stream_keep_alive(request);
     return;
   }
-  metrics_add(&connection->gateway->metrics, METRIC_LATE, 0, 0, 1);
+  if (request || !connection->gateway->is_draining)
+    metrics_add(&connection->gateway->metrics, METRIC_LATE, 0, 0, 1);
   if (request)
     connection_refuse(connection, &(HttpFault){.http_status = 408,
                                                .message = TEXT("the request did not come in time"),

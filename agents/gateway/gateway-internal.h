@@ -44,12 +44,14 @@ typedef struct Listener {
   char address[64];
 } Listener;
 
+/* Whether the sockets of all addresses were handed down by who has started this process. */
+bool server_inherits(const Gateway *gateway);
 /* Listens at all addresses. Returns 0, or negative errno after a log line that says which address and why; what was begun
    is for server_stop. */
 int server_start(Gateway *gateway);
 /* Has libmicrohttpd look, in the next turn of the loop, at what was resumed. */
 void server_wake(Listener *listener);
-/* Takes no new connection; those that are idle are closed. */
+/* Takes no new connection; those that are idle are closed in half a second, for a request may be on its way by them. */
 void server_drain(Gateway *gateway);
 /* Closes everything. */
 void server_stop(Gateway *gateway);

@@ -77,7 +77,13 @@ static int init(Runtime *runtime) {
   fetch_init(&gateway.stats, &gateway, "pons", "stats", (Bytes){nothing, 1}, STATS_KEEP_US);
   fetch_init(&gateway.table, &gateway, "ModelManagerSuite", "models", (Bytes){nothing, 1}, TABLE_KEEP_US);
   loop_raise_nofile(NULL);
-  return server_start(&gateway);
+  return server_inherits(&gateway) ? 0 : server_start(&gateway);
+}
+
+/* Beside another gateway, whose clients are not to be taken before they can be served. */
+static int ready(Runtime *runtime) {
+  (void)runtime;
+  return gateway.listeners_count ? 0 : server_start(&gateway);
 }
 
 /* What runs is finished; the runtime waits for it. */
@@ -107,6 +113,7 @@ static const Agent agent = {
     .about = "HTTP in: the API of OpenAI, health and metrics",
     .services = AGENT_SERVICES({"Gateway", .methods = AGENT_METHODS({"status", on_status, .inline_ = true})}),
     .init = init,
+    .ready = ready,
     .drain = drain,
     .done = done,
 };

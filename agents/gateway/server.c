@@ -9,8 +9,9 @@
 
 #include "agents/gateway/gateway-internal.h"
 #include "bus/base/log.h"
+#include "bus/loop/listen.h"
 
-enum { ROUNDS_MAX = 32, BACKLOG = 4096 };
+enum { ROUNDS_MAX = 32, LAST_MS = 500 /* for a request that is on its way when we end */ };
 
 static void run(Listener *listener) {
   MHD_UNSIGNED_LONG_LONG wait_ms = 0;
@@ -57,20 +58,6 @@ static void on_log(void *userdata, const char *format, va_list arguments) {
 
 /* --- listening --- */
 
-/* Takes tcp://HOST:PORT apart; the configuration has looked at its form. */
-static int resolve(const char *endpoint, struct addrinfo **ret) {
-  const struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-  const char *host = strstr(endpoint, "://") + 3;
-  const char *colon = strrchr(host, ':');
-  const char *port = strcmp(colon + 1, "*") == 0 ? "0" : colon + 1;
-  char name[256];
-  bool bracketed = *host == '[';
-  int size = (int)(colon - host) - (bracketed ? 2 : 0);
-
-  snprintf(name, sizeof name, "%.*s", size, host + (bracketed ? 1 : 0));
-  return getaddrinfo(strcmp(name, "*") == 0 ? NULL : name, port, &hints, ret) == 0 ? 0 : -EADDRNOTAVAIL;
-}
-
 static void format_address(int fd, char *ret, size_t size) {
   struct sockaddr_storage address;
   socklen_t length = sizeof address;
@@ -83,35 +70,19 @@ static void format_address(int fd, char *ret, size_t size) {
   snprintf(ret, size, strchr(host, ':') ? "http://[%s]:%s" : "http://%s:%s", host, port);
 }
 
-/* Returns a listening descriptor or negative errno. */
-static int open_socket(const struct addrinfo *at) {
-  const int on = 1;
-  int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  int r;
-
-  if (fd < 0)
-    return -errno;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
-    return fd;
-  r = -errno;
-  close(fd);
-  return r;
-}
-
+/* Who was started beside another gateway has the same socket: its clients don't see that one takes the other's place. */
 static int listen_at(Listener *listener, const char *endpoint) {
-  struct addrinfo *at = NULL;
-  int fd = resolve(endpoint, &at);
+  int fd = -1;
+  int r = listen_inherited(endpoint, &fd);
 
-  if (fd == 0)
-    fd = open_socket(at);
-  if (at)
-    freeaddrinfo(at);
-  if (fd < 0)
+  if (r == LISTEN_E_NONE)
+    r = listen_open(endpoint, &fd);
+  if (r < 0) {
     log_error("PONS-GATEWAY-LISTEN", "%s can't be listened at: %s; correct gateway.listen, or end what has that port",
-              endpoint, strerror(-fd));
-  else
-    format_address(fd, listener->address, sizeof listener->address);
+              endpoint, strerror(-r));
+    return r;
+  }
+  format_address(fd, listener->address, sizeof listener->address);
   return fd;
 }
 
@@ -158,6 +129,19 @@ static int start(Listener *listener, const char *endpoint) {
   return r;
 }
 
+bool server_inherits(const Gateway *gateway) {
+  const ConfigGateway *config = &gateway->config->gateway;
+
+  for (uint32_t i = 0; i < config->listen_count; i++) {
+    int fd = -1;
+
+    if (listen_inherited(config->listen[i], &fd) != 0)
+      return false;
+    close(fd);
+  }
+  return config->listen_count > 0;
+}
+
 int server_start(Gateway *gateway) {
   const ConfigGateway *config = &gateway->config->gateway;
   int r = 0;
@@ -182,7 +166,7 @@ void server_drain(Gateway *gateway) {
   }
   LIST_EACH (&gateway->connections, HttpConnection, in_gateway, connection) {
     if (!connection->request)
-      connection_shut(connection);
+      connection_expect(connection, LAST_MS);
   }
 }
 

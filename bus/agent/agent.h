@@ -69,6 +69,9 @@ typedef struct Agent {
   /* Before the first connection; a state that handlers want is set by runtime_set_state. Returns 0, or negative errno and
      the agent does not start. May be NULL. */
   int (*init)(Runtime *runtime);
+  /* Once, when the brokers know the agent and before it says READY to who has started it. Returns 0, or negative errno and it ends.
+     May be NULL. */
+  int (*ready)(Runtime *runtime);
   /* When the end begins: what comes from elsewhere than the bus is to stop too. May be NULL. */
   void (*drain)(Runtime *runtime);
   /* When all calls have ended, before the process does. May be NULL. */

@@ -133,8 +133,12 @@ void brokers_release(Call *call) {
 
 /* The turn that sent CREDIT is over. */
 static void on_credit_sent(void *userdata) {
-  (void)userdata;
-  notify_ready("serving");
+  const Runtime *runtime = userdata;
+
+  if (runtime->agent->ready && runtime->agent->ready(userdata) < 0)
+    loop_stop(runtime->loop, EXIT_FAILURE);
+  else
+    notify_ready("serving");
 }
 
 static void say_ready(Runtime *runtime) {

@@ -257,6 +257,7 @@ typedef struct ConfigAgent {
   char *tier;      /* NULL: as the program says */
   char *role;      /* NULL: as the program says */
   char *version;   /* NULL: as the program says */
+  bool beside;     /* two of it may be there at a time */
   ConfigRestart restart;
   uint32_t start_timeout_ms;
   uint32_t stop_timeout_ms;

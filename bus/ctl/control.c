@@ -9,7 +9,7 @@
 
 #include "bus/base/list.h"
 
-enum { WORD_BYTES = 64, CONNECTIONS_MAX = 32, BACKLOG = 16, TRIES = 3 };
+enum { WORD_BYTES = CONTROL_WORD_BYTES + 1, CONNECTIONS_MAX = 32, BACKLOG = 16, TRIES = 3 };
 
 typedef struct Connection {
   List link;
@@ -19,6 +19,7 @@ typedef struct Connection {
   size_t sent;
   char word[WORD_BYTES];
   size_t word_size;
+  bool waits; /* for control_answer */
   int fd;
 } Connection;
 
@@ -55,19 +56,36 @@ static bool send_out(Connection *connection) {
   return loop_fd_set_events(connection->watch, EPOLLIN) == 0;
 }
 
-static void answer_word(Connection *connection) {
-  Control *control = connection->control;
-  json_t *answer = control->answer(control->userdata, connection->word);
-  char *text;
+/* Takes the reference. */
+static void push_answer(Connection *connection, json_t *answer) {
+  char *text = json_dumps(answer, JSON_COMPACT);
 
-  if (!answer)
-    answer = json_pack("{s:s}", "error", "unknown word");
-  text = json_dumps(answer, JSON_COMPACT);
   json_decref(answer);
   if (text)
     buffer_append(&connection->out, text, strlen(text));
   buffer_append(&connection->out, "\n", 1);
   free(text);
+}
+
+static void answer_word(Connection *connection) {
+  Control *control = connection->control;
+  json_t *answer = control->answer(control->userdata, connection->word);
+
+  connection->waits = json_is_null(answer);
+  if (!connection->waits)
+    push_answer(connection, answer ? answer : json_pack("{s:s}", "error", "unknown word"));
+}
+
+void control_answer(Control *control, json_t *answer) {
+  LIST_EACH (&control->connections, Connection, link, connection) {
+    if (!connection->waits)
+      continue;
+    connection->waits = false;
+    push_answer(connection, json_incref(answer));
+    if (!send_out(connection))
+      connection_end(connection);
+  }
+  json_decref(answer);
 }
 
 /* Takes bytes of a word up to its newline. Returns false when the connection is over. */

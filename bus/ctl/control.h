@@ -1,4 +1,4 @@
-/* What:      the unix socket by which `pons status` and `pons down` talk to the supervisor: one word in, one line of
+/* What:      the unix socket by which `pons status`, `down` and `upgrade` talk to the supervisor: one line in, one line of
  *            JSON out.
  * Owns:      the listening socket, its file and its connections.
  * May use:   base, loop, jansson.
@@ -21,12 +21,17 @@ enum {
   CONTROL_E_CUT,        /* somebody listens there, and hung up three times without an answer */
 };
 
-/* Answers one word; the caller gives the reference away. NULL = the word is not known. */
+enum { CONTROL_WORD_BYTES = 4400 /* the longest line that is asked: a path and some words */ };
+
+/* Answers one line; the caller gives the reference away. NULL = it is not understood; json_null() = control_answer will tell
+   later. */
 typedef json_t *ControlAnswer(void *userdata, const char *word);
 
 /* Listens at path, in place of what is there, for processes of the same user and of root. Returns 0 and gives the caller
    *ret; -ENAMETOOLONG when path is over 107 bytes, or another negative errno; then *ret is left alone. */
 int control_new(Control **ret, Loop *loop, const char *path, ControlAnswer *answer, void *userdata);
+/* Answers all who wait for later; takes the reference. */
+void control_answer(Control *control, json_t *answer);
 /* Closes everything and removes the file; takes NULL, nulls the pointer. Who waits in control_ask sees the end. */
 void control_destroy(Control **control);
 

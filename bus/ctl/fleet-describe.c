@@ -115,12 +115,13 @@ static json_t *describe_child(const FleetChild *child) {
 
   if (child->end[0])
     print_end(child, &end);
-  return json_pack(
-      "{s:s, s:s, s:s, s:i, s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "name", planned->name, "agent",
-      planned->agent ? planned->agent->name : "", "group", planned->agent ? planned->agent->group : "", "pid",
-      (int)child->pid, "state", child_state_name(seen->state), "restarts", (int)seen->restarts, "since_us",
-      since_us(child), "endpoints", endpoints_of(child), "says", jsontext_new(text_of(child->status)), "last_end",
-      jsontext_new((Text){(const char *)end.data, end.size}), "last_output", jsontext_new(text_of(child->lines.last)));
+  return json_pack("{s:s, s:s, s:s, s:o, s:i, s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "name", planned->name, "agent",
+                   planned->agent ? planned->agent->name : "", "group", planned->agent ? planned->agent->group : "",
+                   "program", jsontext_new(text_of(child->program)), "pid", (int)child->pid, "state",
+                   child_state_name(seen->state), "restarts", (int)seen->restarts, "since_us", since_us(child),
+                   "endpoints", endpoints_of(child), "says", jsontext_new(text_of(child->status)), "last_end",
+                   jsontext_new((Text){(const char *)end.data, end.size}), "last_output",
+                   jsontext_new(text_of(child->lines.last)));
 }
 
 json_t *fleet_describe(const Fleet *fleet) {
@@ -128,7 +129,7 @@ json_t *fleet_describe(const Fleet *fleet) {
   json_t *processes = json_array();
 
   for (uint32_t i = 0; i < plan->count; i++)
-    json_array_append_new(processes, describe_child(&fleet->children[i]));
+    json_array_append_new(processes, describe_child(fleet->children[i]));
   return json_pack("{s:s, s:i, s:s, s:o, s:o, s:I, s:o}", "state", fleet_state(fleet), "pid", (int)getpid(), "profile",
                    plan->profile->name, "config", jsontext_new(text_of(plan->config->source)), "runtime_dir",
                    jsontext_new(text_of(plan->config->runtime_dir)), "since_us", (json_int_t)fleet->started_us,

@@ -16,8 +16,8 @@ enum { READ_BYTES = 16384, READS_PER_TURN = 8, READS_AT_END = 64, DATAGRAMS_PER_
 
 static void act(Fleet *fleet);
 
-static void step(Fleet *fleet, SuperviseEventType type, uint32_t child) {
-  supervise_step(fleet->supervisor, (SuperviseEvent){type, child}, clock_monotonic_us());
+void fleet_step(Fleet *fleet, SuperviseEventType type, uint32_t index) {
+  supervise_step(fleet->supervisor, (SuperviseEvent){type, index}, clock_monotonic_us());
   act(fleet);
 }
 
@@ -57,17 +57,31 @@ static void on_output(void *userdata, int fd, uint32_t events) {
   pass_output(userdata, READS_PER_TURN, false);
 }
 
+/* A process that has its place in the fleet: not one that is on its way in or out. */
+static bool is_placed(const FleetChild *child) {
+  return child == child->fleet->children[child->index];
+}
+
+static void tell_end(FleetChild *child) {
+  supervise_step(child->fleet->supervisor, (SuperviseEvent){SUPERVISE_EXITED, child->index}, clock_monotonic_us());
+  fleet_log_end(child);
+}
+
 static void on_child_exit(void *userdata, pid_t pid, int status) {
   FleetChild *child = userdata;
+  Fleet *fleet = child->fleet;
+  bool placed = is_placed(child);
 
   /* What it left in its group goes with it. The pid is still its own: it is reaped after this. */
   kill(-pid, SIGKILL);
   pass_output(child, READS_AT_END, true);
   child->pid = 0;
   spawn_describe_end(status, child->end, sizeof child->end);
-  supervise_step(child->fleet->supervisor, (SuperviseEvent){SUPERVISE_EXITED, child->index}, clock_monotonic_us());
-  fleet_log_end(child);
-  act(child->fleet);
+  replace_on_end(child); /* which may free one that has no place */
+  if (!placed)
+    return;
+  tell_end(child);
+  act(fleet);
 }
 
 static int watch_child(FleetChild *child) {
@@ -83,46 +97,84 @@ static int watch_child(FleetChild *child) {
   return r;
 }
 
-/* Starts the process with its output into a new pipe. Returns 0, negative errno, or PLAN_E_SECRET with errors. */
+/* What to execute. A broker's file is held: it can be started again when its path has another one. */
+static const char *take_program(FleetChild *child, char *held, size_t size_bytes) {
+  if (!child->by_fd && !child->fleet->plan->children[child->index].agent) {
+    if (child->held_fd >= 0)
+      close(child->held_fd);
+    child->held_fd = open(child->program, O_PATH | O_CLOEXEC);
+  }
+  snprintf(held, size_bytes, "/proc/self/fd/%d", child->held_fd);
+  return child->by_fd ? held : child->program;
+}
+
+/* Starts the process with its output into a new pipe. Returns 0, negative errno, or with errors PLAN_E_SECRET or DOORS_E_LISTEN. */
 static int spawn_child(FleetChild *child, Buffer *errors) {
-  const Fleet *fleet = child->fleet;
+  Fleet *fleet = child->fleet;
   const PlanChild *planned = &fleet->plan->children[child->index];
   _cleanup_(environment_done) Environment environment = {0};
+  char held[64];
   int fds[2];
+  Spawn spawn = {.program = take_program(child, held, sizeof held), .arguments = planned->arguments};
   int r = plan_environment(fleet->plan, planned, fleet->notify_path, &environment, errors);
 
+  if (r == 0 && planned->listen_count)
+    r = doors_open(&fleet->doors, planned->listen, planned->listen_count, errors);
   if (r)
     return r;
+  spawn.environment = environment.variables;
+  if (planned->listen_count)
+    doors_hand_down(&fleet->doors, &environment, &spawn);
   if (pipe2(fds, O_CLOEXEC) < 0)
     return -errno;
   /* Only our end: the child's blocks, as programs expect of their output. */
   fcntl(fds[0], F_SETFL, O_NONBLOCK);
-  r = spawn_process(&(Spawn){planned->program, planned->arguments, environment.variables, fds[1]}, &child->pid);
+  spawn.output_fd = fds[1];
+  r = spawn_process(&spawn, &child->pid);
   close(fds[1]);
   child->output_fd = fds[0];
   return r < 0 ? r : watch_child(child);
 }
 
-static void start_child(FleetChild *child) {
+int fleet_child_start(FleetChild *child) {
   _cleanup_(buffer_done) Buffer errors = {0};
   int r;
 
   child->status[0] = '\0';
   r = spawn_child(child, &errors);
   if (r == 0)
-    return;
+    return 0;
   close_output(child);
   child->pid = 0;
   buffer_append(&errors, "", 1);
-  snprintf(child->end, sizeof child->end, "not started: %s",
-           r == PLAN_E_SECRET ? (const char *)errors.data : strerror(-r));
+  snprintf(child->end, sizeof child->end, "not started: %s", r > 0 ? (const char *)errors.data : strerror(-r));
   child->end[strcspn(child->end, "\n")] = '\0';
-  supervise_step(child->fleet->supervisor, (SuperviseEvent){SUPERVISE_EXITED, child->index}, clock_monotonic_us());
-  fleet_log_end(child);
+  return r;
+}
+
+static void start_child(FleetChild *child) {
+  if (fleet_child_start(child) == 0)
+    return;
+  replace_on_end(child);
+  tell_end(child);
+}
+
+void fleet_tell_ended(Fleet *fleet) {
+  fleet->ended = true;
+  if (!fleet->replace.extra)
+    fleet->handler.on_ended(fleet->handler.userdata);
+}
+
+/* Who is not served for a minute is refused, and does not wait. */
+static void close_idle_doors(Fleet *fleet) {
+  for (uint32_t i = 0; i < fleet->plan->count; i++)
+    if (fleet->plan->children[i].listen_count && fleet->children[i]->pid)
+      return;
+  doors_close(&fleet->doors);
 }
 
 static void obey(Fleet *fleet, SuperviseAction action) {
-  FleetChild *child = &fleet->children[action.child];
+  FleetChild *child = fleet->children[action.child];
 
   switch (action.type) {
   case SUPERVISE_ACT_START:
@@ -140,9 +192,11 @@ static void obey(Fleet *fleet, SuperviseAction action) {
     break;
   case SUPERVISE_ACT_DEGRADED:
     fleet_log_degraded(child);
+    close_idle_doors(child->fleet);
+    replace_on_degraded(child);
     break;
   case SUPERVISE_ACT_ENDED:
-    fleet->handler.on_ended(fleet->handler.userdata);
+    fleet_tell_ended(fleet);
     break;
   }
 }
@@ -164,14 +218,18 @@ static void act(Fleet *fleet) {
   }
 }
 
+static bool is_of(const FleetChild *child, pid_t pid, pid_t group) {
+  return child && child->pid && (child->pid == pid || child->pid == group);
+}
+
 /* The child that a process belongs to: itself, or the leader of its group. */
 static FleetChild *find_child(Fleet *fleet, pid_t pid) {
   pid_t group = getpgid(pid);
 
   for (uint32_t i = 0; i < fleet->plan->count; i++)
-    if (fleet->children[i].pid && (fleet->children[i].pid == pid || fleet->children[i].pid == group))
-      return &fleet->children[i];
-  return NULL;
+    if (is_of(fleet->children[i], pid, group))
+      return fleet->children[i];
+  return is_of(fleet->replace.extra, pid, group) ? fleet->replace.extra : NULL;
 }
 
 static void take_message(Fleet *fleet, const NotifyMessage *message) {
@@ -181,14 +239,18 @@ static void take_message(Fleet *fleet, const NotifyMessage *message) {
     return; /* of a process that is gone, or of a stranger */
   if (message->has_status)
     memcpy(child->status, message->status, sizeof child->status);
+  if (message->ready && is_placed(child))
+    fleet_step(fleet, SUPERVISE_READY, child->index);
   if (message->ready)
-    step(fleet, SUPERVISE_READY, child->index);
+    replace_on_ready(child);
+  if (!is_placed(child))
+    return; /* only the fleet's own are watched */
   if (message->beat)
-    step(fleet, SUPERVISE_BEAT, child->index);
+    fleet_step(fleet, SUPERVISE_BEAT, child->index);
   if (message->hung)
-    step(fleet, SUPERVISE_HUNG, child->index);
+    fleet_step(fleet, SUPERVISE_HUNG, child->index);
   if (message->stopping)
-    step(fleet, SUPERVISE_STOPPING, child->index);
+    fleet_step(fleet, SUPERVISE_STOPPING, child->index);
 }
 
 static void drain_notify(Fleet *fleet) {
@@ -216,7 +278,7 @@ static void on_timer(void *userdata, uint64_t now_us) {
 
   (void)now_us;
   drain_notify(fleet);
-  step(fleet, SUPERVISE_TIMER, 0);
+  fleet_step(fleet, SUPERVISE_TIMER, 0);
 }
 
 static int make_supervisor(Fleet *fleet) {
@@ -233,17 +295,30 @@ static int make_supervisor(Fleet *fleet) {
   return r;
 }
 
+FleetChild *fleet_child_new(Fleet *fleet, uint32_t index, const char *program) {
+  FleetChild *child = calloc(1, sizeof *child);
+
+  if (!child)
+    abort();
+  *child = (FleetChild){
+      .fleet = fleet,
+      .index = index,
+      .program = strdup(program),
+      .held_fd = -1,
+      .output_fd = -1,
+      .lines = {.name = fleet->plan->children[index].name, .name_width = fleet->plan->name_width},
+  };
+  if (!child->program)
+    abort();
+  return child;
+}
+
 static int make_children(Fleet *fleet) {
   fleet->children = calloc(fleet->plan->count, sizeof *fleet->children);
   if (!fleet->children)
     return -ENOMEM;
   for (uint32_t i = 0; i < fleet->plan->count; i++)
-    fleet->children[i] = (FleetChild){
-        .fleet = fleet,
-        .index = i,
-        .output_fd = -1,
-        .lines = {.name = fleet->plan->children[i].name, .name_width = fleet->plan->name_width},
-    };
+    fleet->children[i] = fleet_child_new(fleet, i, fleet->plan->children[i].program);
   return 0;
 }
 
@@ -270,6 +345,7 @@ int fleet_new(Fleet **ret, Loop *loop, const Plan *plan, const FleetHandler *han
   fleet->plan = plan;
   fleet->handler = *handler;
   fleet->notify_fd = -1;
+  fleet->replace.before_fd = -1;
   fleet->started_us = clock_realtime_us();
   r = make_children(fleet);
   if (r == 0)
@@ -284,14 +360,22 @@ int fleet_new(Fleet **ret, Loop *loop, const Plan *plan, const FleetHandler *han
   return 0;
 }
 
-static void end_child(FleetChild *child) {
-  if (child->pid) {
-    loop_unwatch_child(child->fleet->loop, child->pid);
-    spawn_signal(child->pid, SIGKILL);
-    waitpid(child->pid, NULL, 0);
+void fleet_child_destroy(FleetChild **child) {
+  FleetChild *gone = TAKE(*child);
+
+  if (!gone)
+    return;
+  if (gone->pid) {
+    loop_unwatch_child(gone->fleet->loop, gone->pid);
+    spawn_signal(gone->pid, SIGKILL);
+    waitpid(gone->pid, NULL, 0);
   }
-  close_output(child);
-  lines_done(&child->lines);
+  close_output(gone);
+  lines_done(&gone->lines);
+  if (gone->held_fd >= 0)
+    close(gone->held_fd);
+  free(gone->program);
+  free(gone);
 }
 
 void fleet_destroy(Fleet **fleet) {
@@ -300,7 +384,9 @@ void fleet_destroy(Fleet **fleet) {
   if (!f)
     return;
   for (uint32_t i = 0; f->children && i < f->plan->count; i++)
-    end_child(&f->children[i]);
+    fleet_child_destroy(&f->children[i]);
+  replace_done(&f->replace);
+  doors_close(&f->doors);
   loop_fd_destroy(&f->notify_watch);
   loop_timer_destroy(&f->timer);
   if (f->notify_fd >= 0) {
@@ -316,15 +402,17 @@ void fleet_destroy(Fleet **fleet) {
 }
 
 void fleet_start(Fleet *fleet) {
-  step(fleet, SUPERVISE_START, 0);
+  fleet_step(fleet, SUPERVISE_START, 0);
 }
 
 void fleet_stop(Fleet *fleet) {
   fleet->stopping = true;
-  step(fleet, SUPERVISE_STOP, 0);
+  replace_stop(fleet, SIGTERM);
+  fleet_step(fleet, SUPERVISE_STOP, 0);
 }
 
 void fleet_kill(Fleet *fleet) {
   fleet->stopping = true;
-  step(fleet, SUPERVISE_KILL, 0);
+  replace_stop(fleet, SIGKILL);
+  fleet_step(fleet, SUPERVISE_KILL, 0);
 }

@@ -16,7 +16,9 @@ typedef struct Fleet Fleet;
 typedef struct FleetHandler {
   void (*on_output)(void *userdata, Bytes lines); /* whole lines with the child's name before each */
   void (*on_settled)(void *userdata);             /* once: nothing more will change by itself */
-  void (*on_ended)(void *userdata);               /* after fleet_stop or fleet_kill: no child is left */
+  /* A replacement that fleet_replace has begun is over: JSON as from there, borrowed. */
+  void (*on_replaced)(void *userdata, json_t *result);
+  void (*on_ended)(void *userdata); /* after fleet_stop or fleet_kill: no child is left */
   void *userdata;
 } FleetHandler;
 
@@ -32,6 +34,13 @@ void fleet_start(Fleet *fleet);
 void fleet_stop(Fleet *fleet);
 /* Ends everything at once. */
 void fleet_kill(Fleet *fleet);
+
+/* Has the child of that name, whose process is pid (0 = none), run program (a path) from now on, without a gap where it can:
+   the new process starts beside the old one, which finishes its work and ends once the new one is READY. A broker, or an
+   agent that must not be there twice, is stopped first; when the new one does not come up, the program of before is started
+   again. Returns NULL when this has begun, or had: on_replaced tells the end. Else what speaks against it, the caller's
+   reference: {name, ok, how: beside|restart|"", pid, before_pid, took_us, why}. */
+json_t *fleet_replace(Fleet *fleet, const char *name, pid_t pid, const char *program);
 
 /* True when every child is READY. */
 bool fleet_is_ready(const Fleet *fleet);

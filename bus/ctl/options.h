@@ -8,7 +8,7 @@
 
 #include "bus/base/buffer.h"
 
-enum { OPTIONS_E_USAGE = 1, OPTIONS_ARGUMENTS_MAX = 3 };
+enum { OPTIONS_E_USAGE = 1, OPTIONS_ARGUMENTS_MAX = 64 };
 
 typedef enum CommandId {
 #define COMMAND(name, arguments, least, most, about) COMMAND_##name,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "bus/base/clock.h"
+#include "bus/ctl/doors.h"
 #include "bus/ctl/spawn.h"
 
 enum { STAGE_BROKER, STAGE_AGENTS };
@@ -160,9 +161,20 @@ static const char *secrets_of(const ConfigCatalog *catalog, const char *agent) {
   return "";
 }
 
+/* The gateway's sockets outlive it: one gateway takes another's place, or comes back, and no client is refused. */
+static void set_listen(const Config *config, PlanChild *child) {
+  const ConfigGateway *gateway = &config->gateway;
+
+  if (strcmp(child->secrets, "gateway") != 0)
+    return;
+  child->listen = gateway->listen;
+  child->listen_count = (uint32_t)min_u64(gateway->listen_count, DOORS_MAX);
+}
+
 static int add_agent(Plan *plan, const ConfigCatalog *catalog, const ConfigAgent *agent, uint32_t instance,
                      Buffer *errors) {
   char **arguments = must(calloc(agent->arguments_count + 2, sizeof *arguments));
+  PlanChild child;
   char name[128];
 
   if (agent->instances > 1)
@@ -172,17 +184,15 @@ static int add_agent(Plan *plan, const ConfigCatalog *catalog, const ConfigAgent
   arguments[0] = must(strdup(agent->program));
   for (uint32_t i = 0; i < agent->arguments_count; i++)
     arguments[i + 1] = must(strdup(agent->arguments[i]));
-  return add(plan,
-             (PlanChild){
-                 .name = must(strdup(name)),
-                 .agent = agent,
-                 .secrets = secrets_of(catalog, agent->name),
-                 .arguments = arguments,
-                 .spec = {.stage = STAGE_AGENTS,
-                          .group = group_index(plan->config, agent->group),
-                          .policy = agent_policy(agent)},
-             },
-             agent->program, errors);
+  child = (PlanChild){
+      .name = must(strdup(name)),
+      .agent = agent,
+      .secrets = secrets_of(catalog, agent->name),
+      .arguments = arguments,
+      .spec = {.stage = STAGE_AGENTS, .group = group_index(plan->config, agent->group), .policy = agent_policy(agent)},
+  };
+  set_listen(plan->config, &child);
+  return add(plan, child, agent->program, errors);
 }
 
 static void add_groups(Plan *plan) {

@@ -22,8 +22,10 @@ typedef struct PlanChild {
   const ConfigAgent *agent; /* NULL for a broker */
   bool is_other;            /* the second broker: "broker@NAME" */
   const char *secrets;      /* section of pons.yaml whose secrets it reads itself, or "" */
-  char *program;            /* a path */
-  char **arguments;         /* argv, NULL at the end */
+  char *const *listen;      /* endpoints that the supervisor listens at for it, in the configuration */
+  uint32_t listen_count;
+  char *program;    /* a path */
+  char **arguments; /* argv, NULL at the end */
   SuperviseSpec spec;
 } PlanChild;
 

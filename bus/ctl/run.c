@@ -2,6 +2,8 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "bus/base/log.h"
 #include "bus/ctl/control.h"
@@ -63,6 +65,12 @@ static void on_ended(void *userdata) {
   loop_stop(run->loop, run->code);
 }
 
+static void on_replaced(void *userdata, json_t *result) {
+  Run *run = userdata;
+
+  control_answer(run->control, json_incref(result));
+}
+
 static void on_signal(void *userdata, int signo) {
   Run *run = userdata;
 
@@ -70,9 +78,25 @@ static void on_signal(void *userdata, int signo) {
   stop(run);
 }
 
+/* `replace NAME PID PROGRAM`. PID says which process is meant: who asks once more, since the answer was lost, does not replace
+   twice. */
+static json_t *replace(Run *run, const char *words) {
+  char name[128] = "";
+  int pid = 0;
+  int program = 0;
+  json_t *result;
+
+  if (sscanf(words, "%127s %d %n", name, &pid, &program) < 2 || !program || !words[program])
+    return NULL;
+  result = fleet_replace(run->fleet, name, pid, words + program);
+  return result ? result : json_null();
+}
+
 static json_t *on_word(void *userdata, const char *word) {
   Run *run = userdata;
 
+  if (strncmp(word, "replace ", 8) == 0)
+    return replace(run, word + 8);
   if (strcmp(word, "status") == 0)
     return fleet_describe(run->fleet);
   if (strcmp(word, "stop") == 0 && !run->stopping) {
@@ -84,7 +108,7 @@ static json_t *on_word(void *userdata, const char *word) {
 
 static int set_up(Run *run, const Plan *plan, const Folder *folder) {
   static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-  const FleetHandler handler = {on_output, on_settled, on_ended, run};
+  const FleetHandler handler = {on_output, on_settled, on_replaced, on_ended, run};
   int r = loop_new(&run->loop);
 
   if (r == 0)

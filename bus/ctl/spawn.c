@@ -25,6 +25,29 @@ static void reset_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Without leading zeros, which would make it octal for who reads it. */
+static void write_pid(char *at, pid_t pid) {
+  int digits = 1;
+
+  for (pid_t rest = pid; rest >= 10; rest /= 10)
+    digits++;
+  at[digits] = '\0';
+  while (digits-- > 0) {
+    at[digits] = (char)('0' + pid % 10);
+    pid /= 10;
+  }
+}
+
+/* In the child. */
+static int hand_down(const Spawn *spawn) {
+  for (uint32_t i = 0; i < spawn->listen_count; i++)
+    if (dup2(spawn->listen_fds[i], STDERR_FILENO + 1 + (int)i) < 0)
+      return errno;
+  if (spawn->listen_pid)
+    write_pid(spawn->listen_pid, getpid());
+  return 0;
+}
+
 /* In the child. Returns only when it can't go on. */
 static int become(const Spawn *spawn, int null_fd, pid_t parent) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setpgid(0, 0) < 0)
@@ -33,6 +56,8 @@ static int become(const Spawn *spawn, int null_fd, pid_t parent) {
     return ESRCH; /* the parent died before it could take us with it */
   if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(spawn->output_fd, STDOUT_FILENO) < 0 ||
       dup2(spawn->output_fd, STDERR_FILENO) < 0)
+    return errno;
+  if (hand_down(spawn) != 0)
     return errno;
   reset_signals();
   execve(spawn->program, spawn->arguments, spawn->environment);

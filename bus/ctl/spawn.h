@@ -10,11 +10,17 @@
 
 #include "bus/base/types.h"
 
+enum { SPAWN_FD_LEAST = 64, SPAWN_PID_DIGITS = 10 };
+
 typedef struct Spawn {
   const char *program;      /* a path */
   char *const *arguments;   /* argv, the program's name first, NULL at its end */
   char *const *environment; /* all of it, NULL at its end; secrets go here and never into arguments */
   int output_fd;            /* becomes its standard output and standard error */
+  const int *
+      listen_fds; /* become 3, 4, ...: sockets that it listens at, as sd_listen_fds(3) has them; each SPAWN_FD_LEAST or above */
+  uint32_t listen_count;
+  char *listen_pid; /* where in environment its own process id is to stand, room for SPAWN_PID_DIGITS; NULL = nowhere */
 } Spawn;
 
 /* Starts a process with no signal blocked or ignored and /dev/null as standard input. Takes some hundred microseconds

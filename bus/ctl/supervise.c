@@ -26,6 +26,7 @@ typedef struct Child {
   bool started;      /* at least once */
   bool slow_try;     /* this start is a slow retry that has not been READY yet */
   bool killed;       /* SIGKILL was sent: nothing is left to do but wait */
+  bool again;        /* started again as soon as its process has ended: REPLACE */
   bool was_ready;    /* since it was last started */
   uint64_t ready_us; /* when that was */
 } Child;
@@ -330,6 +331,14 @@ static void on_timer(Supervisor *supervisor, uint64_t now_us) {
     on_due(supervisor, CONTAINER_OF(first, Child, due), now_us);
 }
 
+/* With another program. That is no restart: nothing was wrong. */
+static void start_again(Supervisor *supervisor, Child *child, uint64_t now_us) {
+  child->again = false;
+  child->slow_try = false;
+  child->started = false;
+  start(supervisor, child, now_us);
+}
+
 static void on_exited(Supervisor *supervisor, Child *child, uint64_t now_us) {
   if (!has_process(child))
     return;
@@ -338,9 +347,41 @@ static void on_exited(Supervisor *supervisor, Child *child, uint64_t now_us) {
   if (supervisor->stopping) {
     enter(supervisor, child, CHILD_STOPPED, now_us, 0);
     retreat(supervisor, now_us);
+  } else if (child->again) {
+    start_again(supervisor, child, now_us);
   } else {
     restart_later(supervisor, child, now_us);
   }
+}
+
+/* Its program is to be another one from now on, or a newer one. */
+static void replace(Supervisor *supervisor, Child *child, uint64_t now_us) {
+  if (supervisor->stopping || child->view.state == CHILD_STOPPED)
+    return;
+  child->again = has_process(child);
+  if (!child->again) {
+    start_again(supervisor, child, now_us);
+  } else if (child->view.state != CHILD_STOPPING) {
+    await_end(supervisor, child, CHILD_REASON_NONE, child->spec.policy.stop_timeout_us, now_us);
+    act(supervisor, SUPERVISE_ACT_STOP, child);
+  }
+}
+
+static void note_ready(Supervisor *supervisor, Child *child, uint64_t now_us) {
+  child->slow_try = false;
+  child->was_ready = true;
+  child->ready_us = now_us;
+  enter(supervisor, child, CHILD_READY, now_us, child->spec.policy.watchdog_us);
+}
+
+/* The process of this child is another one now, which is READY. */
+static void adopt(Supervisor *supervisor, Child *child, uint64_t now_us) {
+  if (supervisor->stopping || child->view.state == CHILD_STOPPED)
+    return;
+  child->killed = false;
+  child->again = false;
+  child->view.reason = CHILD_REASON_NONE;
+  note_ready(supervisor, child, now_us);
 }
 
 static void on_child_event(Supervisor *supervisor, SuperviseEventType type, Child *child, uint64_t now_us) {
@@ -349,10 +390,11 @@ static void on_child_event(Supervisor *supervisor, SuperviseEventType type, Chil
   if (type == SUPERVISE_EXITED) {
     on_exited(supervisor, child, now_us);
   } else if (type == SUPERVISE_READY && child->view.state == CHILD_STARTING) {
-    child->slow_try = false;
-    child->was_ready = true;
-    child->ready_us = now_us;
-    enter(supervisor, child, CHILD_READY, now_us, child->spec.policy.watchdog_us);
+    note_ready(supervisor, child, now_us);
+  } else if (type == SUPERVISE_REPLACE) {
+    replace(supervisor, child, now_us);
+  } else if (type == SUPERVISE_ADOPT) {
+    adopt(supervisor, child, now_us);
   } else if (type == SUPERVISE_BEAT && child->view.state == CHILD_READY) {
     enter(supervisor, child, CHILD_READY, now_us, child->spec.policy.watchdog_us);
   } else if (type == SUPERVISE_HUNG && runs) {
@@ -384,6 +426,8 @@ void supervise_step(Supervisor *supervisor, SuperviseEvent event, uint64_t now_u
   case SUPERVISE_HUNG:
   case SUPERVISE_STOPPING:
   case SUPERVISE_EXITED:
+  case SUPERVISE_REPLACE:
+  case SUPERVISE_ADOPT:
     if (event.child < supervisor->size)
       on_child_event(supervisor, event.type, &supervisor->children[event.child], now_us);
     break;

@@ -79,14 +79,16 @@ typedef enum SuperviseEventType {
   SUPERVISE_HUNG,     /* child said WATCHDOG=trigger: as if it had stopped beating */
   SUPERVISE_STOPPING, /* child said STOPPING=1 */
   SUPERVISE_EXITED,   /* child's process ended, or could not be started */
-  SUPERVISE_STOP,     /* end everything, in order */
-  SUPERVISE_KILL,     /* end everything, now */
-  SUPERVISE_TIMER,    /* supervise_due_us has come */
+  SUPERVISE_REPLACE,  /* stop child and start it again at once; costs no budget. Ignored before its first start */
+  SUPERVISE_ADOPT, /* child's process is another one from now on, which is READY; what became of the old one is not told */
+  SUPERVISE_STOP,  /* end everything, in order */
+  SUPERVISE_KILL,  /* end everything, now */
+  SUPERVISE_TIMER, /* supervise_due_us has come */
 } SuperviseEventType;
 
 typedef struct SuperviseEvent {
   SuperviseEventType type;
-  uint32_t child; /* of READY, BEAT, HUNG, STOPPING, EXITED; a number that is no child's is ignored */
+  uint32_t child; /* of READY to ADOPT; a number that is no child's is ignored */
 } SuperviseEvent;
 
 typedef enum SuperviseActionType {

@@ -34,6 +34,8 @@ static int remove_folder(void **state _unused_) {
 }
 
 static json_t *answer(void *userdata _unused_, const char *word) {
+  if (strcmp(word, "later") == 0)
+    return json_null();
   if (strcmp(word, "status") == 0)
     return json_pack("{s:s}", "state", "ready");
   if (strcmp(word, "big") == 0) {
@@ -135,6 +137,31 @@ static void test_waits_for_the_end(void **state _unused_) {
   json_decref(asker.json);
 }
 
+/* What takes its time is answered when it is done; others are answered meanwhile. */
+static void test_answers_later(void **state _unused_) {
+  _cleanup_(loop_destroy) Loop *loop = NULL;
+  Control *control = NULL;
+  Asker slow = {.word = "later", .timeout_ms = TIMEOUT_MS};
+  Asker quick = {.word = "status", .timeout_ms = TIMEOUT_MS};
+
+  assert_int_equal(loop_new(&loop), 0);
+  assert_int_equal(control_new(&control, loop, path, answer, NULL), 0);
+  start(&slow);
+  loop_run_until(loop, is_done, &slow, clock_monotonic_us() + 50 * US_PER_MS);
+  start(&quick);
+  serve(loop, &quick);
+  assert_int_equal(quick.result, 0);
+  json_decref(quick.json);
+  assert_false(is_done(&slow));
+  control_answer(control, json_pack("{s:s}", "state", "done"));
+  serve(loop, &slow);
+  assert_int_equal(slow.result, 0);
+  assert_string_equal(json_string_value(json_object_get(slow.json, "state")), "done");
+  json_decref(slow.json);
+  control_answer(control, json_pack("{s:s}", "state", "nobody waits"));
+  control_destroy(&control);
+}
+
 static void test_nobody_there(void **state _unused_) {
   json_t *untouched = (json_t *)path;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -228,7 +255,7 @@ static void test_bad_peers(void **state _unused_) {
   Control *control = NULL;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   Asker asker = {.word = "status", .timeout_ms = TIMEOUT_MS};
-  char word[200];
+  char word[CONTROL_WORD_BYTES + 100];
   char byte;
   int fd;
 
@@ -250,8 +277,10 @@ static void test_bad_peers(void **state _unused_) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_answers), cmocka_unit_test(test_waits_for_the_end), cmocka_unit_test(test_nobody_there),
-      cmocka_unit_test(test_rubbish), cmocka_unit_test(test_hung_up),           cmocka_unit_test(test_bad_peers),
+      cmocka_unit_test(test_answers),           cmocka_unit_test(test_answers_later),
+      cmocka_unit_test(test_waits_for_the_end), cmocka_unit_test(test_nobody_there),
+      cmocka_unit_test(test_rubbish),           cmocka_unit_test(test_hung_up),
+      cmocka_unit_test(test_bad_peers),
   };
 
   return cmocka_run_group_tests(tests, make_folder, remove_folder);

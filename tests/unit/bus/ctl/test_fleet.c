@@ -99,6 +99,7 @@ typedef struct Scene {
   Plan *plan;
   Fleet *fleet;
   Buffer output;
+  json_t *replaced;
   int settled;
   int ended;
 } Scene;
@@ -157,6 +158,13 @@ static void on_settled(void *userdata) {
   scene->settled++;
 }
 
+static void on_replaced(void *userdata, json_t *result) {
+  Scene *scene = userdata;
+
+  json_decref(scene->replaced);
+  scene->replaced = json_incref(result);
+}
+
 static void on_ended(void *userdata) {
   Scene *scene = userdata;
 
@@ -165,7 +173,7 @@ static void on_ended(void *userdata) {
 
 /* A fleet of a broker that plays broker_part and one agent that plays part, with more keys. */
 static void open_scene(Scene *scene, const char *broker_part, const char *part, const char *keys) {
-  const FleetHandler handler = {on_output, on_settled, on_ended, scene};
+  const FleetHandler handler = {on_output, on_settled, on_replaced, on_ended, scene};
   _cleanup_(buffer_done) Buffer errors = {0};
 
   *scene = (Scene){0};
@@ -188,6 +196,7 @@ static void close_scene(Scene *scene) {
   plan_destroy(&scene->plan);
   config_destroy(&scene->config);
   buffer_done(&scene->output);
+  json_decref(scene->replaced);
 }
 
 static bool has_settled(void *userdata) {
@@ -384,6 +393,151 @@ static void test_kill_ends_at_once(void **state _unused_) {
   close_scene(&scene);
 }
 
+static bool is_replaced(void *userdata) {
+  const Scene *scene = userdata;
+
+  return scene->replaced != NULL;
+}
+
+/* Replaces a process and holds the end to what is expected; why NULL = it goes well. */
+static void replace(Scene *scene, size_t index, const char *program, const char *how, const char *why) {
+  pid_t before = pid_of(scene, index);
+  const json_t *ok;
+
+  json_decref(scene->replaced);
+  scene->replaced = fleet_replace(scene->fleet, index ? "agent" : "broker", before, program);
+  await(scene, is_replaced);
+  ok = json_object_get(scene->replaced, "ok");
+  assert_int_equal(json_is_true(ok), why == NULL);
+  assert_string_equal(json_string_value(json_object_get(scene->replaced, "how")), how);
+  if (why)
+    assert_non_null(strstr(json_string_value(json_object_get(scene->replaced, "why")), why));
+  assert_int_equal(json_integer_value(json_object_get(scene->replaced, "before_pid")), *how ? before : 0);
+}
+
+static void test_replaced_beside(void **state _unused_) {
+  Scene scene;
+  pid_t before;
+
+  open_scene(&scene, "good", "good", "    stop_timeout_ms: 60000\n");
+  replace(&scene, 1, self, "", "it has not been started yet");
+  fleet_start(scene.fleet);
+  await(&scene, has_settled);
+  before = pid_of(&scene, 1);
+  replace(&scene, 1, self, "beside", NULL);
+  assert_int_not_equal(pid_of(&scene, 1), before);
+  assert_int_equal(kill(before, 0), -1);
+  assert_int_equal(json_integer_value(fact(&scene, 1, "restarts")), 0);
+  before = pid_of(&scene, 1);
+  replace(&scene, 1, "/bin/false", "beside", "the new one did not come up: exit status 1");
+  replace(&scene, 1, in_folder("nothing"), "beside", "the new one did not come up: not started: No such file");
+  assert_int_equal(pid_of(&scene, 1), before);
+  assert_string_equal(text_fact(&scene, 1, "state"), "ready");
+  fleet_stop(scene.fleet);
+  await(&scene, has_ended);
+  replace(&scene, 1, self, "", "the fleet is being stopped");
+  close_scene(&scene);
+}
+
+static void test_replaced_in_place(void **state _unused_) {
+  Scene scene;
+  pid_t before;
+
+  open_scene(&scene, "good", "good", "");
+  fleet_start(scene.fleet);
+  await(&scene, has_settled);
+  before = pid_of(&scene, 0);
+  replace(&scene, 0, in_folder("pons-broker"), "restart", NULL);
+  assert_int_not_equal(pid_of(&scene, 0), before);
+  replace(&scene, 0, "/bin/false", "restart", "exit status 1; the program of before runs again");
+  assert_true(fleet_is_ready(scene.fleet));
+  fleet_stop(scene.fleet);
+  await(&scene, has_ended);
+  close_scene(&scene);
+}
+
+/* Neither the new program nor the one of before can be started. */
+static void test_no_way_back(void **state _unused_) {
+  Scene scene;
+
+  open_scene(&scene, "good", "good", "    beside: false\n    restart: {burst: 1, delay_ms: 1}\n");
+  fleet_start(scene.fleet);
+  await(&scene, has_settled);
+  write_file("other", 0755, "#!/bin/sh\nexec %s --child good\n", self);
+  replace(&scene, 1, in_folder("other"), "restart", NULL);
+  unlink(in_folder("other"));
+  replace(&scene, 1, "/bin/false", "restart", "; nor does the program of before: not started: No such file");
+  assert_string_equal(text_fact(&scene, 1, "state"), "degraded");
+  replace(&scene, 1, self, "restart", NULL);
+  unlink(in_folder("other"));
+  fleet_stop(scene.fleet);
+  await(&scene, has_ended);
+  close_scene(&scene);
+}
+
+static void test_budget_is_spent(void **state _unused_) {
+  Scene scene;
+
+  open_scene(&scene, "good", "good", "    beside: false\n    restart: {burst: 0}\n");
+  fleet_start(scene.fleet);
+  await(&scene, has_settled);
+  replace(&scene, 1, "/bin/false", "restart",
+          "; its restart budget is spent, so that the program of before has to wait");
+  fleet_stop(scene.fleet);
+  await(&scene, has_ended);
+  close_scene(&scene);
+}
+
+static void test_neither_comes_nor_goes(void **state _unused_) {
+  Scene scene;
+
+  open_scene(&scene, "good", "deaf", "    stop_timeout_ms: 50\n    start_timeout_ms: 3000\n");
+  fleet_start(scene.fleet);
+  await(&scene, has_settled);
+  replace(&scene, 1, self, "beside", NULL);
+  assert_string_equal(json_string_value(json_object_get(scene.replaced, "why")), "the old one did not stop in time; ");
+  write_file("other", 0755, "#!/bin/sh\nexec /usr/bin/tail -f /dev/null\n");
+  replace(&scene, 1, in_folder("other"), "beside", "it was not ready in time; the new one did not come up: killed by");
+  unlink(in_folder("other"));
+  fleet_kill(scene.fleet);
+  await(&scene, has_ended);
+  close_scene(&scene);
+}
+
+static bool is_never(void *userdata _unused_) {
+  return false;
+}
+
+/* Only one at a time; who asks for the same once more waits with the first; and the fleet's end ends it. */
+static void test_one_at_a_time(void **state _unused_) {
+  Scene scene;
+  json_t *refused;
+  pid_t pid;
+
+  open_scene(&scene, "good", "good", "");
+  fleet_start(scene.fleet);
+  await(&scene, has_settled);
+  pid = pid_of(&scene, 1);
+  refused = fleet_replace(scene.fleet, "nobody", 0, self);
+  assert_string_equal(json_string_value(json_object_get(refused, "why")), "the fleet has no such process");
+  json_decref(refused);
+  refused = fleet_replace(scene.fleet, "agent", pid + 1, self);
+  assert_string_equal(json_string_value(json_object_get(refused, "why")), "its process is another one by now");
+  json_decref(refused);
+  write_file("other", 0755, "#!/bin/sh\nexec /usr/bin/tail -f /dev/null\n");
+  assert_null(fleet_replace(scene.fleet, "agent", pid, in_folder("other")));
+  assert_null(fleet_replace(scene.fleet, "agent", pid, in_folder("other")));
+  refused = fleet_replace(scene.fleet, "broker", pid_of(&scene, 0), self);
+  assert_string_equal(json_string_value(json_object_get(refused, "why")), "another process is being replaced");
+  json_decref(refused);
+  loop_run_until(scene.loop, is_never, NULL, clock_monotonic_us() + 20 * US_PER_MS);
+  fleet_stop(scene.fleet);
+  await(&scene, has_ended);
+  assert_string_equal(json_string_value(json_object_get(scene.replaced, "why")), "the fleet is being stopped");
+  unlink(in_folder("other"));
+  close_scene(&scene);
+}
+
 static void test_destroy_leaves_nobody(void **state _unused_) {
   Scene scene;
   pid_t broker;
@@ -408,6 +562,12 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_an_agent_that_does_not_stop),
       cmocka_unit_test(test_nothing_is_left_of_an_agent),
       cmocka_unit_test(test_kill_ends_at_once),
+      cmocka_unit_test(test_replaced_beside),
+      cmocka_unit_test(test_replaced_in_place),
+      cmocka_unit_test(test_no_way_back),
+      cmocka_unit_test(test_budget_is_spent),
+      cmocka_unit_test(test_neither_comes_nor_goes),
+      cmocka_unit_test(test_one_at_a_time),
       cmocka_unit_test(test_destroy_leaves_nobody),
   };
 

@@ -25,7 +25,10 @@ static pid_t start_shell(const char *script, const char *const *environment, int
   const char *arguments[] = {"sh", "-c", script, NULL};
   int fds[2];
   pid_t pid = -1;
-  Spawn spawn = {"/bin/sh", (char *const *)(uintptr_t)arguments, (char *const *)(uintptr_t)environment, -1};
+  Spawn spawn = {.program = "/bin/sh",
+                 .arguments = (char *const *)(uintptr_t)arguments,
+                 .environment = (char *const *)(uintptr_t)environment,
+                 .output_fd = -1};
 
   assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
   spawn.output_fd = fds[1];
@@ -109,7 +112,10 @@ static void test_signal_reaches_the_whole_group(void **state _unused_) {
 
 static void test_program_that_can_not_be_started(void **state _unused_) {
   const char *arguments[] = {"x", NULL};
-  Spawn spawn = {"/nonexistent", (char *const *)(uintptr_t)arguments, (char *const *)(uintptr_t)empty_environment, 2};
+  Spawn spawn = {.program = "/nonexistent",
+                 .arguments = (char *const *)(uintptr_t)arguments,
+                 .environment = (char *const *)(uintptr_t)empty_environment,
+                 .output_fd = 2};
   pid_t pid = 77;
 
   assert_int_equal(spawn_process(&spawn, &pid), -ENOENT);
@@ -132,7 +138,10 @@ static void test_child_dies_with_its_parent(void **state _unused_) {
   if (middle == 0) {
     const char *arguments[] = {"sh", "-c", "echo up; exec sleep 1000", NULL};
     const char *environment[] = {"PATH=/bin:/usr/bin", NULL};
-    Spawn spawn = {"/bin/sh", (char *const *)(uintptr_t)arguments, (char *const *)(uintptr_t)environment, fds[1]};
+    Spawn spawn = {.program = "/bin/sh",
+                   .arguments = (char *const *)(uintptr_t)arguments,
+                   .environment = (char *const *)(uintptr_t)environment,
+                   .output_fd = fds[1]};
     pid_t pid;
 
     fcntl(fds[1], F_SETFD, FD_CLOEXEC);

@@ -407,6 +407,8 @@ typedef struct History {
   uint32_t starts[RANDOM_CHILDREN];
   uint32_t ended;
   uint64_t now_us;
+  uint64_t replaced[RANDOM_CHILDREN];
+  bool stopping;
 } History;
 
 /* What must hold of each action, whatever came before. */
@@ -435,8 +437,9 @@ static void obey(History *history) {
 }
 
 static void random_step(History *history, uint64_t *seed) {
-  static const SuperviseEventType types[] = {SUPERVISE_READY,    SUPERVISE_READY, SUPERVISE_EXITED, SUPERVISE_BEAT,
-                                             SUPERVISE_STOPPING, SUPERVISE_TIMER, SUPERVISE_HUNG};
+  static const SuperviseEventType types[] = {SUPERVISE_READY, SUPERVISE_READY,    SUPERVISE_EXITED,
+                                             SUPERVISE_BEAT,  SUPERVISE_STOPPING, SUPERVISE_TIMER,
+                                             SUPERVISE_HUNG,  SUPERVISE_REPLACE,  SUPERVISE_ADOPT};
   SuperviseEvent event = {types[next_random(seed) % ELEMENTS(types)], (uint32_t)(next_random(seed) % RANDOM_CHILDREN)};
 
   history->now_us += next_random(seed) % (400 * MS);
@@ -445,6 +448,11 @@ static void random_step(History *history, uint64_t *seed) {
       return;
     history->alive[event.child] = false;
   }
+  if (event.type == SUPERVISE_ADOPT && !history->stopping &&
+      supervise_child(history->supervisor, event.child)->state != CHILD_STOPPED)
+    history->alive[event.child] = true;
+  if (event.type == SUPERVISE_REPLACE || event.type == SUPERVISE_ADOPT)
+    history->replaced[event.child]++;
   supervise_step(history->supervisor, event, history->now_us);
   obey(history);
 }
@@ -468,13 +476,74 @@ static void random_history(uint64_t seed) {
   last_us = history.now_us;
   /* Three restarts in any ten seconds, one slow try per minute, the first start. */
   for (uint32_t i = 0; i < RANDOM_CHILDREN; i++)
-    assert_true(history.starts[i] <= 1 + 3 * (last_us / (10000 * MS) + 1) + last_us / (60000 * MS) + 1);
+    assert_true(history.starts[i] <=
+                1 + 3 * (last_us / (10000 * MS) + 1) + last_us / (60000 * MS) + 1 + history.replaced[i]);
+  history.stopping = true;
   supervise_step(history.supervisor, (SuperviseEvent){SUPERVISE_STOP, 0}, history.now_us);
   obey(&history);
   for (int i = 0; i < 1000 && !history.ended; i++)
     random_step(&history, &seed);
   assert_int_equal(history.ended, 1);
   supervise_destroy(&history.supervisor);
+}
+
+static void test_replaced_in_place(void **state _unused_) {
+  Supervisor *supervisor = make(1);
+
+  step(supervisor, SUPERVISE_REPLACE, 0, 0, "");
+  step(supervisor, SUPERVISE_START, 0, 0, "start 0");
+  step(supervisor, SUPERVISE_READY, 0, 5, "start 1");
+  step(supervisor, SUPERVISE_READY, 1, 6, "");
+  step(supervisor, SUPERVISE_REPLACE, 0, 10, "stop 0");
+  step(supervisor, SUPERVISE_REPLACE, 0, 11, "");
+  assert_state(supervisor, 0, CHILD_STOPPING);
+  step(supervisor, SUPERVISE_STOPPING, 0, 12, "");
+  step(supervisor, SUPERVISE_EXITED, 0, 20, "start 0");
+  step(supervisor, SUPERVISE_READY, 0, 21, "");
+  assert_int_equal(supervise_child(supervisor, 0)->restarts, 0);
+  /* One that does not stop is killed, and started again all the same. */
+  step(supervisor, SUPERVISE_REPLACE, 1, 30, "stop 1");
+  step(supervisor, SUPERVISE_TIMER, 0, 530, "kill 1");
+  step(supervisor, SUPERVISE_EXITED, 1, 531, "start 1");
+  /* The new one is no good: as any that ends. */
+  step(supervisor, SUPERVISE_EXITED, 1, 540, "");
+  assert_state(supervisor, 1, CHILD_BACKOFF);
+  step(supervisor, SUPERVISE_REPLACE, 1, 550, "start 1");
+  supervise_destroy(&supervisor);
+}
+
+static void test_replaced_while_it_stops_for_good(void **state _unused_) {
+  Supervisor *supervisor = make_one(policy);
+
+  step(supervisor, SUPERVISE_START, 0, 0, "start 0");
+  step(supervisor, SUPERVISE_READY, 0, 1, "");
+  step(supervisor, SUPERVISE_REPLACE, 0, 2, "stop 0");
+  step(supervisor, SUPERVISE_STOP, 0, 3, "");
+  step(supervisor, SUPERVISE_REPLACE, 0, 4, "");
+  step(supervisor, SUPERVISE_ADOPT, 0, 4, "");
+  step(supervisor, SUPERVISE_EXITED, 0, 5, "ended");
+  supervise_destroy(&supervisor);
+}
+
+static void test_adopts(void **state _unused_) {
+  SupervisePolicy watched = policy;
+  Supervisor *supervisor;
+
+  watched.watchdog_us = 900 * MS;
+  supervisor = make_one(watched);
+  step(supervisor, SUPERVISE_ADOPT, 0, 0, "");
+  step(supervisor, SUPERVISE_START, 0, 0, "start 0");
+  step(supervisor, SUPERVISE_READY, 0, 1, "");
+  step(supervisor, SUPERVISE_HUNG, 0, 100, "abort 0");
+  step(supervisor, SUPERVISE_ADOPT, 0, 101, "");
+  assert_state(supervisor, 0, CHILD_READY);
+  step(supervisor, SUPERVISE_TIMER, 0, 301, ""); /* the one that was aborted is no longer its concern */
+  step(supervisor, SUPERVISE_TIMER, 0, 1001, "abort 0");
+  step(supervisor, SUPERVISE_EXITED, 0, 1002, "");
+  step(supervisor, SUPERVISE_ADOPT, 0, 1003, "");
+  assert_state(supervisor, 0, CHILD_READY);
+  assert_int_equal(supervise_child(supervisor, 0)->restarts, 0);
+  supervise_destroy(&supervisor);
 }
 
 static void test_random_histories(void **state _unused_) {
@@ -504,6 +573,9 @@ int main(void) {
       cmocka_unit_test(test_stop_before_start),
       cmocka_unit_test(test_agents_wait_for_a_degraded_broker),
       cmocka_unit_test(test_what_does_not_fit_is_ignored),
+      cmocka_unit_test(test_replaced_in_place),
+      cmocka_unit_test(test_replaced_while_it_stops_for_good),
+      cmocka_unit_test(test_adopts),
       cmocka_unit_test(test_random_histories),
   };
 

@@ -1,0 +1,105 @@
+#include "bus/ctl/upgrade.h"
+
+#include <string.h>
+
+#include "bus/ctl/view.h"
+
+typedef enum Turn { TURN_BROKER, TURN_LEADER, TURN_AGENT, TURN_END } Turn;
+
+static bool is_named(const json_t *process, const char *name) {
+  return strcmp(view_text(process, "name"), name) == 0 || strcmp(view_text(process, "agent"), name) == 0;
+}
+
+static bool is_chosen(const json_t *process, const char *const *names, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    if (is_named(process, names[i]))
+      return true;
+  return count == 0;
+}
+
+static bool is_there(const json_t *processes, const char *name) {
+  const json_t *process;
+  size_t i;
+
+  json_array_foreach(processes, i, process) {
+    if (*name && is_named(process, name))
+      return true;
+  }
+  return false;
+}
+
+static int check_names(const json_t *processes, const char *const *names, uint32_t count, Buffer *errors) {
+  int r = 0;
+
+  for (uint32_t i = 0; i < count; i++) {
+    if (is_there(processes, names[i]))
+      continue;
+    buffer_printf(errors, "the fleet has no process '%s'; `pons status` lists them\n", names[i]);
+    r = UPGRADE_E_NAME;
+  }
+  return r;
+}
+
+static Turn turn_of(const json_t *process, const char *leader) {
+  if (*view_text(process, "agent"))
+    return TURN_AGENT;
+  return strcmp(view_text(process, "name"), leader) == 0 ? TURN_LEADER : TURN_BROKER;
+}
+
+int upgrade_choose(const json_t *processes, const char *const *names, uint32_t count, const char *leader, json_t **ret,
+                   Buffer *errors) {
+  int r = check_names(processes, names, count, errors);
+  json_t *process;
+  size_t i;
+
+  if (r)
+    return r;
+  *ret = json_array();
+  for (Turn turn = TURN_BROKER; turn < TURN_END; turn++) {
+    json_array_foreach(processes, i, process) {
+      if (turn_of(process, leader) == turn && is_chosen(process, names, count))
+        json_array_append(*ret, process);
+    }
+  }
+  return 0;
+}
+
+/* Rows of the broker's own process differ by design. */
+static bool is_own(const json_t *row) {
+  return strncmp(view_text(row, "service"), "pons.", 5) == 0;
+}
+
+static bool has_ready(const json_t *registry, const json_t *wanted) {
+  const json_t *row;
+  size_t i;
+
+  json_array_foreach(json_object_get(registry, "instances"), i, row) {
+    if (strcmp(view_text(row, "instance"), view_text(wanted, "instance")) == 0 &&
+        strcmp(view_text(row, "service"), view_text(wanted, "service")) == 0)
+      return strcmp(view_text(row, "state"), "ready") == 0;
+  }
+  return false;
+}
+
+static void look_for(const json_t *rows, const json_t *registry, const char *broker, Buffer *ret) {
+  const json_t *row;
+  size_t i;
+
+  json_array_foreach(json_object_get(rows, "instances"), i, row) {
+    if (!is_own(row) && !has_ready(registry, row))
+      buffer_printf(ret, "%s of %s is not ready at broker %s\n", view_text(row, "service"), view_text(row, "instance"),
+                    broker);
+  }
+}
+
+void upgrade_compare(const json_t *registry_here, const char *here, const json_t *registry_there, const char *there,
+                     Buffer *ret) {
+  look_for(registry_here, registry_there, there, ret);
+  look_for(registry_there, registry_here, here, ret);
+}
+
+const char *upgrade_base(const char *path) {
+  const char *slash = strrchr(path, '/');
+
+  return slash ? slash + 1 : path;
+}
