@@ -32,15 +32,18 @@ static bool try_again(Pending *pending, const Answer *answer) {
   return true;
 }
 
-/* What one broker can't take now, the other may: these are the end when both have said so. */
+/* What one broker can't take now, the other may: these are the end when both have said so. An instance that one has lost may
+   still be with the other, which asks it whether it has the request; if nobody can know, that one says UNKNOWN. */
 static bool ask_other(Pending *pending, const Link *from, Status status) {
+  bool is_lost = status == STATUS_WORKER_LOST && pending->pieces == 0 && pending->number == 0;
   Link *other = move_other(from);
 
-  if (status != STATUS_NO_SERVICE && status != STATUS_OVERLOADED && status != STATUS_OTHER_BROKER)
+  if (!is_lost && status != STATUS_NO_SERVICE && status != STATUS_OVERLOADED && status != STATUS_OTHER_BROKER)
     return false;
   pending->refused |= (uint8_t)(1u << link_index(from));
   if (!other || pending->refused & 1u << link_index(other))
     return false;
+  pending->was_lost |= is_lost;
   pending_send_again(pending, other, clock_monotonic_us());
   return true;
 }

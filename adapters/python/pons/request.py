@@ -262,13 +262,16 @@ class Pending:
         return True
 
     def _ask_other(self, session: Session, status: Status) -> bool:
-        """What one broker can't take now, the other may: these are the end when both have said so."""
-        if status not in (Status.NO_SERVICE, Status.OVERLOADED, Status.OTHER_BROKER):
+        """What one broker can't take now, the other may: these are the end when both have said so. An instance that one has
+        lost may still be with the other, which finds out what became of the request."""
+        is_lost = status is Status.WORKER_LOST and self.next_chunk == 0
+        if not is_lost and status not in (Status.NO_SERVICE, Status.OVERLOADED, Status.OTHER_BROKER):
             return False
         self.refused.add(session.index)
         other = self.core.other(session)
         if not other or other.index in self.refused:
             return False
+        self.was_lost = self.was_lost or is_lost
         self.send_again(other)
         return True
 

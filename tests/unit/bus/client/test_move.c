@@ -280,6 +280,28 @@ static void the_other_may_have_what_one_has_not(void **state) {
   expect_end(pair, STATUS_OK);
 }
 
+/* Whom one broker has lost the other may still have: it finds out, and if it can't, that is UNKNOWN and no longer "lost". */
+static void a_worker_that_one_has_lost(void **state) {
+  static const Status ends[] = {STATUS_OK, STATUS_UNKNOWN, STATUS_WORKER_LOST};
+  Pair *pair = *state;
+  Ask request = scene_say("x");
+  RequestId id;
+
+  request.attempts = 1;
+  connect_both(pair);
+  for (size_t i = 0; i < ELEMENTS(ends); i++) {
+    id = ask_first(pair, &request);
+    fake_error(&pair->scene.fake, id, STATUS_WORKER_LOST, "it went away", 0);
+    expect_again(&pair->other, id, 1);
+    assert_int_equal(pair->scene.ends, 0);
+    if (ends[i] == STATUS_OK)
+      fake_reply(&pair->other, id, BYTES_NONE);
+    else
+      fake_error(&pair->other, id, ends[i], "it went away here too", 0);
+    expect_end(pair, ends[i]);
+  }
+}
+
 static void a_warming_broker_is_not_preferred(void **state) {
   Pair *pair = *state;
   Ask request = scene_say("x");
@@ -481,6 +503,7 @@ int main(void) {
       CASE(goaway_of_both_lets_them_finish),
       CASE(no_is_final_when_both_have_said_it),
       CASE(the_other_may_have_what_one_has_not),
+      CASE(a_worker_that_one_has_lost),
       CASE(a_warming_broker_is_not_preferred),
       CASE(a_stream_goes_on_where_it_was),
       CASE(without_probes_a_stream_is_lost),
