@@ -1,8 +1,9 @@
 /* Who leads: two brokers (0, 1) and a witness (2). docs/authority.md has the rules in words, bus/core/pair*.c as code; README.md
-   in this folder has the runs and the mutants. Leases and caretakers are not in it.
+   in this folder has the runs and the mutants. Caretakers are not in it.
    Time is a number that goes up to MAXT; a vote lasts D. Any question or answer may be lost. One process may die and come back
-   with what was on its disk. Switches: WITNESS, LATE (answers are late by up to one tick, half a vote), MUT_... and SLACK break
-   one rule each. */
+   with what was on its disk. Switches: WITNESS, LATE (answers are late by up to one tick, half a vote), LEASES (one lease, two
+   holders, so many questions), YIELD (a leader hands over, so often), HEAL (from then on nothing is lost, nobody dies, and at MAXT one
+   leads); MUT_... and SLACK break one rule each. */
 #ifndef MAXT
 #define MAXT 8
 #endif
@@ -18,6 +19,17 @@
 #define SLACK 0      /* a mutant counts a vote for longer */
 #endif
 #define PEER (1 - b)
+/* Its votes are over, and it has not noticed: that comes before all else. */
+#ifdef MUT_REVIVE
+#define IS_OVER(b) false
+#else
+#define IS_OVER(b) (st[b] == LEADER && now >= until[b])
+#endif
+#ifdef HEAL
+#define MAY_LOSE (now < HEAL)
+#else
+#define MAY_LOSE true
+#endif
 #define LEADS(x) (st[x] == LEADER && up[x] && now < until[x])
 
 #define FOLLOWER 0
@@ -43,6 +55,13 @@ bool noted[2];              /* the witness has answered since: it knows no highe
 bool ever[2];               /* linked with the peer in this life */
 bool force[2];
 byte blk[2];                /* grants nothing unknown before */
+
+/* leases: a row of the leader's table or of a copy of it, and what each holder believes */
+byte lh[2], lu[2], lt[2];   /* holder plus 1 or 0, until, token: epoch * 4 + counter */
+byte nth[2];
+byte hu[2], ht[2];          /* a holder's end and token */
+byte newest;                /* token that a holder was given last */
+byte asks, yields;
 
 /* Answers on their way: index = asker * 2 + (0 the peer, 1 the witness). */
 byte ans_ep[4], ans_at[4], ans_seen[4]; bool ans_on[4], ans_yes[4], ans_old[4], ans_note[4];
@@ -96,7 +115,7 @@ inline try_lead(b) {
      assert(!LEADS(PEER));
      assert(ep[b] > highest);
      highest = ep[b];
-     st[b] = LEADER; used[b] = true;
+     st[b] = LEADER; used[b] = true; nth[b] = 0;
      pto[b] = b; pun[b] = NEVER; vfor[b] = b; vep[b] = ep[b];
      if :: force[b] -> until[b] = NEVER
         :: else -> if :: now < cons[b] && cons[b] > until[b] -> until[b] = cons[b] :: else fi
@@ -126,6 +145,107 @@ inline take_answer(s, b) {
   ans_on[s] = false; ans_yes[s] = false; ans_ep[s] = 0; ans_at[s] = 0; ans_seen[s] = 0; ans_old[s] = false; ans_note[s] = false
 }
 
+/* --- leases --- */
+
+/* The whole table goes to the peer, or is lost. */
+inline replicate(b) {
+  if
+  :: up[PEER] && st[PEER] != LEADER -> lh[PEER] = lh[b]; lu[PEER] = lu[b]; lt[PEER] = lt[b]
+  :: true
+  fi
+}
+
+#ifdef MUT_LONG
+#define LONGEST(b) (now + D)
+#else
+#define LONGEST(b) (until[b] < now + D -> until[b] : now + D)
+#endif
+/* Leases of a former leader may be out that this one does not know. */
+#ifdef MUT_NO_WAIT
+#define MUST_WAIT(b) false
+#else
+#ifdef MUT_ANEW
+#define MUST_WAIT(b) (now < blk[b] && lh[b] == 0)
+#else
+#define MUST_WAIT(b) (now < blk[b] && !(lh[b] != 0 && lt[b] / 4 == ep[b]))
+#endif
+#endif
+
+inline grant(b, h) {
+  lu[b] = (LONGEST(b) > lu[b] -> LONGEST(b) : lu[b]);
+  replicate(b);
+  if
+  :: true -> /* the answer arrives: the holder counts from when it asked, which is now */
+     if
+     :: LONGEST(b) > now ->
+        assert(hu[1 - h] <= now);
+        assert(lt[b] >= newest);
+        newest = lt[b]; ht[h] = lt[b];
+        hu[h] = (LONGEST(b) > hu[h] -> LONGEST(b) : hu[h])
+     :: else
+     fi
+  :: true
+  fi
+}
+
+inline request(b, h) {
+  asks++;
+  if
+  :: (lh[b] == 0 || lh[b] == h + 1) && !MUST_WAIT(b) ->
+     nth[b]++; lh[b] = h + 1; lt[b] = ep[b] * 4 + nth[b];
+     grant(b, h)
+  :: else
+  fi
+}
+
+inline renew(b, h) {
+  asks++;
+  if
+  :: lh[b] == h + 1 && lt[b] == ht[h] -> grant(b, h)
+  :: else
+  fi
+}
+
+/* The holder stops; whether the leader hears of it is open. */
+inline release(b, h) {
+  asks++; hu[h] = 0;
+  if
+  :: lh[b] == h + 1 && lt[b] == ht[h] -> lh[b] = 0; lu[b] = 0; lt[b] = 0; replicate(b)
+  :: true
+  fi
+}
+
+#define HOLDS(h) (now < hu[h])
+
+inline holder_acts(b, h) {
+  if
+  :: LEADS(b) && !HOLDS(h) -> request(b, h)
+  :: LEADS(b) && HOLDS(h) -> renew(b, h)
+  :: LEADS(b) && HOLDS(h) -> release(b, h)
+  fi
+}
+
+inline end_leases(b) { if :: lh[b] != 0 && now >= lu[b] -> lh[b] = 0; lu[b] = 0; lt[b] = 0 :: else fi }
+
+/* The leader gives its own vote to its peer, whose copy is whole, and says so; that may be lost. */
+#ifdef MUT_HALF_COPY
+#define WHOLE(b, peer) true
+#else
+#define WHOLE(b, peer) (lh[peer] == lh[b] && lu[peer] == lu[b] && lt[peer] == lt[b])
+#endif
+inline yield(b) {
+  yields++;
+  st[b] = FOLLOWER; until[b] = 0; cons[b] = 0; force[b] = false;
+  pto[b] = PEER; pun[b] = now + D; vfor[b] = PEER;
+  if
+  :: pto[PEER] != NOBODY || now >= pun[PEER] ->
+     if :: pto[PEER] == b && pun[PEER] > now -> pun[PEER] = now :: else fi;
+     blk[PEER] = blk[b];
+     stand(PEER)
+  :: true
+  fi
+}
+
 inline forget(s) {
   ans_on[s] = false; ans_yes[s] = false; ans_ep[s] = 0; ans_at[s] = 0; ans_seen[s] = 0; ans_old[s] = false; ans_note[s] = false
 }
@@ -133,6 +253,9 @@ inline forget(s) {
 /* An answer is late by one tick at most, half a vote; after that it is lost. */
 inline tick() {
   now++;
+#ifdef LEASES
+  end_leases(0); end_leases(1);
+#endif
   if :: ans_on[0] && ans_at[0] + 1 < now -> forget(0) :: else fi;
   if :: ans_on[1] && ans_at[1] + 1 < now -> forget(1) :: else fi;
   if :: ans_on[2] && ans_at[2] + 1 < now -> forget(2) :: else fi;
@@ -143,9 +266,9 @@ inline tick() {
    has begun. Without LATE it comes at once. */
 inline ask_all(b) {
   asked[b] = now + 1;
-  if :: up[PEER] -> answer(b * 2, b, PEER) :: true fi;
+  if :: up[PEER] -> answer(b * 2, b, PEER) :: !up[PEER] || MAY_LOSE fi;
 #ifdef WITNESS
-  if :: up[2] -> answer(b * 2 + 1, b, 2) :: true fi;
+  if :: up[2] -> answer(b * 2 + 1, b, 2) :: !up[2] || MAY_LOSE fi;
 #endif
 #ifndef LATE
   if :: ans_on[b * 2] -> take_answer(b * 2, b) :: else fi;
@@ -157,7 +280,11 @@ inline ask_all(b) {
 
 inline stand(b) {
   if :: st[b] != CANDIDATE -> until[b] = 0 :: else fi;
+#ifdef MUT_OLD_EPOCH /* a candidate keeps an epoch that others have passed */
+  if :: used[b] || ep[b] == 0 -> next_epoch(b); until[b] = 0 :: else fi;
+#else
   if :: used[b] || ep[b] == 0 || ep[b] < seen[b] -> next_epoch(b); until[b] = 0 :: else fi;
+#endif
   st[b] = CANDIDATE;
   seen[b] = (ep[b] > seen[b] -> ep[b] : seen[b]);
   ask_all(b);
@@ -169,7 +296,7 @@ inline die(n) {
   if
   :: n < 2 ->
      st[n] = FOLLOWER; until[n] = 0; cons[n] = 0; noted[n] = false; ever[n] = false; force[n] = false; blk[n] = 0;
-     ep[n] = 0; used[n] = false; ans_old[n * 2] = ans_on[n * 2]; ans_old[n * 2 + 1] = ans_on[n * 2 + 1];
+     ep[n] = 0; used[n] = false; lh[n] = 0; lu[n] = 0; lt[n] = 0; nth[n] = 0; ans_old[n * 2] = ans_on[n * 2]; ans_old[n * 2 + 1] = ans_on[n * 2 + 1];
   :: else
   fi;
   pto[n] = NOBODY; pun[n] = 0
@@ -215,10 +342,19 @@ inline broker_acts(b) {
   :: up[b] && st[b] != LEADER && st[b] != CARETAKER && FREE(b) && asked[b] != now + 1 -> stand(b)
   :: up[b] && LEADS(b) && asked[b] != now + 1 -> ask_all(b)
   :: up[b] && st[b] == LEADER && now >= until[b] -> step_down(b)
-  :: up[b] && !up[PEER] && deaths > 0 && cons[b] < now + D -> refusal(b)
-  :: up[b] && up[PEER] && (!ever[b] || cons[b] > now) -> link_up(b)
+  :: up[b] && !up[PEER] && deaths > 0 && cons[b] < now + D && !IS_OVER(b) -> refusal(b)
+  :: up[b] && up[PEER] && (!ever[b] || cons[b] > now) && !IS_OVER(b) -> link_up(b)
   fi
 }
+
+/* What a broker has to do before time goes on, when all is well. */
+#define IS_BUSY(b) (!up[b] || (asked[b] != now + 1 && (LEADS(b) || (st[b] == FOLLOWER && FREE(b)) || st[b] == CANDIDATE)) || \
+                    (st[b] == LEADER && now >= until[b]) || !ever[b] || cons[b] > now && st[b] != LEADER)
+#ifdef WITNESS
+#define IS_WELL (!IS_BUSY(0) && !IS_BUSY(1) && up[2])
+#else
+#define IS_WELL (!IS_BUSY(0) && !IS_BUSY(1))
+#endif
 
 active proctype world() {
   atomic {
@@ -229,25 +365,37 @@ active proctype world() {
     pto[0] = NOBODY; pto[1] = NOBODY; pto[2] = NOBODY; vfor[0] = NOBODY; vfor[1] = NOBODY; vfor[2] = NOBODY;
   }
   do
-  :: atomic { now < MAXT -> tick() }
+  :: atomic { now < MAXT && (MAY_LOSE || IS_WELL) -> tick() }
   :: atomic { now < MAXT -> broker_acts(0) }
   :: atomic { now < MAXT -> broker_acts(1) }
-  :: atomic { deaths < DEATHS && up[0] && now < MAXT -> die(0) }
-  :: atomic { deaths < DEATHS && up[1] && now < MAXT -> die(1) }
+  :: atomic { MAY_LOSE && deaths < DEATHS && up[0] && now < MAXT -> die(0) }
+  :: atomic { MAY_LOSE && deaths < DEATHS && up[1] && now < MAXT -> die(1) }
   :: atomic { !up[0] && deaths > 0 && now < MAXT -> restart(0) }
   :: atomic { !up[1] && deaths > 0 && now < MAXT -> restart(1) }
 #ifdef WITNESS
-  :: atomic { deaths < DEATHS && up[2] && now < MAXT -> die(2) }
+  :: atomic { MAY_LOSE && deaths < DEATHS && up[2] && now < MAXT -> die(2) }
   :: atomic { !up[2] && deaths > 0 && now < MAXT -> restart(2) }
 #endif
 #ifdef LATE
-  :: atomic { ans_on[0] && up[0] -> take_answer(0, 0) }
-  :: atomic { ans_on[2] && up[1] -> take_answer(2, 1) }
+  :: atomic { ans_on[0] && up[0] && !IS_OVER(0) -> take_answer(0, 0) }
+  :: atomic { ans_on[2] && up[1] && !IS_OVER(1) -> take_answer(2, 1) }
 #ifdef WITNESS
-  :: atomic { ans_on[1] && up[0] -> take_answer(1, 0) }
-  :: atomic { ans_on[3] && up[1] -> take_answer(3, 1) }
+  :: atomic { ans_on[1] && up[0] && !IS_OVER(0) -> take_answer(1, 0) }
+  :: atomic { ans_on[3] && up[1] && !IS_OVER(1) -> take_answer(3, 1) }
 #endif
 #endif
+#ifdef LEASES
+  :: atomic { now < MAXT && asks < LEASES && (LEADS(0)) -> if :: holder_acts(0, 0) :: holder_acts(0, 1) fi }
+  :: atomic { now < MAXT && asks < LEASES && (LEADS(1)) -> if :: holder_acts(1, 0) :: holder_acts(1, 1) fi }
+#endif
+#ifdef YIELD
+  :: atomic { now < MAXT && yields < YIELD && LEADS(0) && up[1] && st[1] == FOLLOWER && WHOLE(0, 1) -> yield(0) }
+  :: atomic { now < MAXT && yields < YIELD && LEADS(1) && up[0] && st[0] == FOLLOWER && WHOLE(1, 0) -> yield(1) }
+#endif
+#ifdef HEAL
+  :: atomic { now == MAXT -> assert(LEADS(0) != LEADS(1)); break }
+#else
   :: atomic { now == MAXT -> break }
+#endif
   od;
 }
