@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """The agent `echo` of agents/echo.c in Python, of the same contract: echo.py sync|aio [OPTIONS]. Its handlers run in threads, or in
-the loop."""
+the loop. echo.py relay is an agent that hands on to it all that it is asked."""
 
 import asyncio
 import contextlib
@@ -98,5 +98,19 @@ def loop():
     return agent
 
 
+def relay():
+    agent = pons.Agent("relay")
+
+    @agent.method("relay.work")
+    def work(call, request):
+        return pons.Forward("echo.work")
+
+    @agent.method("relay.stream", streaming=True)
+    async def stream(call, request):
+        return pons.Forward("echo.stream")
+
+    return agent
+
+
 if __name__ == "__main__":
-    {"sync": threads, "aio": loop}[sys.argv[1]]().run(sys.argv[2:])
+    {"sync": threads, "aio": loop, "relay": relay}[sys.argv[1]]().run(sys.argv[2:])

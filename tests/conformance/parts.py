@@ -50,6 +50,14 @@ class CClient:
         *pieces, reply = self._lines("stream", method, json.dumps(value))
         return pieces, reply["end"]
 
+    def listen(self, pattern, count, heard):
+        """Puts each event into a queue: topic and value."""
+        command = [harness.program("pons"), "--json", "--endpoint", self.endpoint, "--timeout", "30000", "sub", pattern, "--count", str(count)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **harness.SANITIZERS}) as listener:
+            for line in listener.stdout:
+                row = json.loads(line)
+                heard.put((row["topic"], row["body"]))
+
     def close(self):
         pass
 
@@ -71,6 +79,11 @@ class SyncClient:
             return list(stream), stream.reply
         except pons.PonsError as error:
             raise Failed(error.status.name) from error
+
+    def listen(self, pattern, count, heard):
+        events = self.bus.subscribe(pattern)
+        for event in (events.next(30) for _ in range(count)):
+            heard.put((event.topic, event.value))
 
     def close(self):
         self.bus.close()
@@ -103,6 +116,16 @@ class AioClient:
             return [piece async for piece in stream], stream.reply
 
         return self._run(read())
+
+    def listen(self, pattern, count, heard):
+        async def hear():
+            async with asyncio.timeout(30):
+                events = self.bus.subscribe(pattern)
+                for _ in range(count):
+                    event = await events.__anext__()
+                    heard.put((event.topic, event.value))
+
+        self._run(hear())
 
     def close(self):
         async def end():

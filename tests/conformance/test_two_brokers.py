@@ -4,6 +4,7 @@ is done twice, and each ends with a name. The same cases for the library in C an
 
 import importlib.util
 import os
+import queue
 import threading
 
 import parts
@@ -16,6 +17,19 @@ spec.loader.exec_module(two)
 
 OUTSTANDING = 40
 LEAST = 200  # requests that a broker has had before something happens to it
+
+
+def read_while_killed(case, method):
+    """A stream during which its broker dies."""
+    ended = []
+    asker = case.asker()
+    reader = threading.Thread(target=lambda: ended.append(asker.stream(method, {"text": "ab", "pieces": 200, "delay_ms": 10})))
+    before = case.counters(case.askers[0])["CHUNKS"]
+    reader.start()
+    case.wait_counter(case.askers[0], "CHUNKS", before + 5)
+    case.kill(0)
+    reader.join(60)
+    return ended[0]
 
 
 class Moving(parts.Parts, two.Pair):
@@ -80,20 +94,67 @@ class MovedStream(parts.Parts, two.Pair):
 
     def test_a_stream_moves(self):
         """No piece is missing, and none comes twice."""
-        ended = []
-        asker = self.asker()
-        reader = threading.Thread(target=lambda: ended.append(asker.stream("echo.stream", {"text": "ab", "pieces": 200, "delay_ms": 10})))
-        before = self.counters(self.askers[0])["CHUNKS"]
-        reader.start()
-        self.wait_counter(self.askers[0], "CHUNKS", before + 5)
+        pieces, reply = read_while_killed(self, "echo.stream")
+        self.assertEqual((pieces, reply), ([{"piece": "ab"}] * 200, {"pieces": 200}))
+
+
+class Handed(parts.Parts, two.Pair):
+    """An agent in Python hands on: who is asked again says so, and the broker finds the request where it went."""
+
+    AGENTS = 1
+    LINKED = True
+
+    def setUp(self):
+        super().setUp()
+        self.start(parts.PYTHON, os.path.join(parts.HERE, "echo.py"), "relay", "--endpoint", self.endpoint)
+        for asker in self.askers:
+            self.wait_service(asker, "relay")
+
+    def test_a_broker_is_killed(self):
+        self.expect_all(self.load_result(self.load("relay.work", seconds=2, outstanding=4)), 4)
+        before, self.before = self.times_done(0), self.counters(self.askers[0])["REQUESTS"]
+        load = self.load("relay.work", seconds=3, outstanding=OUTSTANDING)
+        self.wait_work(0, LEAST)
         self.kill(0)
+        result = self.load_result(load)
+        self.expect_all(result, LEAST)
+        self.assertEqual(self.times_done(1) - before - 1, result["asked"])
+
+    def test_a_stream_moves(self):
+        pieces, reply = read_while_killed(self, "relay.stream")
+        self.assertEqual((pieces, reply), ([{"piece": "ab"}] * 200, {"pieces": 200}))
+
+
+class Heard(parts.Parts, two.Pair):
+    """A subscriber hears both brokers, and each event once, also when one of them has died."""
+
+    AGENTS = 0
+    LINKED = True
+
+    def test_each_event_once(self):
+        heard, asker = queue.SimpleQueue(), self.asker()
+        for number, watcher in enumerate(self.askers):  # kept values, so that it is known to hear both
+            watcher.publish(f"news.ready{number}", "yes", sequence=1, retain=True)
+            watcher.flush()
+        reader = threading.Thread(target=asker.listen, args=("news.*", 7, heard))
+        reader.start()
+        self.assertEqual({heard.get(timeout=30)[0] for _ in self.askers}, {"news.ready0", "news.ready1"})
+        for number in (1, 2, 3):
+            self.askers[1].publish("news.x", number, sequence=number)
+        got = [heard.get(timeout=30) for _ in range(3)]
+        self.kill(0)
+        for number in (4, 5):
+            self.askers[1].publish("news.x", number, sequence=number)
+        got += [heard.get(timeout=30) for _ in range(2)]
         reader.join(60)
-        self.assertEqual(ended, [([{"piece": "ab"}] * 200, {"pieces": 200})])
+        self.assertEqual(got, [("news.x", number) for number in range(1, 6)])
 
 
 parts.for_pairs(globals(), Moving, (("c", "sync"), ("c", "aio"), ("sync", "c"), ("aio", "c"), ("sync", "aio")))
 parts.for_pairs(globals(), MovedStream, parts.PAIRS)
-del Moving, MovedStream
+parts.for_pairs(globals(), Handed, (("c", "c"), ("sync", "aio"), ("aio", "sync")))
+parts.for_pairs(globals(), Heard, (("c", "c"), ("sync", "c"), ("aio", "c")))
+del Moving, MovedStream, Handed, Heard
 
 if __name__ == "__main__":
     harness.main()

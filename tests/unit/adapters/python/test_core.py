@@ -269,6 +269,53 @@ class Moving(unittest.TestCase):
         self.assertIs(self.world.core.home, self.world.core.sessions[0])
         self.assertEqual(self.world.core.stats.moves, 2)
 
+    def flap(self):
+        """The preferred broker is lost and comes back; returns from when on."""
+        self.world.lose(0)
+        self.world.wait(SECOND)
+        self.world.open(0)
+        self.world.hear(1, Kind.PONG)
+        return self.world.now
+
+    def returns_after(self, since):
+        """How many seconds later it asks the preferred broker again."""
+        while self.world.core.home is not self.world.core.sessions[0]:
+            self.world.hear(1, Kind.PONG)
+            self.world.hear(0, Kind.PONG)
+            self.world.wait(SECOND)
+            self.assertLess(self.world.now - since, 700 * SECOND)
+        return (self.world.now - since) // SECOND
+
+    def test_each_loss_doubles_the_wait_and_a_long_session_forgets_them(self):
+        self.assertEqual([self.returns_after(self.flap()) for _ in range(3)], [10, 20, 40])
+        for _ in range(160):
+            for broker in (0, 1):
+                self.world.hear(broker, Kind.PONG)
+            self.world.wait(4 * SECOND)
+        self.assertEqual(self.returns_after(self.flap()), 10)
+
+    def test_it_does_not_return_while_something_is_outstanding(self):
+        self.flap()
+        pending, ends, _ = self.world.ask(deadline_us=60 * SECOND)
+        for _ in range(15 * 20):
+            self.world.hear(1, Kind.PONG)
+            self.world.wait(50_000)
+        self.assertIs(self.world.core.home, self.world.core.sessions[1])
+        self.world.hear(1, Kind.REPLY, id=pending.id)
+        self.assertIs(self.world.core.home, self.world.core.sessions[0])
+        self.assertEqual(statuses(ends), [Status.OK])
+
+    def test_what_nobody_else_can_be_asked_is_still_answered(self):
+        """GOAWAY of the only broker: it answers what it has, and nothing new goes there."""
+        self.world.lose(1)
+        pending, ends, _ = self.world.ask(deadline_us=SECOND // 10)
+        self.world.said(0, Kind.REQUEST)
+        self.world.hear(0, Kind.GOAWAY)
+        self.world.ask()
+        self.assertIsNone(self.world.said(0, Kind.REQUEST))
+        self.world.hear(0, Kind.ERROR, id=pending.id, status=Status.REFUSED)
+        self.assertEqual(statuses(ends), [Status.REFUSED])
+
     def test_a_cold_one_is_not_preferred(self):
         world = fake.World()
         world.open(1)
@@ -281,18 +328,24 @@ class Moving(unittest.TestCase):
         pending, _, _ = self.world.ask()
         self.world.hear(0, Kind.PING, number=3, id=pending.id)
         self.assertEqual(self.world.said(0, Kind.PONG)[1], {"kind": Kind.PONG, "number": 3, "id": pending.id})
+        self.world.hear(0, Kind.PING, number=3, id=pending.id, attempt=1)
+        self.assertEqual(self.world.said(0, Kind.PONG)[1]["status"], Status.STALE)
         self.world.hear(1, Kind.PING, number=4, id=pending.id)
         self.assertEqual(self.world.said(1, Kind.PONG)[1]["status"], Status.STALE)
 
     def test_a_broker_that_does_not_find_out(self):
-        world = fake.World(brokers=1)
-        world.open(0, features=0, incarnation=1)
-        pending, ends, _ = world.ask()
-        world.lose(0)
-        world.wait(SECOND)
-        world.open(0, features=0, incarnation=2)
-        world.hear(0, Kind.ERROR, id=pending.id, status=Status.NO_SERVICE, attempt=1)
-        self.assertEqual(statuses(ends), [Status.UNKNOWN])
+        for idempotent, status in ((False, Status.UNKNOWN), (True, Status.NO_SERVICE)):
+            world = fake.World(brokers=1)
+            world.open(0, features=0, incarnation=1)
+            pending, ends, _ = world.ask(idempotent=idempotent, attempts=1)
+            world.hear(0, Kind.CHUNK, b"gone", id=pending.id, flags=Flag.PART)
+            world.lose(0)
+            world.wait(SECOND)
+            world.open(0, features=0, incarnation=2)
+            self.assertNotIn("number", world.said(0, Kind.REQUEST)[1])
+            self.assertEqual((world.core.reply_bytes, pending.parts_size), (0, 0))
+            world.hear(0, Kind.ERROR, id=pending.id, status=Status.NO_SERVICE, attempt=1)
+            self.assertEqual(statuses(ends), [status])
 
 
 class Retries(unittest.TestCase):

@@ -286,6 +286,46 @@ class TwoBrokers(Served):
         self.world.hear(1, Kind.CANCEL, id=id, attempt=1)
         self.assertIsNone(self.world.begun[0].cancelled)
 
+        self.world.request(0, attempt=1)
+        self.assertEqual(self.world.said(0, Kind.NACK)[1]["status"], Status.STALE)
+
+    def test_a_window_below_the_highest_attempt_is_dropped(self):
+        id = self.world.request(0, method="flow", flags=Flag.STREAM, window=10)
+        self.world.begun[0].chunk(b"a")
+        self.world.turn()
+        self.probe(1, id, attempt=2)
+        self.world.hear(0, Kind.WINDOW, id=id, attempt=1, number=1, window=500)
+        self.assertEqual((self.world.begun[0].window, self.world.begun[0].pieces_first), (10, 0))
+
+    def test_pieces_that_were_never_made_are_not_kept(self):
+        id = self.world.request(0, method="flow", flags=Flag.STREAM, window=1000)
+        self.world.begun[0].chunk(b"a")
+        self.reply(self.world.begun[0])
+        self.probe(1, id, chunk=5)
+        self.assertEqual(self.state()[0], "reply_gone")
+
+    def test_a_session_that_came_back_is_another_one(self):
+        """The broker has forgotten the call with it: the answer goes where it may be asked for."""
+        self.world.request(0)
+        self.world.lose(0)
+        self.world.wait(SECOND)
+        self.world.open(0)
+        self.reply(self.world.begun[0])
+        self.assertTrue(self.world.said(1, Kind.REPLY))
+
+    def test_work_without_a_broker_goes_on(self):
+        self.world.request(0)
+        self.world.lose(0)
+        for _ in range(4):
+            self.world.wait(SECOND)
+        self.assertIsNone(self.world.begun[0].cancelled)
+
+    def test_idempotent_work_that_was_handed_on_is_looked_for_where_it_went(self):
+        id = self.world.request(0, method="again")
+        self.world.begun[0].forward([("a", "x")], None)
+        self.probe(1, id)
+        self.assertEqual(self.state()[0], "forwarded")
+
     def test_what_was_not_whole_was_not_begun(self):
         id = self.world.request(0, flags=Flag.MORE)
         self.probe(1, id)
