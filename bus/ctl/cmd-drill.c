@@ -12,7 +12,6 @@
 
 enum {
   RATE = 1000,
-  SECONDS = 10,
   AGENTS = 60,
   DEADLINE_MS = 5000,
   PATIENCE_S = 60,
@@ -123,13 +122,15 @@ static DirectorOptions describe(DrillRun *drill, const Drill *which) {
                          .on_event = on_event,
                          .on_event_userdata = drill,
                          .rate = (uint32_t)(options->rate ? options->rate : RATE),
-                         .length_us = max_u64(options->seconds ? options->seconds : SECONDS, SECONDS_LEAST) * US_PER_S,
+                         .length_us =
+                             max_u64(options->seconds ? options->seconds : which->seconds, SECONDS_LEAST) * US_PER_S,
                          .deadline_us = (options->timeout_ms ? options->timeout_ms : DEADLINE_MS) * US_PER_MS,
                          .patience_us = PATIENCE_S * US_PER_S};
 
   if (!drill->lab) {
     all.least = 1;
     all.endpoints = drill->endpoints;
+    all.config = options->config;
     all.places[0] = (DirectorPlace){"here", drill->endpoints, -1};
     return all;
   }

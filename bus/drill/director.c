@@ -249,6 +249,8 @@ static int direct(Director *director, uint32_t run, Report **ret) {
     r = watch_new(director->loop, director->options->endpoints, &director->watch);
   director->scene.loop = director->loop;
   director->scene.watch = director->watch;
+  director->scene.config = director->options->config;
+  director->scene.interrupted = &director->interrupted;
   if (r == 0)
     r = prepare(director);
   if (r == 0)

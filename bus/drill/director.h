@@ -25,6 +25,7 @@ typedef struct DirectorOptions {
   Lab *lab;              /* NULL = a live fleet */
   FindProcess *find;
   void *find_userdata;
+  const char *config;                                  /* of the live fleet; NULL = as the pons command finds it */
   void (*on_event)(void *userdata, const char *words); /* it has happened */
   void *on_event_userdata;
   uint32_t least; /* instances that have to be there before anything begins */

@@ -3,8 +3,8 @@
 #include "bus/drill/event.h"
 
 static const Drill drills[] = {
-#define DRILL(name, need, loads, begin, end, hold_ms, pause_ms, worst_ms, bus_percent, about)                          \
-  {name, DRILL_NEEDS_##need, DRILL_LOAD_##loads, begin, end, hold_ms, pause_ms, worst_ms, bus_percent, about},
+#define DRILL(name, need, loads, begin, end, seconds, hold_ms, pause_ms, worst_ms, bus_percent, about)                 \
+  {name, DRILL_NEEDS_##need, DRILL_LOAD_##loads, begin, end, seconds, hold_ms, pause_ms, worst_ms, bus_percent, about},
 #include "bus/drill/drill.def"
 #undef DRILL
 };

@@ -34,6 +34,7 @@ typedef struct Drill {
   unsigned loads;    /* DRILL_LOAD_ */
   DrillEvent *begin; /* NULL = not in this build */
   DrillEvent *end;
+  uint32_t seconds;     /* of load, unless somebody says otherwise */
   uint32_t hold_ms;     /* between the two */
   uint32_t pause_ms;    /* bound of the longest pause; 0 = none */
   uint32_t worst_ms;    /* bound of the worst latency of what was asked before the event was over; 0 = none */

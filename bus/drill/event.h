@@ -24,6 +24,8 @@ struct Scene {
   Lab *lab; /* NULL = a live fleet */
   FindProcess *find;
   void *find_userdata;
+  const char *config;             /* pons.yaml of the live fleet; NULL = as the command finds it */
+  const bool *interrupted;        /* somebody wants an end */
   uint32_t run;                   /* from 1 */
   uint64_t at_us;                 /* when it happened */
   pid_t pid;                      /* whom the event has hit; 0 = nobody */
@@ -38,6 +40,7 @@ DrillEvent event_freeze_worker; /* the first machine's local model */
 DrillEvent event_thaw;          /* whoever was frozen */
 DrillEvent event_kill_provider; /* of a lab, the first one */
 DrillEvent event_start_provider;
+DrillEvent event_upgrade; /* returns when all is replaced */
 DrillEvent event_cut;
 DrillEvent event_cut_oneway; /* odd runs from the first machine to the second, even ones back */
 DrillEvent event_heal;

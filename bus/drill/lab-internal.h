@@ -6,8 +6,6 @@
 #ifndef PONS_DRILL_LAB_INTERNAL_H
 #define PONS_DRILL_LAB_INTERNAL_H
 
-#include <sys/types.h>
-
 #include "bus/drill/lab.h"
 
 enum { LAB_BOXES = 3, LAB_WITNESS = 2, LAB_MODELS = 2, LAB_PATH_BYTES = 512 };

@@ -41,9 +41,10 @@ static void become(int net, int in, int out, const char *const *arguments, pid_t
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   signal(SIGPIPE, SIG_DFL);
-  clean_environment();
+  if (net >= 0)
+    clean_environment();
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setpgid(0, 0) < 0 || getppid() != parent ||
-      setns(net, CLONE_NEWNET) < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
+      (net >= 0 && setns(net, CLONE_NEWNET) < 0) || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
       dup2(out, STDERR_FILENO) < 0)
     return;
   execvp(arguments[0], (char *const *)(uintptr_t)arguments);

@@ -106,6 +106,21 @@ void lab_close(Lab **lab) {
   *lab = NULL;
 }
 
+int lab_start_upgrade(const Lab *lab, uint32_t machine, const char *config, pid_t *ret) {
+  static const LabBox here = {.net = -1, .log = "/dev/null"};
+  const LabBox *box = lab ? &lab->boxes[machine] : &here;
+  const char *arguments[] = {NULL, "upgrade", NULL, NULL, NULL};
+  char pons[LAB_PATH_BYTES];
+  int r = lab_find_program(".", "pons", pons, sizeof pons);
+
+  arguments[0] = pons;
+  if (lab || config) {
+    arguments[2] = "--config";
+    arguments[3] = lab ? box->config : config;
+  }
+  return r < 0 ? r : lab_process_start(box, arguments, ret);
+}
+
 uint32_t lab_instances(const Lab *lab) {
   static const uint32_t of_chain = 3; /* agents with one service each */
   uint32_t echo = lab->options.one_broker ? lab->options.agents / 2 : lab->options.agents;

@@ -8,6 +8,8 @@
 #ifndef PONS_DRILL_LAB_H
 #define PONS_DRILL_LAB_H
 
+#include <sys/types.h>
+
 #include "bus/base/buffer.h"
 
 typedef struct Lab Lab;
@@ -51,6 +53,10 @@ int lab_heal(Lab *lab);
 /* Kills the first provider of LAB_CHAIN_PROVIDER, or starts it again. Returns 0 or negative errno. */
 int lab_kill_provider(Lab *lab);
 int lab_start_provider(Lab *lab);
+
+/* Starts `pons upgrade` on a machine; with lab NULL on this one, for the fleet of a pons.yaml (NULL = as the command finds it).
+   Returns 0 and *ret is its id, which the caller waits for; negative errno. */
+int lab_start_upgrade(const Lab *lab, uint32_t machine, const char *config, pid_t *ret);
 
 /* How many instances of agents its brokers know when all is there. */
 uint32_t lab_instances(const Lab *lab);

@@ -167,11 +167,19 @@ void report_add_load(Report *report, const LoadOptions *options, const LoadSampl
     load->phases[i] = latency_of(report, i, samples, count, start_us);
 }
 
+/* In the order of their times: that a broker leads no more may be known late. */
 void report_add_lead(Report *report, ReportLead lead, uint64_t start_us) {
+  uint32_t at = report->lead_count;
+
   lead.at_us = lead.at_us > start_us ? lead.at_us - start_us : 0;
   if (report->lead_count == REPORT_LEADS_MAX || lead.at_us > report->length_us)
     return;
-  report->leads[report->lead_count++] = lead;
+  while (at > 0 && report->leads[at - 1].at_us > lead.at_us) {
+    report->leads[at] = report->leads[at - 1];
+    at--;
+  }
+  report->leads[at] = lead;
+  report->lead_count++;
 }
 
 /* --- judging --- */
@@ -200,6 +208,9 @@ static void judge_share(Report *report, const ReportLoad *load) {
 }
 
 void report_judge(Report *report, bool with_times) {
+  if (report->event_end_us > report->length_us)
+    buffer_printf(&report->findings, "the event lasted longer than the load: give it --seconds %" PRIu64 " or more\n",
+                  (report->event_end_us + REPORT_DURING_US) / US_PER_S + 1);
   for (uint32_t i = 0; i < report->load_count; i++) {
     const ReportLoad *load = &report->loads[i];
 

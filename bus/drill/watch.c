@@ -8,7 +8,7 @@
 #include "agents/contracts/contracts.h"
 #include "bus/client/client.h"
 
-enum { LOOK_US = 20000, PATIENCE_US = 100000, ROWS_EVERY = 5, ROWS_FOR_US = 500000, TELL_EVERY_US = 1000000 };
+enum { LOOK_US = 20000, PATIENCE_US = 300000, ROWS_EVERY = 5, ROWS_FOR_US = 500000, TELL_EVERY_US = 1000000 };
 
 /* One broker, as it was seen last. */
 typedef struct Seen {
@@ -38,14 +38,14 @@ struct Watch {
   char missing[160];
 };
 
-static void note_lead(Seen *seen, bool leads, uint64_t epoch) {
+static void note_lead(Seen *seen, bool leads, uint64_t epoch, uint64_t at_us) {
   Watch *watch = seen->watch;
 
   if (seen->leads == leads)
     return;
   seen->leads = leads;
   if (watch->lead_count < REPORT_LEADS_MAX)
-    watch->leads[watch->lead_count++] = (ReportLead){clock_monotonic_us(), seen->number, leads, epoch};
+    watch->leads[watch->lead_count++] = (ReportLead){at_us, seen->number, leads, epoch};
 }
 
 /* --- asking --- */
@@ -72,14 +72,14 @@ static void on_state(void *userdata, const Answer *answer) {
   if (answer->status != STATUS_OK ||
       answer_decode(contract_find(TEXT("pons.authority"), TEXT("status")), answer, &arena, &status, NULL)) {
     seen->linked = false;
-    note_lead(seen, false, seen->epoch);
+    note_lead(seen, false, seen->epoch, clock_monotonic_us() - answer->took_us); /* when it was asked in vain */
     return;
   }
   seen->has_authority = true;
   seen->linked = status.linked || text_is(status.node, "alone");
   seen->barred = status.barred_us > 0;
   seen->epoch = status.epoch;
-  note_lead(seen, text_is(status.state, "leader"), status.epoch);
+  note_lead(seen, text_is(status.state, "leader"), status.epoch, clock_monotonic_us());
 }
 
 /* A service that is ready, and not the broker's own. */

@@ -104,6 +104,9 @@ class InALab(Drills):
     def test_handover(self):
         self.expect_passed("handover", *self.LAB)
 
+    def test_upgrade(self):
+        self.expect_passed("upgrade", *self.LAB, "--seconds", "45")
+
     def test_link_cut(self):
         report = self.expect_passed("link-cut", *self.LAB)
         self.assertEqual({(load["from"], load["method"]) for load in report["runs"][0]["loads"]},
@@ -187,6 +190,10 @@ class AtALiveFleet(Drills):
         self.expect_passed("broker-kill", "--config", self.config, "--svg", path)
         with open(path, encoding="utf-8") as file:
             self.assertIn("kill -9 of the preferred broker", file.read())
+
+
+    def test_upgrade(self):
+        self.expect_passed("upgrade", "--config", self.config, "--seconds", "30")
 
 
 class Refused(Drills):

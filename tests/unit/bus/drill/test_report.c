@@ -141,6 +141,18 @@ static void test_nothing_but_silence(void **state _unused_) {
   expect_finding(empty, "nothing was asked from mainpc");
 }
 
+static void test_an_event_that_outlasts_the_load(void **state _unused_) {
+  static const ReportTimes late = {START, START + 1000000, START + LENGTH + 500000, LENGTH};
+  static LoadSample samples[COUNT];
+
+  make_calm(samples);
+  _cleanup_(report_destroy) Report *report = report_new(drill_find("upgrade"), 1, &late, "x");
+
+  report_add_load(report, &here, samples, COUNT, COUNT, START);
+  report_judge(report, false);
+  expect_finding(report, "the event lasted longer than the load: give it --seconds 5 or more");
+}
+
 static void test_the_worst(void **state _unused_) {
   static LoadSample calm[COUNT], paused[COUNT], lossy[COUNT];
 
@@ -213,6 +225,7 @@ int main(void) {
       cmocka_unit_test(test_a_pause),
       cmocka_unit_test(test_times_may_be_left_alone),
       cmocka_unit_test(test_nothing_but_silence),
+      cmocka_unit_test(test_an_event_that_outlasts_the_load),
       cmocka_unit_test(test_the_worst),
       cmocka_unit_test(test_printed),
   };
