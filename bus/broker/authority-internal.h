@@ -32,6 +32,8 @@ struct Authority {
   Store *store;   /* NULL when it could not be opened */
   PeerLink *link; /* NULL when alone */
   Inside *inside; /* NULL for a witness */
+  InsideSet insides;
+  Keeper *keeper; /* NULL for a witness */
   Core *core;
   LoopTimer *timer;
   char disk[STORE_TEXT_BYTES]; /* what is wrong with it */

@@ -8,6 +8,8 @@
 #include "bus/base/log.h"
 #include "bus/broker/words.h"
 
+enum { CREDIT = 256 };
+
 #define VOTES "votes" /* the row of epochs and votes */
 
 /* --- what the machine wants done --- */
@@ -53,6 +55,7 @@ static void step_down(Authority *a, const PairAction *action) {
   };
 
   count(a, COUNTER_STEPPED_DOWN);
+  keeper_step_down(a->keeper);
   a->handed_us = action->reason == PAIR_HANDED_OVER ? loop_now_us(a->loop) : 0;
   log_event(action->reason == PAIR_HANDED_OVER ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "PONS-AUTHORITY-STEPS-DOWN",
             "%s leads no more in epoch %llu: %s", a->options.broker, (unsigned long long)action->epoch,
@@ -62,6 +65,7 @@ static void step_down(Authority *a, const PairAction *action) {
 static void lead(Authority *a, const PairAction *action) {
   count(a, COUNTER_LED);
   log_info("PONS-AUTHORITY-LEADS", "%s leads in epoch %llu", a->options.broker, (unsigned long long)action->epoch);
+  keeper_lead(a->keeper, action->epoch);
 }
 
 static void keep_answer(Authority *a, const PairAction *action) {
@@ -218,7 +222,7 @@ static void on_row(void *userdata, Text key, Bytes value) {
 }
 
 static PairRecord open_store(Authority *a) {
-  StoreHandler handler = {on_written, on_failed, a};
+  StoreHandler handler = {on_written, on_failed, .userdata = a};
   Loading loading = {.authority = a};
 
   if (store_open(&a->store, a->loop, a->options.path, &handler, a->disk) == 0) {
@@ -246,6 +250,7 @@ static void on_up(void *userdata, uint64_t seen) {
   flagstore_send_all(a);
   rosterlink_on_up(a);
   keptlink_on_up(a);
+  keeper_linked(a->keeper, true);
 }
 
 static void on_down(void *userdata, uint64_t worked_us) {
@@ -254,6 +259,7 @@ static void on_down(void *userdata, uint64_t worked_us) {
   log_warning("PONS-PEER-DOWN", "broker %s is not linked any more", peerlink_peer(a->link));
   authority_step(a, &(PairEvent){.kind = PAIR_ON_PEER_DOWN});
   rosterlink_on_down(a, worked_us);
+  keeper_linked(a->keeper, false);
   relay_sweep(a, TIME_NEVER);
   flagstore_sweep(a, TIME_NEVER);
 }
@@ -288,6 +294,8 @@ static void on_message(void *userdata, PairNode from, Text kind, Bytes body) {
     rosterlink_take_event(a, body);
   } else if (text_is(kind, "kept")) {
     keptlink_take(a, body);
+  } else {
+    keeper_take(a->keeper, kind, body);
   }
 }
 
@@ -327,19 +335,37 @@ static void on_ask(void *userdata, const InsideAsk *ask) {
           .id = ask->id, .client = ask->id.client, .service = ask->service, .method = ask->method, .body = ask->body});
 }
 
-void authority_enter(Authority *a, Core *core, Inside **ret_inside) {
-  InsideHandler handler = {on_ask, a};
+static void on_durable_send(void *userdata, const char *kind, Bytes body) {
+  Authority *a = userdata;
 
-  a->core = core;
-  inside_new(&a->inside, "authority", "pons.", &handler);
-  *ret_inside = a->inside;
-  inside_enter(a->inside, core, a->options.life, loop_now_us(a->loop));
-  flagstore_tell_all(a);
+  if (a->link && peerlink_is_up(a->link))
+    peerlink_send(a->link, a->options.pair.node == PAIR_A ? PAIR_B : PAIR_A, kind, body);
 }
 
-bool authority_turn(Authority *a) {
-  bool any = a->inside && inside_turn(a->inside, loop_now_us(a->loop));
+static void on_durable_look(void *userdata) {
+  authority_look(userdata);
+}
 
+void authority_enter(Authority *a, Core *core, const InsideSet **ret_insides) {
+  static const char *const services[] = {"pons.lease", "pons.flags", "pons.authority", NULL};
+  InsideHandler handler = {.on_ask = on_ask, .userdata = a};
+  InsideOptions options = {.agent = "authority", .services = services, .credit = CREDIT};
+
+  a->core = core;
+  *ret_insides = &a->insides;
+  inside_new(&a->inside, &options, &handler);
+  inside_enter(a->inside, &a->insides, core, a->options.life, loop_now_us(a->loop));
+  flagstore_tell_all(a);
+  if (a->keeper)
+    keeper_enter(a->keeper, core, &a->insides);
+}
+
+/* One of them may have asked the other. */
+bool authority_turn(Authority *a) {
+  bool any = false;
+
+  while ((a->inside && inside_turn(a->inside, loop_now_us(a->loop))) || (a->keeper && keeper_turn(a->keeper)))
+    any = true;
   rosterlink_flush(a);
   return any;
 }
@@ -347,6 +373,7 @@ bool authority_turn(Authority *a) {
 /* --- begun and ended --- */
 
 void authority_stop(Authority *a) {
+  keeper_stop(a->keeper);
   if (authority_leads(a) && a->link && peerlink_is_up(a->link))
     authority_step(a, &(PairEvent){.kind = PAIR_ON_OPERATOR_YIELD});
 }
@@ -376,6 +403,9 @@ int authority_new(Authority **ret, Loop *loop, const AuthorityOptions *options, 
   list_init(&a->flag_writes);
   list_init(&a->relays);
   pair_new(&a->pair, &options->pair, &sink);
+  if (options->keeper.path)
+    keeper_new(&a->keeper, loop, &options->keeper,
+               &(KeeperHandler){.send = on_durable_send, .look = on_durable_look, .userdata = a});
   r = loop_timer_new(loop, on_timer, a, &a->timer);
   if (r == 0)
     r = open_link(a, ret_bad);
@@ -398,6 +428,7 @@ void authority_destroy(Authority **authority) {
   gone->core = NULL;
   peerlink_destroy(&gone->link);
   store_close(&gone->store);
+  keeper_destroy(&gone->keeper);
   loop_timer_destroy(&gone->timer);
   relay_sweep(gone, TIME_NEVER);
   flagstore_done(gone);

@@ -1,6 +1,6 @@
 /* What:      authority in a process: the pair machine with its disk, its clock, its link to the others, and what clients ask of
  *            it. Also the whole of a witness.
- * Owns:      the machine, the store, the peer link, the flags, the instance inside.
+ * Owns:      the machine, the store, the peer link, the flags, the instance inside, the keeper of durable requests.
  * May use:   base, wire, core, loop, store, contracts.
  * Threading: the loop thread.
  * Spec:      docs/authority.md; docs/adr/0028-authority-wired-in.md */
@@ -8,6 +8,7 @@
 #define PONS_BROKER_AUTHORITY_H
 
 #include "bus/broker/inside.h"
+#include "bus/broker/keeper.h"
 #include "bus/core/pair.h"
 #include "bus/core/roster.h"
 #include "bus/loop/loop.h"
@@ -16,13 +17,14 @@ typedef struct Authority Authority;
 
 typedef struct AuthorityOptions {
   PairOptions pair;
-  const char *listen;  /* NULL: alone */
-  const char *peer;    /* NULL: alone, or the witness */
-  const char *witness; /* NULL: none */
-  const char *site;    /* NULL: the witness */
-  const char *broker;  /* name; all texts are borrowed for the life of the authority */
-  const char *path;    /* of its store */
-  uint64_t life;       /* microseconds since 1970 at the start of the process */
+  const char *listen;   /* NULL: alone */
+  const char *peer;     /* NULL: alone, or the witness */
+  const char *witness;  /* NULL: none */
+  const char *site;     /* NULL: the witness */
+  const char *broker;   /* name; all texts are borrowed for the life of the authority */
+  const char *path;     /* of its store */
+  KeeperOptions keeper; /* of durable requests; path NULL: none, as for a witness */
+  uint64_t life;        /* microseconds since 1970 at the start of the process */
   uint64_t beat_us;
 } AuthorityOptions;
 
@@ -34,9 +36,9 @@ void authority_stop(Authority *authority);
 bool authority_is_busy(const Authority *authority);
 /* Ends it: whoever tries the peer port is refused from now on. Takes NULL, nulls the pointer. */
 void authority_destroy(Authority **authority);
-/* Brings it to the bus of this process: its services are offered, its flags are told. *ret_inside is set first: the instance that it
-   is there, for the core's sink. Once, and not for a witness. */
-void authority_enter(Authority *authority, Core *core, Inside **ret_inside);
+/* Brings it to the bus of this process: its services are offered, its flags are told. *ret_insides is set first: what it is there, for the
+   core's sink. Once, and not for a witness. */
+void authority_enter(Authority *authority, Core *core, const InsideSet **ret_insides);
 /* To be told to the other broker, if there is one: an instance has come or left, a client has published. For the core's sink. */
 void authority_tell_instance(Authority *authority, const RosterEntry *entry, bool has_left, uint64_t ago_us);
 void authority_tell_event(Authority *authority, const Header *header, Bytes body);

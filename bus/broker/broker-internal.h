@@ -13,13 +13,13 @@ struct Broker {
   Loop *loop;
   Core *core;
   Socket *socket;
-  Authority *authority;   /* NULL: none */
-  Inside *inside;         /* its instance on the bus, a peer without a connection */
-  LoopTimer *timer;       /* the core's next time */
-  uint64_t timer_us;      /* what it is set to */
-  LoopTimer *sweep_timer; /* backlogs, hang-ups, silent connections */
-  uint64_t sweep_us;      /* what it is set to */
-  Table peers;            /* every connection, by number */
+  Authority *authority;     /* NULL: none */
+  const InsideSet *insides; /* its peers without a connection; NULL: none */
+  LoopTimer *timer;         /* the core's next time */
+  uint64_t timer_us;        /* what it is set to */
+  LoopTimer *sweep_timer;   /* backlogs, hang-ups, silent connections */
+  uint64_t sweep_us;        /* what it is set to */
+  Table peers;              /* every connection, by number */
   List dirty;
   List blocked;
   List closing;

@@ -157,7 +157,7 @@ static int begin_authority(Broker *broker, const AuthorityOptions *options, cons
 
   if (r < 0)
     return r;
-  authority_enter(broker->authority, broker->core, &broker->inside);
+  authority_enter(broker->authority, broker->core, &broker->insides);
   return 0;
 }
 

@@ -7,8 +7,7 @@
 #include "bus/wire/session.h"
 
 enum {
-  CREDIT = 256,
-  METHODS = 16, /* of all its services together */
+  METHODS = 16, /* of a service */
   SERVICES = 8,
 };
 
@@ -18,28 +17,30 @@ typedef struct Heard {
   RequestId id;
   SessionId session;
   uint64_t number;
+  uint32_t attempt;
+  Status status;
   Buffer service;
   Buffer method;
+  Buffer content_type;
   Buffer body;
 } Heard;
 
 struct Inside {
-  const char *agent;
-  const char *prefix;
+  InsideOptions options;
   InsideHandler handler;
   Core *core;
   Session *session;
-  uint64_t client;
   List heard;
 };
 
-int inside_new(Inside **ret, const char *agent, const char *prefix, const InsideHandler *handler) {
+int inside_new(Inside **ret, const InsideOptions *options, const InsideHandler *handler) {
   Inside *inside = calloc(1, sizeof *inside);
 
   if (!inside)
     abort();
-  inside->agent = agent;
-  inside->prefix = prefix;
+  inside->options = *options;
+  if (options->client.value == 0)
+    inside->options.client.value = random_u64() | 1;
   inside->handler = *handler;
   list_init(&inside->heard);
   *ret = inside;
@@ -50,6 +51,7 @@ static void drop(Heard *heard) {
   list_remove(&heard->in_inside);
   buffer_done(&heard->service);
   buffer_done(&heard->method);
+  buffer_done(&heard->content_type);
   buffer_done(&heard->body);
   free(heard);
 }
@@ -103,28 +105,48 @@ static void offer(Offers *offers, const MethodContract *contract) {
   method->hash = method_contract_hash(contract);
 }
 
-void inside_enter(Inside *inside, Core *core, uint64_t incarnation, uint64_t now_us) {
+static bool is_offered(const Inside *inside, const char *service) {
+  for (size_t i = 0; inside->options.services && inside->options.services[i]; i++)
+    if (strcmp(inside->options.services[i], service) == 0)
+      return true;
+  return false;
+}
+
+void inside_enter(Inside *inside, InsideSet *set, Core *core, uint64_t incarnation, uint64_t now_us) {
   Header header = {.kind = KIND_HELLO};
   _cleanup_(buffer_done) Buffer body = {0};
   Offers offers = {0};
   const MethodContract *contract;
   Hello hello = {.version = PROTOCOL_VERSION,
-                 .client = random_u64() | 1,
-                 .agent = text_of(inside->agent),
+                 .client = inside->options.client.value,
+                 .agent = text_of(inside->options.agent),
                  .incarnation = incarnation,
-                 .has_services = true};
+                 .has_features = inside->handler.waits != NULL,
+                 .features = FEATURE_CONFIRM};
 
   for (size_t i = 0; (contract = contract_method_at(i)); i++)
-    if (strncmp(contract->service, inside->prefix, strlen(inside->prefix)) == 0)
+    if (is_offered(inside, contract->service))
       offer(&offers, contract);
+  hello.has_services = offers.n > 0;
   hello.services.items = offers.services;
   hello.services.count = offers.n;
   if (contract_encode(CONTRACT(Hello), &hello, &body, NULL) != 0)
     abort();
+  if (set->n == INSIDES)
+    abort();
+  set->rows[set->n++] = inside;
   inside->core = core;
   inside->session = core_connect(core, inside, now_us);
   core_trust(inside->session);
   say(inside, &header, buffer_bytes(&body), now_us);
+}
+
+void inside_send(Inside *inside, const Header *header, Bytes body, uint64_t now_us) {
+  say(inside, header, body, now_us);
+}
+
+ClientId inside_client(const Inside *inside) {
+  return inside->options.client;
 }
 
 void inside_reply(Inside *inside, RequestId id, Bytes body, uint64_t now_us) {
@@ -146,8 +168,11 @@ void inside_hear(Inside *inside, const Header *header, Bytes body) {
   heard->id = header->id;
   heard->session = header->session;
   heard->number = header->number;
+  heard->attempt = header->attempt;
+  heard->status = header->status;
   buffer_append(&heard->service, header->service.data, header->service.size);
   buffer_append(&heard->method, header->method.data, header->method.size);
+  buffer_append(&heard->content_type, header->content_type.data, header->content_type.size);
   buffer_append(&heard->body, body.data, body.size);
   list_push(&inside->heard, &heard->in_inside);
 }
@@ -160,16 +185,39 @@ static Text text_in(const Buffer *buffer) {
   return (Text){(const char *)buffer->data, buffer->size};
 }
 
+/* What waits elsewhere, or no longer, is STALE here. */
+static void answer_ping(Inside *inside, const Heard *heard, uint64_t now_us) {
+  Header pong = {.kind = KIND_PONG, .number = heard->number, .id = heard->id, .attempt = heard->attempt};
+
+  if (!request_id_is_none(heard->id) && inside->handler.waits &&
+      !inside->handler.waits(inside->handler.userdata, heard->id, heard->attempt))
+    pong.status = STATUS_STALE;
+  say(inside, &pong, BYTES_NONE, now_us);
+}
+
+static void take_answer(Inside *inside, const Heard *heard) {
+  InsideAnswer answer = {heard->id, heard->kind == KIND_REPLY ? STATUS_OK : heard->status,
+                         text_in(&heard->content_type), buffer_bytes(&heard->body)};
+
+  if (inside->handler.on_answer && !request_id_is_none(heard->id))
+    inside->handler.on_answer(inside->handler.userdata, &answer);
+}
+
 /* A broker that drains echoes nothing here: what is asked is answered in the same turn or in a round trip to the peer. */
 static void look_at(Inside *inside, const Heard *heard, uint64_t now_us) {
   InsideAsk ask = {heard->id, text_in(&heard->service), text_in(&heard->method), buffer_bytes(&heard->body)};
 
-  if (heard->kind == KIND_WELCOME)
-    say(inside, &(Header){.kind = KIND_CREDIT, .session = heard->session, .credit = CREDIT}, BYTES_NONE, now_us);
+  if (heard->kind == KIND_WELCOME && inside->options.services)
+    say(inside, &(Header){.kind = KIND_CREDIT, .session = heard->session, .credit = inside->options.credit}, BYTES_NONE,
+        now_us);
   else if (heard->kind == KIND_PING)
-    say(inside, &(Header){.kind = KIND_PONG, .number = heard->number}, BYTES_NONE, now_us);
+    answer_ping(inside, heard, now_us);
   else if (heard->kind == KIND_REQUEST)
     inside->handler.on_ask(inside->handler.userdata, &ask);
+  else if (heard->kind == KIND_CANCEL && inside->handler.on_cancel)
+    inside->handler.on_cancel(inside->handler.userdata, heard->id);
+  else if (heard->kind == KIND_REPLY || heard->kind == KIND_ERROR)
+    take_answer(inside, heard);
 }
 
 bool inside_turn(Inside *inside, uint64_t now_us) {

@@ -40,10 +40,11 @@ static void send(void *userdata, void *to, const Header *header, Bytes body, Blo
   Broker *broker = userdata;
   Peer *peer = to;
   uint64_t lost;
+  Inside *inside = inside_find(broker->insides, to);
   int r;
 
-  if (to == broker->inside) {
-    inside_hear(broker->inside, header, body);
+  if (inside) {
+    inside_hear(inside, header, body);
     return;
   }
   lost = peer->events_lost;
@@ -62,8 +63,10 @@ static void close_peer(void *userdata, void *to) {
   Broker *broker = userdata;
   Peer *peer = to;
 
-  if (to == broker->inside) {
-    inside_close(broker->inside);
+  Inside *inside = inside_find(broker->insides, to);
+
+  if (inside) {
+    inside_close(inside);
     return;
   }
   peer->session = NULL;

@@ -18,6 +18,27 @@ static void set_common(Setup *setup, const Config *config, uint64_t life, const 
   options->pair.handover_us = from->handover_ms * US_PER_MS;
 }
 
+/* Requests that outlive a broker are no part of authority's file: what is wrong with one is not wrong with the other. */
+static void set_durable(Setup *setup, const Config *config, const char *node) {
+  const ConfigDurable *from = &config->durable;
+  KeeperOptions *keeper = &setup->options.keeper;
+
+  snprintf(setup->durable_path, sizeof setup->durable_path, "%s/durable-%s.db", config->state_dir, node);
+  keeper->path = setup->durable_path;
+  keeper->broker = setup->options.broker;
+  keeper->life = setup->options.life;
+  keeper->deadline_us = from->deadline_s * US_PER_S;
+  keeper->durable = durable_options_default();
+  keeper->durable.has_peer = setup->options.peer != NULL;
+  keeper->durable.rows = from->rows;
+  keeper->durable.bytes = from->bytes;
+  keeper->durable.attempts = from->attempts;
+  keeper->durable.backoff_us = from->backoff_ms * US_PER_MS;
+  keeper->durable.backoff_longest_us = from->backoff_longest_ms * US_PER_MS;
+  keeper->durable.attempt_us = from->attempt_ms * US_PER_MS;
+  keeper->durable.keep_us = from->keep_s * US_PER_S;
+}
+
 bool setup_authority(Setup *ret, const Config *config, const char *name, const char *site, uint64_t life) {
   const ConfigAuthority *from = &config->authority;
   bool alone = strcmp(from->node, "alone") == 0;
@@ -32,11 +53,10 @@ bool setup_authority(Setup *ret, const Config *config, const char *name, const c
   options->broker = name;
   options->site = site;
   set_common(ret, config, life, from->node);
-  if (alone)
-    return true;
-  options->listen = from->listen;
-  options->peer = from->peer;
-  options->witness = from->witness;
+  options->listen = alone ? NULL : from->listen;
+  options->peer = alone ? NULL : from->peer;
+  options->witness = alone ? NULL : from->witness;
+  set_durable(ret, config, from->node);
   return true;
 }
 

@@ -9,10 +9,11 @@
 #include "bus/broker/authority.h"
 #include "bus/config/config.h"
 
-/* All zero is none; path is in it. */
+/* All zero is none; the paths are in it. */
 typedef struct Setup {
   AuthorityOptions options;
   char path[512];
+  char durable_path[512];
 } Setup;
 
 /* Fills *ret from the section authority; texts are borrowed from config, name and site. life: microseconds since 1970. Returns false, and

@@ -70,4 +70,6 @@ void check_authority(const Whole *whole) {
   if (authority->renew_ms > authority->vote_ms / 3)
     whole_wrong(whole, "authority.renew_ms",
                 "is more than a third of authority.vote_ms: a vote would run out unrenewed");
+  whole_order(whole, "durable.backoff_longest_ms", whole->config->durable.backoff_longest_ms, false,
+              "durable.backoff_ms", whole->config->durable.backoff_ms);
 }

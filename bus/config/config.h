@@ -78,6 +78,17 @@ typedef struct ConfigAuthority {
   uint32_t beat_ms;
 } ConfigAuthority;
 
+typedef struct ConfigDurable {
+  uint32_t rows;
+  uint32_t bytes;
+  uint32_t attempts;
+  uint32_t backoff_ms;
+  uint32_t backoff_longest_ms;
+  uint32_t attempt_ms;
+  uint32_t deadline_s;
+  uint32_t keep_s;
+} ConfigDurable;
+
 typedef struct ConfigOther {
   char **endpoints; /* empty: there is one broker */
   uint32_t endpoints_count;
@@ -284,6 +295,7 @@ typedef struct Config {
   char *profile;
   ConfigBroker broker;
   ConfigAuthority authority;
+  ConfigDurable durable;
   ConfigOther other_broker;
   ConfigClient client;
   ConfigGateway gateway;

@@ -29,6 +29,7 @@ typedef struct BrokerView {
   json_t *registry;
   json_t *connections;
   json_t *authority; /* NULL when this broker has none */
+  json_t *durable;   /* the same */
 } BrokerView;
 
 typedef struct Views {
@@ -36,12 +37,12 @@ typedef struct Views {
   uint32_t count;                         /* of those that are configured */
 } Views;
 
-static bool offers_authority(const json_t *registry) {
+static bool offers(const json_t *registry, const char *service) {
   const json_t *row;
   size_t i;
 
   json_array_foreach(json_object_get(registry, "instances"), i, row) {
-    if (strcmp(view_text(row, "service"), "pons.authority") == 0)
+    if (strcmp(view_text(row, "service"), service) == 0)
       return true;
   }
   return false;
@@ -53,8 +54,10 @@ static BrokerView ask_broker(Reach *reach) {
 
   if (reach_ask(reach, "pons", "registry", "{\"limit\":1000}", &view.registry) == CTL_OK)
     reach_ask(reach, "pons", "connections", "{\"limit\":1000}", &view.connections);
-  if (offers_authority(view.registry))
+  if (offers(view.registry, "pons.authority"))
     reach_ask(reach, "pons.authority", "status", NULL, &view.authority);
+  if (offers(view.registry, "pons.durable"))
+    reach_ask(reach, "pons.durable", "status", NULL, &view.durable);
   return view;
 }
 
@@ -80,6 +83,7 @@ static void views_done(Views *views) {
     json_decref(views->brokers[i].registry);
     json_decref(views->brokers[i].connections);
     json_decref(views->brokers[i].authority);
+    json_decref(views->brokers[i].durable);
   }
 }
 
@@ -222,6 +226,25 @@ static void print_authority(const json_t *authority, Buffer *ret) {
     buffer_printf(ret, "it has no authority: %s\n", view_text(authority, "disk"));
 }
 
+/* Requests that outlive a broker, where there are any, or something is wrong with them. */
+static void print_durable(const BrokerView *view, Buffer *ret) {
+  const char *disk = view_text(view->durable, "disk");
+  unsigned dead = (unsigned)view_number(view->durable, "dead");
+  unsigned damaged = (unsigned)view_number(view->durable, "damaged");
+
+  if (*disk)
+    buffer_printf(ret, "broker %s takes no durable requests: %s\n", view->name, disk);
+  if (view_number(view->durable, "rows") == 0 && damaged == 0)
+    return;
+  buffer_printf(ret, "broker %s keeps durable requests: %u to be done, %u dead letters, %u damaged", view->name,
+                (unsigned)view_number(view->durable, "waiting"), dead, damaged);
+  if (!json_is_true(json_object_get(view->durable, "level")))
+    buffer_printf(ret, ", does not know all of the other broker's");
+  if (view_number(view->durable, "behind"))
+    buffer_printf(ret, ", was behind %u times", (unsigned)view_number(view->durable, "behind"));
+  buffer_printf(ret, "%s\n", dead + damaged > 0 ? "; `pons deadletter list`" : "");
+}
+
 static void show(const Ctl *ctl, json_t *supervisor, const Views *views) {
   const BrokerView *view = main_view(views);
   _cleanup_(buffer_done) Buffer text = {0};
@@ -232,12 +255,17 @@ static void show(const Ctl *ctl, json_t *supervisor, const Views *views) {
 
     if (view->authority)
       json_object_set(whole, "authority", view->authority);
+    if (view->durable)
+      json_object_set(whole, "durable", view->durable);
     ctl_write_json(ctl, whole);
     return;
   }
   print_both(supervisor, views, &text);
   if (view->authority)
     print_authority(view->authority, &text);
+  for (uint32_t i = 0; i < views->count; i++)
+    if (views->brokers[i].durable)
+      print_durable(&views->brokers[i], &text);
   print_troubles(supervisor, views, &text);
   ctl_write(&text);
 }

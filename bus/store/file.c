@@ -44,7 +44,7 @@ struct StoreFile {
 
 static int fail(const StoreFile *file, const char *doing, char *ret_text) {
   snprintf(ret_text, STORE_TEXT_BYTES, "%s: %s", doing, sqlite3_errmsg(file->db));
-  return -EIO;
+  return (sqlite3_errcode(file->db) & 0xff) == SQLITE_FULL ? -ENOSPC : -EIO;
 }
 
 static uint32_t row_crc(Text key, Bytes value) {
@@ -241,44 +241,73 @@ static bool read_seal(Bytes value, Seal *ret) {
   return true;
 }
 
-/* Holds the row in hand against its checksum and adds it to what the seal should say. */
-static int check_row(StoreFile *file, const char *path, Seal *found, char *ret_text) {
-  sqlite3_stmt *rows = file->statements[EACH];
-  Text key = column_key(rows);
-  Bytes value = column_bytes(rows, 1);
-  uint32_t crc = row_crc(key, value);
+static bool is_sound(sqlite3_stmt *rows) {
+  return row_crc(column_key(rows), column_bytes(rows, 1)) == (uint32_t)sqlite3_column_int64(rows, 2);
+}
 
-  if (crc != (uint32_t)sqlite3_column_int64(rows, 2))
-    return damaged(path, "the checksum does not fit at row ", key, ret_text);
-  if (key.size == 0)
-    return read_seal(value, &file->seal) ? 0 : damaged(path, "the seal can't be read", TEXT_NONE, ret_text);
-  found->rows++;
-  found->sum ^= crc;
+/* What is found while the rows are held against their checksums. */
+typedef struct Check {
+  const char *path;
+  const StoreReader *reader;
+  Seal found;
+  uint64_t damaged;
+} Check;
+
+/* Something is not what was written: tells who goes on without it, or ends the opening. */
+static int on_damage(Check *check, const char *what, Text key, Bytes value, char *ret_text) {
+  int r = damaged(check->path, what, key, ret_text);
+
+  if (!check->reader->on_damaged)
+    return r;
+  check->damaged++;
+  check->reader->on_damaged(check->reader->userdata, key, value, ret_text);
   return 0;
 }
 
-static int check_rows(StoreFile *file, const char *path, char *ret_text) {
+/* Holds the row in hand against its checksum and adds it to what the seal should say. */
+static int check_row(StoreFile *file, Check *check, char *ret_text) {
   sqlite3_stmt *rows = file->statements[EACH];
-  Seal found = {0};
+  Text key = column_key(rows);
+  Bytes value = column_bytes(rows, 1);
+  int r = is_sound(rows) ? 0 : on_damage(check, "the checksum does not fit at row ", key, value, ret_text);
+
+  if (key.size == 0)
+    return r != 0 || read_seal(value, &file->seal)
+               ? r
+               : on_damage(check, "the seal can't be read", TEXT_NONE, BYTES_NONE, ret_text);
+  check->found.rows++;
+  check->found.sum ^= (uint32_t)sqlite3_column_int64(rows, 2);
+  return r;
+}
+
+/* A row whose checksum is damaged is not a missing one too. */
+static bool is_sealed(const StoreFile *file, const Check *check) {
+  return check->found.rows == file->seal.rows && (check->damaged > 0 || check->found.sum == file->seal.sum);
+}
+
+static int check_rows(StoreFile *file, const char *path, const StoreReader *reader, char *ret_text) {
+  sqlite3_stmt *rows = file->statements[EACH];
+  Check check = {.path = path, .reader = reader};
   int step_code = SQLITE_ROW;
   int r = 0;
 
   while (r == 0 && (step_code = sqlite3_step(rows)) == SQLITE_ROW)
-    r = check_row(file, path, &found, ret_text);
-  sqlite3_reset(rows);
+    r = check_row(file, &check, ret_text);
   if (r == 0 && step_code != SQLITE_DONE)
     r = why_not(file, path, ret_text);
-  if (r == 0 && (found.rows != file->seal.rows || found.sum != file->seal.sum))
-    r = damaged(path, "rows are missing, or are there without the seal", TEXT_NONE, ret_text);
+  sqlite3_reset(rows);
+  if (r == 0 && !is_sealed(file, &check))
+    r = on_damage(&check, "rows are missing, or are there without the seal", TEXT_NONE, BYTES_NONE, ret_text);
+  file->seal = check.found;
   return r;
 }
 
-static void tell_rows(StoreFile *file, void (*each)(void *, Text, Bytes), void *userdata) {
+static void tell_rows(StoreFile *file, const StoreReader *reader) {
   sqlite3_stmt *rows = file->statements[EACH];
 
   while (sqlite3_step(rows) == SQLITE_ROW)
-    if (column_key(rows).size > 0)
-      each(userdata, column_key(rows), column_bytes(rows, 1));
+    if (column_key(rows).size > 0 && is_sound(rows))
+      reader->on_row(reader->userdata, column_key(rows), column_bytes(rows, 1));
   sqlite3_reset(rows);
 }
 
@@ -295,8 +324,7 @@ static int touch(const char *path, char *ret_text) {
   return -error;
 }
 
-int store_file_open(StoreFile **ret, const char *path, void (*each)(void *, Text, Bytes), void *userdata,
-                    char *ret_text) {
+int store_file_open(StoreFile **ret, const char *path, const StoreReader *reader, char *ret_text) {
   _cleanup_(store_file_close) StoreFile *file = calloc(1, sizeof *file);
   int r = touch(path, ret_text);
 
@@ -311,10 +339,10 @@ int store_file_open(StoreFile **ret, const char *path, void (*each)(void *, Text
   if (r == 0 && !prepare(file))
     r = why_not(file, path, ret_text);
   if (r == 0)
-    r = check_rows(file, path, ret_text);
+    r = check_rows(file, path, reader, ret_text);
   if (r != 0)
     return r;
-  tell_rows(file, each, userdata);
+  tell_rows(file, reader);
   *ret = TAKE(file);
   return 0;
 }

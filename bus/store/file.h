@@ -16,13 +16,20 @@ typedef struct StoreChange {
   Bytes value;
 } StoreChange;
 
-/* As store_open, without a writer. each is told every row; nothing is told of a damaged file. */
-int store_file_open(StoreFile **ret, const char *path, void (*each)(void *userdata, Text key, Bytes value),
-                    void *userdata, char *ret_text);
+/* Who is told what a file has. */
+typedef struct StoreReader {
+  void (*on_row)(void *userdata, Text key, Bytes value);
+  /* As StoreHandler.on_damaged; NULL: nothing is told of a damaged file. */
+  void (*on_damaged)(void *userdata, Text key, Bytes value, const char *text);
+  void *userdata;
+} StoreReader;
+
+/* As store_open, without a writer. */
+int store_file_open(StoreFile **ret, const char *path, const StoreReader *reader, char *ret_text);
 /* Closes it. Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void store_file_close(StoreFile **file);
-/* One transaction: begin, changes, commit, which has synced when it returns 0. After -EIO ret_text says why, and the file is as before
-   the last begin. */
+/* One transaction: begin, changes, commit, which has synced when it returns 0. After -ENOSPC (the disk is full) and -EIO ret_text
+   says why, and the file is as before the last begin. */
 int store_file_begin(StoreFile *file, char *ret_text);
 int store_file_change(StoreFile *file, const StoreChange *change, char *ret_text);
 int store_file_commit(StoreFile *file, char *ret_text);

@@ -1,5 +1,6 @@
 /* The writer: one thread that takes all that waits, writes it in one transaction, and tells the loop how far the disk is. After
-   the first failure it writes nothing any more: what the process believes and what the disk has would drift apart. */
+   a failure it writes nothing any more: what the process believes and what the disk has would drift apart. A full disk, where its
+   owner knows what to do about it, is none: nothing was written, and the same is tried again with what has come since. */
 #include "bus/store/store.h"
 
 #include <errno.h>
@@ -22,6 +23,8 @@ typedef struct Waiting {
   char bytes[];
 } Waiting;
 
+enum { FULL_WAIT_S = 1 /* until a full disk is tried again */ };
+
 typedef struct Row {
   Buffer key;
   Buffer value;
@@ -39,6 +42,7 @@ struct Store {
   LoopFd *watch;
   uint64_t serial;
   bool failed; /* as the loop knows it */
+  bool full;   /* the same */
 
   pthread_mutex_t mutex; /* for all below */
   pthread_cond_t wake;
@@ -48,6 +52,7 @@ struct Store {
   bool ending;
   uint64_t written;
   bool broken;
+  bool is_full;
   char text[STORE_TEXT_BYTES];
 };
 
@@ -58,16 +63,21 @@ static void on_word(void *userdata, int fd, uint32_t revents _unused_) {
   char text[STORE_TEXT_BYTES];
   uint64_t written;
   bool broken;
+  bool full;
 
   if (read(fd, &written, sizeof written) < 0)
     return;
   pthread_mutex_lock(&store->mutex);
   written = store->written;
   broken = store->broken && !store->failed;
+  full = store->is_full;
   memcpy(text, store->text, sizeof text);
   pthread_mutex_unlock(&store->mutex);
   store->failed |= broken;
   store->handler.on_written(store->handler.userdata, written);
+  if (full != store->full)
+    store->handler.on_full(store->handler.userdata, full, text);
+  store->full = full;
   if (broken)
     store->handler.on_failed(store->handler.userdata, text);
 }
@@ -109,22 +119,50 @@ static int write_all(Store *store, const Waiting *list, char *ret_text) {
   return r == 0 ? store_file_commit(store->file, ret_text) : r;
 }
 
-static void tell(Store *store, const Waiting *list, int r, const char *text) {
+static void wake_loop(const Store *store) {
   const uint64_t one = 1;
 
+  if (write(store->event_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+    abort();
+}
+
+static void tell(Store *store, const Waiting *list, int r, const char *text) {
   pthread_mutex_lock(&store->mutex);
   for (; list; list = list->next) {
     store->waiting_bytes -= sizeof *list + list->key_bytes + list->value_bytes;
     if (r == 0)
       store->written = list->serial;
   }
+  store->is_full = false;
   if (r < 0 && !store->broken) {
     store->broken = true;
     memcpy(store->text, text, sizeof store->text);
   }
   pthread_mutex_unlock(&store->mutex);
-  if (write(store->event_fd, &one, sizeof one) < 0 && errno != EAGAIN)
-    abort();
+  wake_loop(store);
+}
+
+/* Says so, waits, and puts what has come meanwhile behind the list, so that it is one transaction. Returns false at the end. */
+static bool wait_for_room(Store *store, Waiting *list, const char *text) {
+  struct timespec until;
+  bool ending;
+
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += FULL_WAIT_S;
+  pthread_mutex_lock(&store->mutex);
+  store->is_full = true;
+  memcpy(store->text, text, sizeof store->text);
+  wake_loop(store);
+  while (!store->ending && pthread_cond_timedwait(&store->wake, &store->mutex, &until) == 0)
+    continue;
+  while (list->next)
+    list = list->next;
+  list->next = store->first;
+  store->first = NULL;
+  store->last = &store->first;
+  ending = store->ending;
+  pthread_mutex_unlock(&store->mutex);
+  return !ending;
 }
 
 static void *write_for_ever(void *userdata) {
@@ -136,6 +174,8 @@ static void *write_for_ever(void *userdata) {
     char text[STORE_TEXT_BYTES] = "";
 
     if (r == 0)
+      r = write_all(store, list, text);
+    while (r == -ENOSPC && store->handler.on_full && wait_for_room(store, list, text))
       r = write_all(store, list, text);
     tell(store, list, r, text);
     free_waiting(list);
@@ -220,8 +260,24 @@ static int start_writer(Store *store) {
   return -r;
 }
 
+static void on_damaged(void *userdata, Text key, Bytes value, const char *text) {
+  const Store *store = userdata;
+
+  store->handler.on_damaged(store->handler.userdata, key, value, text);
+}
+
+static void init_condition(pthread_cond_t *condition) {
+  pthread_condattr_t attributes;
+
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(condition, &attributes);
+  pthread_condattr_destroy(&attributes);
+}
+
 int store_open(Store **ret, Loop *loop, const char *path, const StoreHandler *handler, char *ret_text) {
   _cleanup_(store_close) Store *store = calloc(1, sizeof *store);
+  StoreReader reader = {keep_row, handler->on_damaged ? on_damaged : NULL, store};
   int r;
 
   if (!store)
@@ -231,8 +287,8 @@ int store_open(Store **ret, Loop *loop, const char *path, const StoreHandler *ha
   store->last = &store->first;
   store->event_fd = -1;
   pthread_mutex_init(&store->mutex, NULL);
-  pthread_cond_init(&store->wake, NULL);
-  r = store_file_open(&store->file, path, keep_row, store, ret_text);
+  init_condition(&store->wake);
+  r = store_file_open(&store->file, path, &reader, ret_text);
   if (r != 0)
     return r;
   r = start_writer(store);
@@ -242,6 +298,15 @@ int store_open(Store **ret, Loop *loop, const char *path, const StoreHandler *ha
   }
   *ret = TAKE(store);
   return 0;
+}
+
+void store_forget(Store *store) {
+  for (size_t i = 0; i < store->n_rows; i++) {
+    buffer_done(&store->rows[i].key);
+    buffer_done(&store->rows[i].value);
+  }
+  free(TAKE(store->rows));
+  store->n_rows = 0;
 }
 
 void store_close(Store **store) {
@@ -259,11 +324,7 @@ void store_close(Store **store) {
   if (gone->event_fd >= 0)
     close(gone->event_fd);
   store_file_close(&gone->file);
-  for (size_t i = 0; i < gone->n_rows; i++) {
-    buffer_done(&gone->rows[i].key);
-    buffer_done(&gone->rows[i].value);
-  }
-  free(gone->rows);
+  store_forget(gone);
   free_waiting(gone->first);
   pthread_mutex_destroy(&gone->mutex);
   pthread_cond_destroy(&gone->wake);

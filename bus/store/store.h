@@ -30,6 +30,12 @@ typedef struct StoreHandler {
   void (*on_written)(void *userdata, uint64_t serial);
   /* Nothing is written any more, from here on and until the process starts anew: text says why. Once. */
   void (*on_failed)(void *userdata, const char *text);
+  /* The disk is full, and what waits is tried again every second; or (is_full false) all of it is on disk now. NULL: a full disk is a
+     failure like any other. */
+  void (*on_full)(void *userdata, bool is_full, const char *text);
+  /* From store_open: this row is not what was written (key may not be either; empty: rows are missing, or the seal is not what was written).
+     The others are told, and the seal is made anew with the next row that is written. NULL: nothing is believed of such a file. */
+  void (*on_damaged)(void *userdata, Text key, Bytes value, const char *text);
   void *userdata;
 } StoreHandler;
 
@@ -43,6 +49,8 @@ void store_close(Store **store);
 
 /* Tells each row that the file had when it was opened, in the order of the keys. Both are borrowed for the call. */
 void store_each(const Store *store, void (*row)(void *userdata, Text key, Bytes value), void *userdata);
+/* Drops what store_each tells. */
+void store_forget(Store *store);
 /* Has a row written, or taken out (store_drop), behind all that was asked for before; what is asked for in one turn is mostly one commit.
    key: 1 to STORE_KEY_BYTES; value: at most STORE_VALUE_BYTES. Returns 0 and *ret_serial (may be NULL) is what
    on_written will have reached when it is on disk; -EIO when the store has failed; -ENOBUFS when too much waits. */

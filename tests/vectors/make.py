@@ -212,6 +212,19 @@ PEER = {  # kind, contract, body
     "event": ("event", "PeerEvent", {"topic": "gpu.0.load", "publisher": CLIENT, "sequence": 42, "retain": True, "body": b"\x5d"}),
     "kept": ("kept", "PeerKept", {"topic": "gpu.0.load", "publisher": CLIENT, "sequence": 42, "age_us": 3500000, "body": b"\x5d"}),
     "flags_unset": ("flags", "PeerFlags", {"flags": [{"name": "agent.echo", "value": "", "epoch": 6, "counter": 4, "removed": True}]}),
+    "durable": ("durable", "PeerDurable", {
+        "client": CLIENT, "sequence": 42, "delivery_client": 7, "delivery_sequence": 1024, "state": "waiting", "idempotent": True, "priority": 1,
+        "status": 9, "round": 0, "tries": 1, "attempts": 1, "accepted_us": LIFE, "since_us": LIFE + 5, "expires_us": LIFE + 3600000000,
+        "patience_us": 3600000000, "service": "echo", "method": "say", "content_type": "application/json", "message": "the instance went away",
+        "body": b"{}"}),
+    "durable_done": ("durable", "PeerDurable", {
+        "client": CLIENT, "sequence": 42, "delivery_client": 7, "delivery_sequence": 1024, "state": "done", "priority": 1, "status": 0, "round": 1,
+        "tries": 2, "attempts": 0, "accepted_us": LIFE, "since_us": LIFE + 5, "expires_us": LIFE + 3600000000, "patience_us": 3600000000,
+        "ended_us": LIFE + 9, "service": "echo", "method": "say", "reply": b"\x80"}),
+    "durable_kept": ("durable_kept", "PeerDurableKept", {"client": CLIENT, "sequence": 42, "version": 1048577}),
+    "durable_digest": ("durable_digest", "PeerDurableDigest", {"index": 0, "complete": True, "rows": [
+        {"client": CLIENT, "sequence": 42, "version": 1048577}]}),
+    "durable_wanted": ("durable_wanted", "PeerDurableWanted", {}),
     "answer": ("answer", "PeerAnswer", {"number": 1, "status": 11, "body": b"\x80"}),
 }
 

@@ -35,6 +35,8 @@ static void what_is_refused(void **state _unused_) {
        "write a or b, and authority.peer"},
       {"authority: {vote_ms: 600, renew_ms: 201}\n",
        "1:37: authority.renew_ms: is more than a third of authority.vote_ms: a vote would run out unrenewed"},
+      {"durable: {backoff_ms: 5000, backoff_longest_ms: 4999}\n",
+       "1:49: durable.backoff_longest_ms: is 4999, must be at least durable.backoff_ms, which is 5000"},
   };
 
   for (size_t i = 0; i < ELEMENTS(files); i++)

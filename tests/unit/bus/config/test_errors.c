@@ -343,9 +343,8 @@ static void test_too_many(void **state _unused_) {
       buffer_printf(
           &expected,
           "%u:1: unknown key 'zzzzzzzz%u'; the keys here are: site, log, runtime_dir, state_dir, profile, broker, "
-          "authority, other_broker, client, gateway, coordinator, models, price_list, providers, local_llm, agents, "
-          "groups, "
-          "profiles\n",
+          "authority, durable, other_broker, client, gateway, coordinator, models, price_list, providers, local_llm, "
+          "agents, groups, profiles\n",
           i + 1, i);
   }
   buffer_printf(&expected, "%s: 10 more findings are not shown; mend these first\n", files_config());

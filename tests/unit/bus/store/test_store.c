@@ -42,7 +42,7 @@ static void on_failed(void *userdata, const char *text) {
 }
 
 static int reopen(Scene *s) {
-  StoreHandler handler = {on_written, on_failed, s};
+  StoreHandler handler = {on_written, on_failed, .userdata = s};
   Store *before;
   int r;
 
@@ -154,7 +154,7 @@ static void the_file_is_its_owners_alone(void **state) {
 
 static void a_second_process_is_refused(void **state) {
   Scene *s = *state;
-  StoreHandler handler = {on_written, on_failed, s};
+  StoreHandler handler = {on_written, on_failed, .userdata = s};
   char text[STORE_TEXT_BYTES];
   Store *second = NULL;
 
@@ -298,7 +298,7 @@ static void what_waits_is_bounded(void **state) {
 
 static void an_unreachable_file_is_named(void **state) {
   Scene *s = *state;
-  StoreHandler handler = {on_written, on_failed, s};
+  StoreHandler handler = {on_written, on_failed, .userdata = s};
   char text[STORE_TEXT_BYTES];
   Store *none = NULL;
 

@@ -1,0 +1,102 @@
+/* What:      the state of a keeper and what its files offer each other.
+ * Owns:      -
+ * May use:   base, wire, core, loop, store, contracts.
+ * Threading: the loop thread.
+ * Spec:      docs/durable.md */
+#ifndef PONS_BROKER_KEEPER_INTERNAL_H
+#define PONS_BROKER_KEEPER_INTERNAL_H
+
+#include "bus/base/list.h"
+#include "bus/base/table.h"
+#include "bus/broker/keeper.h"
+#include "bus/store/store.h"
+#include "bus/wire/peer.h"
+
+enum { COURIERS = 16, DAMAGES = 1000 /* that are listed */ };
+
+/* A row that is not what was written, until a person has seen it. */
+typedef struct Damage {
+  List in_keeper;
+  uint64_t number;
+  uint64_t at_us;
+  Buffer key; /* of the row */
+  Buffer value;
+  char text[STORE_TEXT_BYTES];
+} Damage;
+
+struct Keeper {
+  Loop *loop;
+  KeeperOptions options;
+  KeeperHandler handler;
+  Durable *durable;
+  Store *store; /* NULL when it could not be opened */
+  char disk[STORE_TEXT_BYTES];
+  uint64_t last_serial; /* of the store */
+  LoopTimer *timer;
+  uint64_t epoch_us; /* when the loop's clock stood at 0, since 1970 */
+  uint64_t epoch;    /* in which this broker leads, or 0 */
+  Core *core;
+  InsideSet *insides;
+  Inside *service;
+  Inside *couriers[COURIERS];
+  uint32_t n_couriers;
+  List unsent; /* tries that found no courier */
+  List waiters;
+  Table waiters_by_id;
+  List damages;
+  uint64_t last_damage;
+  uint64_t n_damages;
+  uint64_t behind;
+};
+
+/* keeper.c */
+
+/* The time, since 1970; authority that has run out is given up first. */
+uint64_t keeper_now_us(Keeper *keeper);
+/* After each step of the machine: sets the timer. */
+void keeper_settle(Keeper *keeper);
+void keeper_count(const Keeper *keeper, Counter counter, uint64_t n);
+
+/* keeper-service.c */
+
+void keeper_offer(Keeper *keeper);
+/* The machine has decided: an entry is kept on so many disks (0: it is not kept), or has ended. */
+void keeper_tell_kept(Keeper *keeper, const DurableEntry *entry, uint32_t copies);
+void keeper_tell_end(Keeper *keeper, const DurableEntry *entry);
+/* The store is so far, or writes no more. */
+void keeper_tell_written(Keeper *keeper, uint64_t serial);
+/* Ends all that wait, with this status. */
+void keeper_dismiss(Keeper *keeper, Status status, const char *code, const char *text);
+
+/* Answers who asked. */
+void keeper_reply(Keeper *keeper, RequestId asker, const Contract *contract, const void *value);
+void keeper_fail_unknown(Keeper *keeper, RequestId asker);
+
+/* keeper-show.c: methods of the service. */
+
+void keeper_show(Keeper *keeper, RequestId asker, const void *request);
+void keeper_list(Keeper *keeper, RequestId asker, const void *request);
+void keeper_status(Keeper *keeper, RequestId asker, const void *request);
+
+/* keeper-courier.c */
+
+/* Takes a try to the bus. */
+void keeper_deliver(Keeper *keeper, const DurableAction *action);
+/* Looks at what the couriers have heard. Returns whether there was something. */
+bool keeper_turn_couriers(Keeper *keeper);
+void keeper_done_couriers(Keeper *keeper);
+
+/* keeper-damage.c */
+
+/* From the store while it is opened, and a row that says so from before. */
+void keeper_note_damage(Keeper *keeper, Text key, Bytes value, const char *text, uint64_t at_us);
+void keeper_load_damage(Keeper *keeper, Text key, Bytes value);
+/* The store is open: what was noted is put down, and the damaged rows are taken out. */
+void keeper_keep_damage(Keeper *keeper);
+/* The damage called so, or NULL. name: room for its name. */
+Damage *keeper_find_damage(const Keeper *keeper, Text name);
+const char *keeper_damage_name(const Damage *damage, char name[32]);
+int keeper_drop_damage(Keeper *keeper, Damage *damage);
+void keeper_done_damage(Keeper *keeper);
+
+#endif
