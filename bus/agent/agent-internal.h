@@ -15,7 +15,9 @@
 #include "bus/base/list.h"
 #include "bus/base/log.h"
 #include "bus/base/table.h"
+#include "bus/client/flag.h"
 #include "bus/client/instance.h"
+#include "bus/client/lease.h"
 
 /* --- options --- */
 
@@ -26,6 +28,7 @@ typedef struct AgentOptions {
   const char *version;
   const char *tier;
   const char *role;
+  const char *singleton;
   const char *crash_record;
   uint64_t weight;
   bool has_weight;
@@ -242,9 +245,12 @@ struct Runtime {
   uint64_t contended_us;
   bool was_ready;
   struct {
-    bool off;       /* by the flag agent.NAME */
-    uint64_t epoch; /* of the flag's version, which only rises */
-    uint64_t counter;
+    ClientFlag *flag;
+    bool off;              /* by the flag agent.NAME */
+    const char *singleton; /* the lease that it serves under, or NULL */
+    ClientLease *lease;
+    bool held;
+    bool said_off; /* what the brokers know */
   } feature;
   Phase phase;
   int exit_status;
@@ -253,8 +259,13 @@ struct Runtime {
   Pool pool;
 };
 
-/* Listens to the flag that switches this agent. Returns 0 or negative errno. */
-int feature_watch(Runtime *runtime);
+/* Listens to the flag that switches this agent, and asks for its lease if it is a singleton. Returns 0 or negative errno. */
+int feature_init(Runtime *runtime);
+void feature_done(Runtime *runtime);
+/* Whether it takes nothing now: switched off, or without its lease. */
+bool feature_is_off(const Runtime *runtime);
+/* The lease goes back, if it is held; it is not asked for again. */
+void feature_give_back(Runtime *runtime);
 
 /* Whether this is the loop thread. */
 bool runtime_is_here(const Runtime *runtime);
@@ -299,6 +310,8 @@ bool serve_message(void *userdata, uint32_t broker, const Message *message);
 
 /* Whether there is a session with one of them. */
 bool brokers_any(const Runtime *runtime);
+/* Tells the supervisor whether it serves. */
+void brokers_tell_status(const Runtime *runtime);
 /* The call came from this broker. */
 void brokers_take(Call *call, uint32_t broker);
 /* From now on this broker is told. */

@@ -28,6 +28,7 @@
 
 #include "agents/contracts/contracts.h"
 #include "bus/client/client.h"
+#include "bus/wire/token.h"
 
 typedef struct Call Call;       /* one request that this process answers */
 typedef struct Runtime Runtime; /* this process as an agent */
@@ -66,6 +67,13 @@ typedef struct Agent {
   const char *about;
   const AgentService *services; /* AGENT_SERVICES(…) */
   uint32_t concurrency; /* calls executed at a time, at most 65,535; also the most threads, but at most 1,024; 0 = 4 */
+  /* The lease that it must hold to serve, or NULL: of all processes that ask for it one serves, and the others stand by. The
+     option --singleton changes it. With may_double two holders do no harm, and it moves by itself when the other machine is
+     gone and there is no witness. */
+  const char *singleton;
+  bool may_double;
+  /* Of a singleton: it is the holder now; or not any more, and what it does as holder stops at once. May be NULL. */
+  void (*on_lease)(Runtime *runtime, bool held);
   /* Before the first connection; a state that handlers want is set by runtime_set_state. Returns 0, or negative errno and
      the agent does not start. May be NULL. */
   int (*init)(Runtime *runtime);
@@ -89,7 +97,7 @@ typedef struct Agent {
   }
 
 /* Runs the agent until SIGTERM or SIGINT. Options: environment (PONS_AGENT_ENDPOINT, _NAME, _SITE, _WEIGHT, _TIER, _ROLE,
-   _VERSION, _CONCURRENCY, PONS_LOG_LEVEL), then the command line (--endpoint and so on; --help lists them). Returns the exit
+   _VERSION, _CONCURRENCY, _SINGLETON, PONS_LOG_LEVEL), then the command line (--endpoint and so on; --help lists them). Returns the exit
    status: 0 after a drain; 1 stopped by a second signal, or failed at run time; 2 wrong options or table; 3 the broker
    refuses this agent for good. */
 int agent_main(int argc, char **argv, const Agent *agent);
@@ -105,6 +113,9 @@ Text runtime_instance(const Runtime *runtime);
 /* The agent's own state, for its handlers. */
 void runtime_set_state(Runtime *runtime, void *state);
 void *runtime_state(const Runtime *runtime);
+/* Of a singleton: whether it holds its lease right now, by the clock; then *ret (may be NULL) is the token, which what it guards
+   looks at (token_admit). To be asked before each thing that only the holder may do. From any thread while a handler runs. */
+bool runtime_holds(Runtime *runtime, LeaseToken *ret);
 /* Ends the agent as SIGTERM does. From any thread. */
 void runtime_drain(Runtime *runtime);
 /* Between these two the process does not leave the bus when its last call has ended, but no longer than 1 s after that: for

@@ -80,7 +80,7 @@ static void grant(Runtime *runtime, uint32_t broker) {
 
   if (!session->is_open || runtime->phase != PHASE_SERVING)
     return;
-  if (runtime->feature.off) {
+  if (feature_is_off(runtime)) {
     header = (Header){.kind = KIND_DRAIN, .flags = FLAG_CLEAN};
     client_send(runtime->client, broker, &header, BYTES_NONE, NULL);
     return;
@@ -131,19 +131,30 @@ void brokers_release(Call *call) {
 
 /* --- a session comes --- */
 
+static const char *status_text(const Runtime *runtime) {
+  if (!feature_is_off(runtime))
+    return "serving";
+  return runtime->feature.off ? "switched off" : "standing by for its lease";
+}
+
 /* The turn that sent CREDIT is over. */
 static void on_credit_sent(void *userdata) {
-  const Runtime *runtime = userdata;
+  Runtime *runtime = userdata;
 
   if (runtime->agent->ready && runtime->agent->ready(userdata) < 0)
     loop_stop(runtime->loop, EXIT_FAILURE);
   else
-    notify_ready("serving");
+    notify_ready(status_text(runtime));
+}
+
+void brokers_tell_status(const Runtime *runtime) {
+  if (runtime->was_ready && brokers_any(runtime))
+    notify_status("%s", status_text(runtime));
 }
 
 static void say_ready(Runtime *runtime) {
   if (runtime->was_ready) {
-    notify_status("serving");
+    notify_status("%s", status_text(runtime));
     return;
   }
   runtime->was_ready = true;

@@ -1,54 +1,129 @@
-/* The flag agent.NAME switches an agent: off, it says DRAIN and finishes what it has; on again, it says CREDIT. The process stays, so
-   it is there again in a round trip. */
+/* Whether this process serves now. The flag agent.NAME switches an agent off and on, and a singleton serves only while it holds its
+   lease. Off, it says DRAIN and takes nothing new; on again, it says CREDIT. The process stays, so it is there again in a round
+   trip. An agent that is switched off gives its lease back: another may have it. */
 #include <stdio.h>
 
 #include "bus/agent/agent-internal.h"
 
-#define TOPIC "pons.flags.agent."
+static bool says_off(const FlagState *flag) {
+  Text value = text_of(flag->value);
 
-static bool says_off(Text value) {
-  return text_is(value, "off") || text_is(value, "false") || text_is(value, "0");
+  return flag->is_set && (text_is(value, "off") || text_is(value, "false") || text_is(value, "0"));
 }
 
-/* Both brokers tell of a flag, and one may be behind. */
-static bool is_newer(Runtime *runtime, const FlagRow *flag) {
-  bool newer = flag->epoch != runtime->feature.epoch ? flag->epoch > runtime->feature.epoch
-                                                     : flag->counter > runtime->feature.counter;
+bool feature_is_off(const Runtime *runtime) {
+  return runtime->feature.off || (runtime->feature.singleton && !runtime->feature.held);
+}
 
-  if (newer) {
-    runtime->feature.epoch = flag->epoch;
-    runtime->feature.counter = flag->counter;
+static void say(Runtime *runtime) {
+  Header drain = {.kind = KIND_DRAIN, .flags = FLAG_CLEAN};
+  bool off = feature_is_off(runtime);
+
+  if (off == runtime->feature.said_off || runtime->phase != PHASE_SERVING)
+    return;
+  runtime->feature.said_off = off;
+  brokers_tell_status(runtime);
+  if (!off) {
+    runtime_grant(runtime);
+    return;
   }
-  return newer;
+  for (uint32_t i = 0; i < client_brokers(runtime->client); i++)
+    client_send(runtime->client, i, &drain, BYTES_NONE, NULL);
 }
 
-static void switch_to(Runtime *runtime, bool off) {
-  Header header = {.kind = KIND_DRAIN, .flags = FLAG_CLEAN};
+/* --- the lease --- */
+
+static void on_held(void *userdata, LeaseToken token) {
+  Runtime *runtime = userdata;
+
+  log_info("PONS-AGENT-HOLDS", "%s holds the lease %s (token %llu.%llu) and serves", runtime->instance,
+           runtime->feature.singleton, (unsigned long long)token.epoch, (unsigned long long)token.counter);
+  runtime->feature.held = true;
+  if (runtime->agent->on_lease)
+    runtime->agent->on_lease(runtime, true);
+  say(runtime);
+}
+
+/* What was not begun is for the next holder, and what was is told to stop. */
+static void stop_calls(Runtime *runtime) {
+  LIST_EACH (&runtime->running, Call, in_runtime, call)
+    call_stop(call, STATUS_DRAINING);
+}
+
+static void stop_holding(Runtime *runtime) {
+  runtime->feature.held = false;
+  say(runtime);
+  stop_calls(runtime);
+  if (runtime->agent->on_lease)
+    runtime->agent->on_lease(runtime, false);
+}
+
+static void on_lost(void *userdata, const char *why) {
+  Runtime *runtime = userdata;
+
+  log_warning("PONS-AGENT-LEASE-LOST", "%s has lost the lease %s and serves no more: %s", runtime->instance,
+              runtime->feature.singleton, why);
+  stop_holding(runtime);
+}
+
+static int make_lease(Runtime *runtime) {
+  ClientLeaseOptions options = {.name = text_of(runtime->feature.singleton),
+                                .may_double = runtime->agent->may_double,
+                                .on_held = on_held,
+                                .on_lost = on_lost,
+                                .userdata = runtime};
+
+  return runtime->feature.singleton == NULL ? 0 : client_lease_new(runtime->client, &options, &runtime->feature.lease);
+}
+
+void feature_give_back(Runtime *runtime) {
+  bool held = runtime->feature.held;
+
+  if (runtime->feature.lease)
+    client_lease_want(runtime->feature.lease, false);
+  if (held)
+    stop_holding(runtime);
+}
+
+bool runtime_holds(Runtime *runtime, LeaseToken *ret) {
+  return runtime->feature.lease && client_lease_check(runtime->feature.lease, ret);
+}
+
+/* --- the flag --- */
+
+static void on_flag(void *userdata, const FlagState *flag) {
+  Runtime *runtime = userdata;
+  bool off = says_off(flag);
 
   if (off == runtime->feature.off || runtime->phase != PHASE_SERVING)
     return;
   runtime->feature.off = off;
   log_info("PONS-AGENT-FLAG", "%s is switched %s by the flag agent.%s", runtime->instance, off ? "off" : "on",
            runtime->name);
-  if (!off) {
-    runtime_grant(runtime);
-    return;
-  }
-  for (uint32_t i = 0; i < client_brokers(runtime->client); i++)
-    client_send(runtime->client, i, &header, BYTES_NONE, NULL);
+  if (off)
+    feature_give_back(runtime);
+  else if (runtime->feature.lease)
+    client_lease_want(runtime->feature.lease, true);
+  say(runtime);
 }
 
-static void on_flag(void *userdata, const BusEvent *event) {
-  Runtime *runtime = userdata;
-  FlagRow flag;
+/* --- begun and ended --- */
 
-  if (contract_decode(CONTRACT(FlagRow), event->body, NULL, &flag, NULL) == 0 && is_newer(runtime, &flag))
-    switch_to(runtime, says_off(flag.value));
+int feature_init(Runtime *runtime) {
+  char name[LIMIT_NAME_BYTES + 8];
+  const char *option = runtime->options->singleton;
+  int r;
+
+  runtime->feature.singleton = option ? option : runtime->agent->singleton;
+  runtime->feature.said_off = feature_is_off(runtime);
+  snprintf(name, sizeof name, "agent.%s", runtime->name);
+  r = make_lease(runtime);
+  if (r < 0 || !name_is_valid(text_of(name)))
+    return r; /* there is no such flag */
+  return client_flag_watch(runtime->client, text_of(name), on_flag, runtime, &runtime->feature.flag);
 }
 
-int feature_watch(Runtime *runtime) {
-  char topic[LIMIT_TARGET_BYTES + 1];
-
-  snprintf(topic, sizeof topic, TOPIC "%s", runtime->name);
-  return client_subscribe(runtime->client, text_of(topic), on_flag, runtime, NULL);
+void feature_done(Runtime *runtime) {
+  client_lease_destroy(&runtime->feature.lease);
+  client_flag_unwatch(&runtime->feature.flag);
 }

@@ -26,6 +26,7 @@ typedef struct Values {
   const char *role;
   const char *version;
   const char *concurrency;
+  const char *singleton;
   const char *log_level;
   const char *crash_record;
 } Values;
@@ -42,6 +43,8 @@ static const Setting settings[] = {
     {"tier", "PONS_AGENT_TIER", "gpu|cpu|remote", "what it runs on", offsetof(Values, tier)},
     {"role", "PONS_AGENT_ROLE", "primary|standby", "a standby works when no primary can", offsetof(Values, role)},
     {"service-version", "PONS_AGENT_VERSION", "TEXT", "version of its services, for routes", offsetof(Values, version)},
+    {"singleton", "PONS_AGENT_SINGLETON", "LEASE", "serves only while it holds this lease",
+     offsetof(Values, singleton)},
     {"concurrency", "PONS_AGENT_CONCURRENCY", "1-65535", "calls executed at a time, by at most 1,024 threads",
      offsetof(Values, concurrency)},
     {"log-level", "PONS_LOG_LEVEL", "error|warning|info|debug", "what is logged", offsetof(Values, log_level)},
@@ -107,6 +110,8 @@ static int check(const Agent *agent, const Values *values, AgentOptions *ret) {
     return usage(agent, "a name is 1 to 64 of A-Z a-z 0-9 _ . -", values->name);
   if (values->site && !name_is_valid(text_of(values->site)))
     return usage(agent, "a site is 1 to 32 of A-Z a-z 0-9 _ . -", values->site);
+  if (values->singleton && !name_is_valid(text_of(values->singleton)))
+    return usage(agent, "a lease is 1 to 64 of A-Z a-z 0-9 _ . -", values->singleton);
   if (values->weight && !read_number(values->weight, 0, WEIGHT_MAX, &ret->weight))
     return usage(agent, "the weight is a whole number from 0 to 1000", values->weight);
   if (values->tier && !is_one_of(values->tier, "gpu", "cpu", "remote"))
@@ -126,6 +131,7 @@ static int check(const Agent *agent, const Values *values, AgentOptions *ret) {
   ret->tier = values->tier;
   ret->role = values->role;
   ret->version = values->version;
+  ret->singleton = values->singleton;
   ret->crash_record = values->crash_record;
   if (values->endpoint)
     ret->endpoint = values->endpoint;

@@ -51,6 +51,7 @@ static void on_left(void *userdata) {
 }
 
 static void leave(Runtime *runtime) {
+  feature_give_back(runtime);
   runtime->phase = PHASE_LEAVING;
   client_leave(runtime->client, on_left, runtime);
 }
@@ -277,7 +278,7 @@ int runtime_new(const Agent *agent, const AgentOptions *options, Runtime **ret) 
   if (r == 0)
     r = make_client(runtime);
   if (r == 0)
-    r = feature_watch(runtime);
+    r = feature_init(runtime);
   if (r < 0)
     return r;
   credit_init(&runtime->credit, concurrency, has_inline(runtime));
@@ -309,6 +310,7 @@ void runtime_destroy(Runtime **p) {
   if (!runtime)
     return;
   pool_done(runtime);
+  feature_done(runtime);
   client_destroy(&runtime->client);
   drop_calls(runtime);
   loop_timer_destroy(&runtime->deadline_timer);

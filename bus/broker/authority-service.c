@@ -23,7 +23,20 @@ static const struct {
     [LEASE_FULL] = {STATUS_LIMIT, "lease_full", "as many leases are held as there may be: release some"},
 };
 
-static void answer_lease(Authority *a, const AuthorityAsk *ask, const AuthorityAnswer *answer) {
+/* When to ask again. The holder of a lease that is held renews it until it is gone, so what is left of it is how long it may take. */
+static uint64_t retry_us(Authority *a, Text name, LeaseRefusal refusal) {
+  const Leases *leases = pair_leases(a->pair);
+  uint64_t now_us = loop_now_us(a->loop);
+
+  if (refusals[refusal].status == STATUS_UNAVAILABLE)
+    return a->options.pair.retry_us;
+  for (uint32_t i = 0; refusal == LEASE_HELD && i < leases->n; i++)
+    if (text_is(name, leases->rows[i].name))
+      return leases->rows[i].until_us - min_u64(now_us, leases->rows[i].until_us);
+  return 0;
+}
+
+static void answer_lease(Authority *a, const AuthorityAsk *ask, Text name, const AuthorityAnswer *answer) {
   AuthorityAsker asker = authority_asker(ask);
   LeaseGiven given = {.name = text_of(answer->lease.name),
                       .epoch = answer->lease.token.epoch,
@@ -38,8 +51,7 @@ static void answer_lease(Authority *a, const AuthorityAsk *ask, const AuthorityA
     authority_fail_leaderless(a, &asker);
   else
     authority_fail(a, &asker, refusals[answer->refusal].status, refusals[answer->refusal].code,
-                   refusals[answer->refusal].status == STATUS_UNAVAILABLE ? a->options.pair.retry_us : 0,
-                   refusals[answer->refusal].text);
+                   retry_us(a, name, answer->refusal), refusals[answer->refusal].text);
 }
 
 static void on_acquire(Authority *a, const AuthorityAsk *ask, const void *request) {
@@ -47,7 +59,7 @@ static void on_acquire(Authority *a, const AuthorityAsk *ask, const void *reques
   LeaseAsk lease = {
       .name = wish->name, .holder = ask->client, .duration_us = wish->duration_us, .may_double = wish->may_double};
 
-  answer_lease(a, ask, authority_step(a, &(PairEvent){.kind = PAIR_ON_LEASE_REQUESTED, .lease = &lease}));
+  answer_lease(a, ask, wish->name, authority_step(a, &(PairEvent){.kind = PAIR_ON_LEASE_REQUESTED, .lease = &lease}));
 }
 
 static void on_renew(Authority *a, const AuthorityAsk *ask, const void *request) {
@@ -57,14 +69,14 @@ static void on_renew(Authority *a, const AuthorityAsk *ask, const void *request)
                     .token = {keep->epoch, keep->counter},
                     .duration_us = keep->duration_us};
 
-  answer_lease(a, ask, authority_step(a, &(PairEvent){.kind = PAIR_ON_LEASE_RENEWED, .lease = &lease}));
+  answer_lease(a, ask, keep->name, authority_step(a, &(PairEvent){.kind = PAIR_ON_LEASE_RENEWED, .lease = &lease}));
 }
 
 static void on_release(Authority *a, const AuthorityAsk *ask, const void *request) {
   const LeaseBack *back = request;
   LeaseAsk lease = {.name = back->name, .holder = ask->client, .token = {back->epoch, back->counter}};
 
-  answer_lease(a, ask, authority_step(a, &(PairEvent){.kind = PAIR_ON_LEASE_RELEASED, .lease = &lease}));
+  answer_lease(a, ask, back->name, authority_step(a, &(PairEvent){.kind = PAIR_ON_LEASE_RELEASED, .lease = &lease}));
 }
 
 static void on_leases(Authority *a, const AuthorityAsk *ask, const void *request _unused_) {

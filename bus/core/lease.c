@@ -1,11 +1,5 @@
 #include "bus/core/lease.h"
 
-int lease_token_compare(LeaseToken a, LeaseToken b) {
-  if (a.epoch != b.epoch)
-    return a.epoch < b.epoch ? -1 : 1;
-  return a.counter < b.counter ? -1 : a.counter > b.counter;
-}
-
 uint64_t lease_holder_until_us(uint64_t sent_us, uint64_t duration_us) {
   return sent_us + duration_us / 5 * 4;
 }

@@ -9,14 +9,9 @@
 #include "bus/base/clock.h"
 #include "bus/base/ids.h"
 #include "bus/wire/header.h"
+#include "bus/wire/token.h"
 
 enum { LEASES_MAX = LIMIT_LEASES };
-
-/* What a resource compares: it refuses a lower one than it has seen. */
-typedef struct LeaseToken {
-  uint64_t epoch;   /* of the leader that granted it */
-  uint64_t counter; /* of that leader, from 1 */
-} LeaseToken;
 
 typedef struct Lease {
   char name[LIMIT_NAME_BYTES + 1];
@@ -32,8 +27,6 @@ typedef struct Leases {
   Lease rows[LEASES_MAX];
 } Leases;
 
-/* Below 0, 0 or above 0, as a is lower than, equal to or higher than b. */
-int lease_token_compare(LeaseToken a, LeaseToken b);
 /* When a holder stops that asked at sent_us and was given duration_us: 0.8 of it, so that with clocks that differ by 1 % in
    rate each way it has stopped before its granter counts the lease as over. */
 uint64_t lease_holder_until_us(uint64_t sent_us, uint64_t duration_us);

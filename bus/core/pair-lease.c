@@ -67,7 +67,7 @@ void pair_request_lease(Pair *pair, const PairEvent *event, uint64_t now_us) {
 static Lease *held_row(Pair *pair, const LeaseAsk *ask) {
   Lease *row = lease_find(&pair->leases, ask->name);
 
-  if (!row || row->holder.value != ask->holder.value || lease_token_compare(row->token, ask->token) != 0)
+  if (!row || row->holder.value != ask->holder.value || token_compare(row->token, ask->token) != 0)
     return NULL;
   return has_authority(pair, row->may_double) ? row : NULL;
 }

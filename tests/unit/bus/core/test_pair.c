@@ -265,7 +265,7 @@ static void test_leases(void **state) {
   ask(&s, PAIR_ON_LEASE_RELEASED, "hub", 1, first, false);
   assert_int_equal(s.n[PAIR_DO_RELEASED], 1);
   ask(&s, PAIR_ON_LEASE_REQUESTED, "hub", 2, (LeaseToken){0}, false);
-  assert_true(lease_token_compare(s.lease.token, first) > 0);
+  assert_true(token_compare(s.lease.token, first) > 0);
   assert_true(s.lease.until_us <= pair_until_us(s.pair));
   pass(&s, US_PER_S);
   assert_int_equal(s.n[PAIR_DO_LEASE_OVER], 1);

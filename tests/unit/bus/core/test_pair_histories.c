@@ -405,14 +405,14 @@ static void on_lease_answer(World *w, const Happening *h) {
   Holding *holding = &holder->holdings[h->name];
   uint64_t now = local_us(w, &holder->clock);
   uint64_t until = lease_holder_until_us(h->local_us, h->duration_us);
-  bool still = holding->has && now < holding->until_us && lease_token_compare(holding->token, h->token) == 0;
+  bool still = holding->has && now < holding->until_us && token_compare(holding->token, h->token) == 0;
 
   if (h->number != holding->number || until <= now || h->wish == RELEASE || (h->wish == RENEW && !still))
     return;
   holding->number = 0;
   check_alone(w, h->holder, h->name);
   if (h->wish == REQUEST && h->name == 0) {
-    check(w, lease_token_compare(h->token, w->highest_token[0]) > 0 || w->forced, "a token does not rise");
+    check(w, token_compare(h->token, w->highest_token[0]) > 0 || w->forced, "a token does not rise");
     w->highest_token[0] = h->token;
   }
   w->grants += h->wish == REQUEST;
