@@ -75,7 +75,9 @@ int dialect_read_names(Json list, const char *member, const char *prefix, Buffer
     size_t from;
 
     json_get_string(json_find(one, member), &name);
-    from = name.size >= n && memcmp(name.data ? name.data : (const uint8_t *)"", prefix, n) == 0 ? n : 0;
+    if (!name.data)
+      continue;
+    from = name.size >= n && memcmp(name.data, prefix, n) == 0 ? n : 0;
     if (name.size == from || memchr(name.data, 0, name.size))
       continue;
     buffer_append(ret_names, name.data + from, name.size - from);

@@ -51,7 +51,7 @@ static inline Text text_of(const char *string) {
 }
 
 static inline bool text_equal(Text a, Text b) {
-  return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+  return a.size == b.size && (b.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
 static inline bool text_is(Text a, const char *string) {

@@ -254,6 +254,8 @@ static int load(const Arguments *arguments, Config **ret) {
 static void make_folders(const char *path) {
   char part[512];
 
+  if (!path)
+    return;
   for (const char *end = path; end; end = strchr(end + 1, '/')) {
     snprintf(part, sizeof part, "%.*s", (int)(end - path), path);
     if (*part)

@@ -33,7 +33,8 @@ int pieces_take(Pieces *pieces, Bytes chunk, bool (*on_piece)(void *userdata, By
   if (rest->size == 0) {
     buffer_append(rest, left.data, left.size);
   } else {
-    memmove(rest->data, left.data, left.size);
+    if (left.size > 0)
+      memmove(rest->data, left.data, left.size);
     rest->size = left.size;
   }
   return 0;

@@ -82,10 +82,10 @@ int resolve_new(Loop *loop, const char *host, OnResolved *on_done, void *userdat
   if (r == 0) {
     atomic_fetch_add(&resolve->references, 1);
     r = -pthread_create(&thread, NULL, ask, resolve);
-    if (r < 0)
+    if (r != 0)
       atomic_fetch_sub(&resolve->references, 1);
   }
-  if (r < 0) {
+  if (r != 0) {
     resolve_destroy(&resolve);
     return r;
   }
