@@ -4,12 +4,14 @@ are closed."""
 
 import asyncio
 import os
+import subprocess
 import sys
 import threading
 import time
 
 import parts
 import pons
+import zmq
 from parts import harness
 
 HERE = os.path.abspath(__file__)
@@ -274,6 +276,94 @@ class Processes(Zoo):
     def test_the_watchdog_hears_of_it(self):
         dog = self.start_zoo("--name", "dog", environment={"WATCHDOG_USEC": "200000"})
         self.assertTrue(dog.notify.wait("WATCHDOG=1", dog.process))
+
+
+class Supervised(harness.Fleet):
+    """`pons up` starts an agent in Python like any other."""
+
+    BROKER = False
+    CONFIG = """
+site: here
+broker: {{listen: ["ipc://bus"]}}
+agents:
+  - name: greeter
+    program: {root}/docs/examples/agent.py
+    environment: [{{name: PYTHONPATH, value: "{root}/adapters/python"}}, {{name: PYTHONDONTWRITEBYTECODE, value: "1"}}]
+profiles:
+  - {{name: own, agents: [greeter]}}
+"""
+
+    def pons(self, *words):
+        done = subprocess.run([harness.program("pons"), "--json", *words], capture_output=True, text=True, timeout=60, check=False,
+                              cwd=self.folder, env=self.environment)
+        self.assertEqual(done.returncode, 0, done)
+        return done.stdout
+
+    def test_up_and_down(self):
+        config = os.path.join(self.folder, "pons.yaml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(self.CONFIG.format(root=parts.ROOT))
+        self.environment = {**os.environ, **harness.SANITIZERS, "PONS_CONFIG": config, "PONS_RUNTIME_DIR": self.folder, "PONS_STATE_DIR": self.folder}
+        self.addCleanup(subprocess.run, [harness.program("pons"), "down"], env=self.environment, cwd=self.folder, capture_output=True, timeout=60)
+        self.pons("up", "--detach", "--profile", "own")
+        self.assertIn("Hello, Ada.", self.pons("call", "greeter.hello", '{"name": "Ada"}'))
+        self.pons("down")
+
+
+class WithKeys(harness.Fleet):
+    """A broker that this test plays: what matters is who is let in, and what is said about who is not."""
+
+    BROKER = False
+
+    def setUp(self):
+        super().setUp()
+        self.public, secret = zmq.curve_keypair()
+        mine, my_secret = zmq.curve_keypair()
+        self.key = os.path.join(self.folder, "me.key")
+        with open(os.open(self.key, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(my_secret + b"\n")
+        self.context = zmq.Context()
+        self.router = self.context.socket(zmq.ROUTER)
+        self.router.setsockopt(zmq.LINGER, 0)
+        self.router.curve_server, self.router.curve_secretkey = True, secret
+        self.port = self.router.bind_to_random_port("tcp://127.0.0.1")
+        self.addCleanup(self.context.destroy, 0)
+
+    def endpoint_of(self, public):
+        return f"tcp://127.0.0.1:{self.port}|{public.decode()}"
+
+    def test_let_in(self):
+        with pons.Client(self.endpoint_of(self.public), "me", key=self.key):
+            self.assertTrue(self.router.poll(30000))
+            self.assertEqual(harness.msgpack.unpackb(self.router.recv_multipart()[1])[0], harness.Kind.HELLO)
+
+    def test_another_broker_than_meant(self):
+        with pons.Client(self.endpoint_of(zmq.curve_keypair()[0]), "me", key=self.key) as bus:
+            with self.assertRaises(TimeoutError):
+                bus.wait_open(1)
+            self.assertFalse(self.router.poll(0))
+
+    def test_only_one_has_keys(self):
+        with pons.Client(f"tcp://127.0.0.1:{self.port}", "me") as bus:
+            with self.assertRaises(TimeoutError):
+                bus.wait_open(1)
+            self.assertIn("only one of broker and this process has keys", bus.state)
+        for endpoint, key in ((f"tcp://127.0.0.1:{self.port}", self.key), (self.endpoint_of(self.public), None)):
+            with self.assertRaisesRegex(ValueError, "behind a bar"):
+                pons.Client(endpoint, "me", key=key)
+
+    def test_a_file_that_is_no_key(self):
+        for mode, text, why in ((0o644, bytes(40), "others may read it"), (0o600, b"short", "not a key"), (0o600, b" " * 40, "not a key")):
+            path = os.path.join(self.folder, "bad.key")
+            with open(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), "wb") as file:
+                file.write(text)
+            os.chmod(path, mode)
+            with self.assertRaisesRegex(pons.BadKey, why):
+                pons.Client(self.endpoint_of(self.public), "me", key=path)
+            agent = self.start(parts.PYTHON, HERE, "agent", "--endpoint", self.endpoint_of(self.public), "--key", path, ready=False)
+            agent.expects = (2,)
+            self.assertEqual(agent.wait(), 2)
+            self.assertIn(why, agent.log())
 
 
 class Switched(Zoo):

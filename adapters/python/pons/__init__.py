@@ -8,13 +8,13 @@ from .agent import Agent, Call, Forward
 from .bus import AskOptions, Collected, Raw
 from .client import Client
 from .contract import Contracts
-from .driver import Keys
 from .errors import *  # noqa: F401,F403
 from .errors import PonsError, Retry, Status
 from .events import Event
+from .key import BadKey
 from .request import Answer
 from .wire import BATCH, INTERACTIVE, NORMAL
 
 __version__ = VERSION
-__all__ = ["Agent", "Answer", "AskOptions", "BATCH", "Call", "Client", "Collected", "Contracts", "Event", "Forward", "INTERACTIVE", "Keys",
+__all__ = ["Agent", "Answer", "AskOptions", "BATCH", "BadKey", "Call", "Client", "Collected", "Contracts", "Event", "Forward", "INTERACTIVE",
            "NORMAL", "PonsError", "Raw", "Retry", "Status", "aio", *(kind.__name__ for kind in PonsError.__subclasses__())]

@@ -32,7 +32,6 @@ from typing import Any
 from . import aio, contract, wire
 from . import call as core_call
 from .bus import Raw, default_endpoint, packed, split_target
-from .driver import Keys
 from .errors import BadName, Cancelled, Internal, Invalid, PonsError, Status
 from .instance import Instance, Service
 from .notify import notify, watchdog_s
@@ -198,18 +197,23 @@ class Agent:
         logging.basicConfig(level=options.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
         sys.exit(asyncio.run(self.serve(options)))
 
-    async def serve(self, options: argparse.Namespace, keys: Keys | None = None) -> int:
+    async def serve(self, options: argparse.Namespace) -> int:
         """The same inside a loop that runs; returns the exit status."""
-        return await _Runtime(self, options, keys).run()
+        try:
+            runtime = _Runtime(self, options)
+        except (ValueError, OSError) as error:  # an endpoint or a key that is none
+            log.error("%s", error)
+            return EXIT_USAGE
+        return await runtime.run()
 
 
 class _Runtime:
     """An agent while it runs."""
 
-    def __init__(self, agent: Agent, options: argparse.Namespace, keys: Keys | None) -> None:
+    def __init__(self, agent: Agent, options: argparse.Namespace) -> None:
         self.agent, self.loop = agent, asyncio.get_running_loop()
         self.client = aio.Client(options.endpoint, options.name, site=options.site or "", contracts=agent.contracts, calls=agent.calls,
-                                 keys=keys)
+                                 key=options.key)
         core = self.client.bus.core
         self.name = f"{options.name}:{core.options.incarnation_us}"
         core.options.on_state = self._on_state
@@ -387,7 +391,7 @@ class _Runtime:
 # --- options ---
 
 _SETTINGS = (  # option, variable, what it means
-    ("endpoint", "PONS_AGENT_ENDPOINT", "where the broker listens: tcp://ADDRESS:PORT, ipc://PATH, with commas between; a second broker's after a semicolon"),
+    ("endpoint", "PONS_AGENT_ENDPOINT", "where the broker listens: tcp://ADDRESS:PORT, ipc://PATH, with commas between; a second broker's after a semicolon; behind each broker's a bar and its public key, if it has one"),
     ("name", "PONS_AGENT_NAME", "of this process on the bus"),
     ("site", "PONS_AGENT_SITE", "where it runs"),
     ("weight", "PONS_AGENT_WEIGHT", "its share of the work, 0 to 1000; 0 takes nothing but @instance"),
@@ -395,6 +399,7 @@ _SETTINGS = (  # option, variable, what it means
     ("role", "PONS_AGENT_ROLE", "primary or standby; a standby works when no primary can"),
     ("service-version", "PONS_AGENT_VERSION", "version of its services, for routes"),
     ("concurrency", "PONS_AGENT_CONCURRENCY", "calls executed at a time"),
+    ("key", "PONS_AGENT_KEY", "the file of its secret key, where brokers have keys"),
     ("log-level", "PONS_LOG_LEVEL", "error, warning, info or debug"))
 
 

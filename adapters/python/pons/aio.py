@@ -11,6 +11,7 @@ with its reply, with an exception named after its status, or by being cancelled.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import weakref
 from collections import deque
@@ -20,9 +21,10 @@ from typing import Any
 from . import wire
 from .bus import AskOptions, Bus, Collected, Pieces, collected, is_collect, packed
 from .contract import Contracts
-from .driver import Driver, Keys
+from .driver import Driver
 from .errors import Cancelled, PonsError, Status
 from .events import Event
+from .key import Key
 from .request import Answer, Pending
 
 EVENTS_WAITING = 1024  # of one subscription; over it the oldest are lost, and counted
@@ -32,13 +34,14 @@ class Client:
     """One process's place on the bus."""
 
     def __init__(self, endpoint: str | None = None, agent: str = "python", *, site: str = "", contracts: Contracts | None = None,
-                 calls: list[str] | None = None, deadline_s: float = 30.0, attempts: int = 3, keys: Keys | None = None) -> None:
+                 calls: list[str] | None = None, deadline_s: float = 30.0, attempts: int = 3, key: str | os.PathLike[str] | None = None) -> None:
         """endpoint: one list of addresses per broker, with commas; a semicolon before the second broker's. agent: the name of
         this process on the bus. contracts: what requests and replies are held against. calls: SERVICE.METHOD that are called,
-        so that the broker compares contracts. attempts: how often one request may be asked, 1 = no retries."""
+        so that the broker compares contracts. attempts: how often one request may be asked, 1 = no retries. key: where brokers
+        have keys, the file of this process's; then each broker's public one stands behind a bar in endpoint: "tcp://10.0.0.1:7100|…"."""
+        self._key = None if key is None else Key.read(key)
         self._bus = Bus.make(endpoint, agent, time.time_ns() // 1000, contracts, calls or [], site=site, attempts=attempts,
-                             deadline_us=int(deadline_s * 1e6), on_state=self._on_state)
-        self._keys = keys
+                             deadline_us=int(deadline_s * 1e6), on_state=self._on_state, has_key=key is not None)
         self._driver: Driver | None = None
         self._opened: asyncio.Future[None] | None = None
         self._readers: weakref.WeakSet[Events] = weakref.WeakSet()
@@ -55,7 +58,7 @@ class Client:
 
     def start(self) -> None:
         """Begins to connect, in the running loop. Requests wait inside until a broker is there."""
-        self._driver = Driver(self._bus.core, self._keys)
+        self._driver = Driver(self._bus.core, self._key)
         self._driver.start()
 
     def close(self) -> None:
@@ -230,8 +233,13 @@ class Stream:
             self._client._begin()
             self._pending.cancel()
 
-    async def aclose(self) -> None:
-        self.cancel()
+    async def __aenter__(self) -> Stream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Whoever leaves early takes it back."""
+        if self._answer is None:
+            self.cancel()
 
 
 class Events:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -17,7 +18,6 @@ from typing import Any, TypeVar
 from . import aio
 from .bus import AskOptions, Collected
 from .contract import Contracts
-from .driver import Keys
 from .errors import PonsError
 from .events import Event
 from .request import Answer, Pending
@@ -27,10 +27,10 @@ T = TypeVar("T")
 
 class Client:
     def __init__(self, endpoint: str | None = None, agent: str = "python", *, site: str = "", contracts: Contracts | None = None,
-                 calls: list[str] | None = None, deadline_s: float = 30.0, attempts: int = 3, keys: Keys | None = None) -> None:
+                 calls: list[str] | None = None, deadline_s: float = 30.0, attempts: int = 3, key: str | os.PathLike[str] | None = None) -> None:
         """As aio.Client. It begins to connect at once."""
         self._aio = aio.Client(endpoint, agent, site=site, contracts=contracts, calls=calls, deadline_s=deadline_s, attempts=attempts,
-                               keys=keys)
+                               key=key)
         self._loop = asyncio.new_event_loop()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="pons", daemon=True)
@@ -188,7 +188,15 @@ class Stream:
         return value
 
     def cancel(self) -> None:
+        """Takes it back; what has come can still be read."""
         self._client._call(self._stream.cancel)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whoever leaves early takes it back."""
+        self._client._await(lambda: self._stream.__aexit__())
 
 
 class Events:

@@ -65,6 +65,7 @@ class Options:
     site: str = ""
     library: str = "pons for Python"
     pid: int = 0
+    has_key: bool = False  # a secret key of its own, for brokers that have keys
     calls: list[dict[str, Any]] = field(default_factory=list)
     attempts: int = 3  # greatest number of times that one request is asked, retries included
     deadline_us: int = TIMES_US["DEADLINE_DEFAULT"]
@@ -74,9 +75,12 @@ class Options:
 
 class Core:
     def __init__(self, options: Options) -> None:
-        lists = [[end for end in part.split(",") if end] for part in options.endpoint.split(";")]
+        brokers = [part.partition("|") for part in options.endpoint.split(";")]
+        lists = [[end for end in ends.split(",") if end] for ends, _, _ in brokers]
         if not 1 <= len(lists) <= BROKERS or not all(lists):
             raise ValueError("endpoint: one list of addresses for each of one or two brokers, with a semicolon between")
+        if any(bool(bar) != options.has_key for _, bar, _ in brokers) or any(bar and len(key) != 40 for _, bar, key in brokers):
+            raise ValueError("key, endpoint: where brokers have keys, this process has one, and each broker's public one stands behind a bar in endpoint")
         if not wire.is_name(options.agent) or (options.site and not wire.is_name(options.site)):
             raise ValueError(f"agent, site: {Status.BAD_NAME.about}")
         self.options = options
@@ -93,7 +97,7 @@ class Core:
         self.events = Events(self)
         self.instance: InstanceHooks | None = None
         self.soon: deque[Callable[[], None]] = deque()  # what must not run inside a caller
-        self.sessions = [Session(self, index, ends) for index, ends in enumerate(lists)]
+        self.sessions = [Session(self, index, ends, key) for index, (ends, (_, _, key)) in enumerate(zip(lists, brokers))]
         self.home: Session | None = None  # who is asked and told
         self.was_home: Session | None = None
         self.leaving: Callable[[], None] | None = None
@@ -125,6 +129,11 @@ class Core:
 
     def disconnected(self, index: int, why: str) -> None:
         self.sessions[index].disconnected(why)
+
+    def refused(self, index: int, why: str) -> None:
+        """The broker does not admit this process: tried again, but late."""
+        self.sessions[index].refused = True
+        self.sessions[index].lose(Status.DENIED, why)
 
     def received(self, index: int, frames: list[bytes]) -> None:
         self.sessions[index].received(frames)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
-from dataclasses import dataclass
 
 import zmq
 
 from .core import Core
 from .errors import Status
+from .key import Key
 from .session import State
 from .wire import LIMITS
 
@@ -21,18 +21,9 @@ OUTBOX_BYTES = 3 * LIMITS["CLIENT_BYTES"]  # over it the broker does not read
 COPY_BYTES = 65536  # frames above it are not copied
 EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | \
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-
-
-@dataclass(frozen=True)
-class Keys:
-    """CURVE keys in Z85, 40 characters each: the broker's public one, and our pair. repr() shows no secret."""
-
-    server: str
-    public: str
-    secret: str
-
-    def __repr__(self) -> str:
-        return f"Keys(server={self.server!r}, public={self.public!r})"
+REFUSALS = {
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the broker does not admit the key of this process, or has another key itself; see its log and `pons keys list`",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "only one of broker and this process has keys; see keys.dir in pons.yaml"}
 
 
 def _option(socket: zmq.Socket[bytes], option: int) -> int:
@@ -44,7 +35,7 @@ def _option(socket: zmq.Socket[bytes], option: int) -> int:
 class _Link:
     """One connection: a socket that is used once, and its monitor."""
 
-    def __init__(self, driver: Driver, index: int, endpoint: str, keys: Keys | None) -> None:
+    def __init__(self, driver: Driver, index: int, endpoint: str, key: Key | None) -> None:
         self.driver, self.index = driver, index
         self.outbox: deque[list[bytes]] = deque()
         self.outbox_bytes = 0
@@ -52,10 +43,9 @@ class _Link:
         for option, value in ((zmq.LINGER, 0), (zmq.SNDHWM, SEND_QUEUE), (zmq.RECONNECT_IVL, -1), (zmq.HANDSHAKE_IVL, 5000),
                               (zmq.MAXMSGSIZE, LIMITS["MESSAGE_BYTES"])):
             self.socket.setsockopt(option, value)
-        if keys:
-            self.socket.curve_serverkey = keys.server.encode()
-            self.socket.curve_publickey = keys.public.encode()
-            self.socket.curve_secretkey = keys.secret.encode()
+        if key:
+            self.socket.curve_serverkey = driver.core.sessions[index].key.encode()
+            self.socket.curve_publickey, self.socket.curve_secretkey = key.public, key.secret
         self.monitor = self.socket.get_monitor_socket(EVENTS)
         self.fds = [_option(self.socket, zmq.FD), _option(self.monitor, zmq.FD)]
         for fd in self.fds:
@@ -113,9 +103,8 @@ class _Link:
                 continue
             while self.receive(core):  # what the broker sent before it went is in our hands
                 pass
-            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                core.sessions[self.index].refused = True
-                core.disconnected(self.index, f"{Status.DENIED.name}: the broker does not know this key")
+            if event in REFUSALS:
+                core.refused(self.index, REFUSALS[event])
             else:
                 core.disconnected(self.index, "the connection to the broker is gone")
 
@@ -123,8 +112,8 @@ class _Link:
 class Driver:
     """Runs a core in the running loop."""
 
-    def __init__(self, core: Core, keys: Keys | None = None) -> None:
-        self.core, self.keys = core, keys
+    def __init__(self, core: Core, key: Key | None = None) -> None:
+        self.core, self.key = core, key
         self.loop = asyncio.get_running_loop()
         self.context = zmq.Context.instance()
         self.closed = False
@@ -190,7 +179,7 @@ class Driver:
 
     def _connect(self, index: int, endpoint: str) -> None:
         try:
-            self._links[index] = _Link(self, index, endpoint, self.keys)
+            self._links[index] = _Link(self, index, endpoint, self.key)
         except (zmq.ZMQError, OSError) as error:
             if self.core.sessions[index].state == State.CONNECTING:
                 self.core.disconnected(index, f"{endpoint}: {error}")

@@ -33,10 +33,10 @@ class State(enum.Enum):
 
 
 class Session:
-    """Broker number `index` of a core; endpoints are tried in turn."""
+    """Broker number `index` of a core; endpoints are tried in turn; key is the broker's public one, or empty."""
 
-    def __init__(self, core: Core, index: int, endpoints: list[str]) -> None:
-        self.core, self.index, self.endpoints = core, index, endpoints
+    def __init__(self, core: Core, index: int, endpoints: list[str], key: str = "") -> None:
+        self.core, self.index, self.endpoints, self.key = core, index, endpoints, key
         self.endpoint = 0
         self.state = State.DOWN
         self.id = 0
