@@ -9,6 +9,7 @@
 #include "bus/base/log.h"
 #include "bus/broker/knock.h"
 #include "bus/loop/socket.h"
+#include "bus/wire/next.h"
 
 enum {
   SEND_QUEUE = 1024, /* a whole table of leases, and flags, at once */
@@ -77,6 +78,20 @@ void peerlink_tell(PeerLink *link, PeerLinkNews news) {
   link->news = news;
 }
 
+/* A kind that no broker of this version knows; see next.h. */
+static void send_next(PeerLink *link) {
+  _cleanup_(buffer_done) Buffer header = {0};
+
+  msgpack_put_map(&header, 3);
+  msgpack_put_text(&header, TEXT("kind"));
+  msgpack_put_text(&header, TEXT("next"));
+  msgpack_put_text(&header, TEXT("from"));
+  msgpack_put_uint(&header, link->options.node);
+  msgpack_put_text(&header, TEXT("life"));
+  msgpack_put_uint(&header, link->options.life);
+  socket_send(link->peer, 0, buffer_bytes(&header), buffer_bytes(&header), NULL);
+}
+
 static void send_beat(PeerLink *link, uint64_t now_us) {
   _cleanup_(buffer_done) Buffer body = {0};
   PeerBeat beat = {.number = ++link->number,
@@ -95,8 +110,11 @@ static void send_beat(PeerLink *link, uint64_t now_us) {
 
   if (contract_encode(CONTRACT(PeerBeat), &beat, &body, NULL) != 0)
     abort();
+  next_add_field(&body);
   link->sent_us[link->number % SENT] = now_us;
   peerlink_send(link, peer_of(link), "beat", buffer_bytes(&body));
+  if (NEXT)
+    send_next(link);
 }
 
 /* --- up and down --- */

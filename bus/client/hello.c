@@ -5,6 +5,7 @@
 
 #include "bus/base/log.h"
 #include "bus/client/client-internal.h"
+#include "bus/wire/next.h"
 
 int hello_build(Client *client) {
   HelloCall *calls = client->calls_count ? calloc(client->calls_count, sizeof *calls) : NULL;
@@ -41,6 +42,7 @@ int hello_build(Client *client) {
   buffer_clear(&client->hello);
   r = contract_encode(CONTRACT(Hello), &hello, &client->hello, &fault);
   free(calls);
+  next_add_field(&client->hello);
   if (r == 0)
     return 0;
   log_debug("PONS-CLIENT-HELLO", "HELLO can't be made: %s %s", fault.path, fault.message);
@@ -59,5 +61,7 @@ int hello_read_welcome(Link *link, Bytes body) {
   link->welcome_body = copy;
   if (r == 0)
     link->welcome = welcome;
+  if (NEXT)
+    link_send(link, &(Header){.kind = (Kind)KIND_NEXT}, BYTES_NONE, NULL);
   return r;
 }

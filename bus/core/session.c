@@ -1,5 +1,6 @@
 /* A connection's life: HELLO, life signs, CREDIT, DRAIN, the end. */
 #include "bus/core/core-internal.h"
+#include "bus/wire/next.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -113,9 +114,12 @@ static void send_welcome(Core *core, Session *session, uint64_t version) {
   msgpack_put_text(body, TEXT("mismatches"));
   msgpack_put_array(body, n);
   msgpack_put_raw(body, buffer_bytes(&rows));
+  next_add_field(body);
   session->warm_wanted = core->warming;
   session->answered = ++core->serial; /* whatever it says by this session it says after WELCOME */
   core_send(core, session, &header, buffer_bytes(body), NULL);
+  if (NEXT)
+    core_send(core, session, &(Header){.kind = (Kind)KIND_NEXT}, BYTES_NONE, NULL);
   if (n > 0)
     tell_mismatches(core, session, n, buffer_bytes(&rows));
 }

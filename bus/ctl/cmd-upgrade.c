@@ -329,8 +329,8 @@ static void warn(const Upgrade *upgrade) {
   json_array_foreach(upgrade->chosen, i, process) {
     if (is_broker(process) && !has_two(upgrade))
       ctl_say(
-          "there is one broker: while it is replaced requests wait, and one of a `once` method that an agent had begun "
-          "may end UNKNOWN; a second one (other_broker) would carry them");
+          "there is one broker: while it is replaced requests wait or are refused (DRAINING, NO_SERVICE), and one of a "
+          "`once` method that an agent had begun may end UNKNOWN; a second one (other_broker) would carry them");
   }
 }
 

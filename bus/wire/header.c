@@ -5,6 +5,8 @@
 
 #include <endian.h>
 
+#include "bus/wire/next.h"
+
 enum { NIL = 0xc0, BIN8 = 0xc4, STR8 = 0xd9, STR16 = 0xda, ARRAY16 = 0xdc, ARRAY32 = 0xdd };
 
 /* --- encode --- */
@@ -153,6 +155,8 @@ void header_encode(const Header *header, Buffer *buffer) {
   PUT(HEADER_SESSION, put_number(at, header->session.value));
   PUT(HEADER_ANNOTATIONS, put_map(at, header->annotations));
   PUT(HEADER_AGE, put_number(at, header->age_us));
+  for (uint32_t i = 0; i < HEADER_NEXT; i++)
+    PUT(HEADER_AGE + 1 + i, put_uint(at, PROTOCOL_VERSION));
 #undef PUT
 
   if (positions < 16) {

@@ -93,6 +93,7 @@ class Peer:
         self.socket.setsockopt(zmq.RECONNECT_IVL, 3600000)  # a lost peer is not to come back by itself
         self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED)
         self.connected = self.gone = False
+        self.dropped = 0  # messages of an unknown kind
         self.socket.connect(endpoint)
 
     def __enter__(self):
@@ -128,8 +129,14 @@ class Peer:
     # --- receiving ---
 
     def _take(self, header, body):
-        """Puts a message into the inbox; answers a PING."""
-        message = Message(wire.decode(header), body)
+        """Puts a message into the inbox; answers a PING; drops and counts a kind that a later version may have (section 5.1)."""
+        try:
+            message = Message(wire.decode(header), body)
+        except wire.WireError as error:
+            if error.status != Status.UNSUPPORTED:
+                raise
+            self.dropped += 1
+            return
         if message.kind == Kind.PACK:
             for inner, inner_body in wire.unpack(body):
                 self._take(inner, inner_body)

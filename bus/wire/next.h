@@ -1,0 +1,29 @@
+/* What:      what the next version of the protocol says that this one does not know: a header position, a kind, a field of a body.
+ * Owns:      nothing.
+ * May use:   base.
+ * Threading: any; pure.
+ * Spec:      docs/protocol.md, "Versioning" */
+#ifndef PONS_WIRE_NEXT_H
+#define PONS_WIRE_NEXT_H
+
+#include "bus/wire/header.h"
+#include "bus/wire/msgpack.h"
+
+/* Only the programs of tests/process/test_next.py are compiled with PONS_PROTOCOL_NEXT; what they add, receivers of this version must
+   pass over. In every other program all of this is nothing. */
+#ifdef PONS_PROTOCOL_NEXT
+enum { NEXT = true, KIND_NEXT = 120, HEADER_NEXT = 2 /* positions after the last that is known */ };
+#else
+enum { NEXT = false, KIND_NEXT = 0, HEADER_NEXT = 0 };
+#endif
+
+/* Adds a pair to the map (of fewer than 15 pairs) that is all of body. Does nothing in a program of this version. */
+static inline void next_add_field(Buffer *body) {
+  if (!NEXT || body->size == 0)
+    return;
+  body->data[0]++;
+  msgpack_put_text(body, TEXT("next"));
+  msgpack_put_uint(body, PROTOCOL_VERSION);
+}
+
+#endif
