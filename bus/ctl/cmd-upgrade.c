@@ -97,7 +97,10 @@ static uint64_t deadline_of(const Upgrade *upgrade) {
 
 /* What speaks against going on, after one look at both brokers. An agent may be replaced beside a broker that is down. */
 static void look(Upgrade *upgrade, const json_t *process, bool *ret_settled, Buffer *ret_why) {
+  const ConfigHeartbeat *heartbeat = &upgrade->ctl->config->broker.heartbeat;
+  uint64_t doubt_us = (heartbeat->interval_ms + heartbeat->timeout_ms) * US_PER_MS;
   uint32_t number = is_broker(process) ? number_of(upgrade, process) : 0;
+  uint64_t now_us = clock_realtime_us();
   _cleanup_(look_done) Look leaving = {0};
   _cleanup_(look_done) Look staying = {0};
 
@@ -105,7 +108,8 @@ static void look(Upgrade *upgrade, const json_t *process, bool *ret_settled, Buf
   look_at(upgrade->ctl, 1 - number, &staying);
   if (is_broker(process) || (leaving.registry && staying.registry))
     look_object(&leaving, &staying, ret_why);
-  *ret_settled = !is_broker(process) || (look_is_settled(&staying, &leaving) && look_is_settled(&leaving, &staying));
+  *ret_settled = !is_broker(process) || (look_is_settled(&staying, &leaving, doubt_us, now_us) &&
+                                         look_is_settled(&leaving, &staying, doubt_us, now_us));
 }
 
 /* Looks at both brokers until the process may go: each instance is ready at both, and if it is a broker, the other one can

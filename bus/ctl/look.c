@@ -6,7 +6,7 @@
 #include "bus/ctl/upgrade.h"
 #include "bus/ctl/view.h"
 
-enum { WAIT_MS = 1000, MARGIN_US = 300000 /* a PING and its patience, and what was on its way */ };
+enum { WAIT_MS = 1000, SLACK_US = 200000 /* what was on its way, and clocks */ };
 
 static bool offers_authority(const json_t *registry) {
   const json_t *row;
@@ -85,18 +85,34 @@ static bool has_client(const Look *look, const char *client) {
   return false;
 }
 
-bool look_is_settled(const Look *young, const Look *other) {
+/* How long the youngest instance has been there: it vouches for no request that may be older than itself. */
+static uint64_t youngest_us(const Look *look, uint64_t now_us) {
+  uint64_t age_us = UINT64_MAX;
+  const json_t *row;
+  size_t i;
+
+  json_array_foreach(json_object_get(look->registry, "instances"), i, row) {
+    const char *colon = strrchr(view_text(row, "instance"), ':');
+    uint64_t started_us = colon ? strtoull(colon + 1, NULL, 10) : 0;
+
+    age_us = min_u64(age_us, now_us > started_us ? now_us - started_us : 0);
+  }
+  return age_us;
+}
+
+bool look_is_settled(const Look *young, const Look *other, uint64_t doubt_us, uint64_t now_us) {
+  uint64_t since_us = other->oldest_us + doubt_us + SLACK_US;
   const json_t *row;
   size_t i;
 
   json_array_foreach(json_object_get(other->connections, "connections"), i, row) {
     /* The broker's own services, and who asks this. */
-    bool passes = view_number(row, "connected_us") < MARGIN_US || view_number(row, "pid") == 0;
+    bool passes = view_number(row, "connected_us") < SLACK_US || view_number(row, "pid") == 0;
 
     if (!passes && !has_client(young, view_text(row, "client")))
       return false;
   }
-  return other->oldest_us + MARGIN_US < young->uptime_us;
+  return young->uptime_us > since_us && youngest_us(young, now_us) > since_us;
 }
 
 bool look_leads(const Look *look) {

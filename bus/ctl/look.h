@@ -28,9 +28,10 @@ void look_done(Look *look);
 /* Appends why broker `leaving` may not stop yet: `staying` does not answer, they are not linked, or an instance is not ready
    at both. Nothing: it may. Pure. */
 void look_object(const Look *leaving, const Look *staying, Buffer *ret);
-/* Whether clients have a session with both too, and no request is older than what `young`, which has just been started, can know
-   of. Pure. */
-bool look_is_settled(const Look *young, const Look *other);
+/* Whether clients have a session with both too, and neither broker `young` nor an instance has been started so late that it could not
+   know of what `other` has not answered. doubt_us: how much older a request may be than its broker knows, a PING and its
+   patience; now_us: CLOCK_REALTIME. Pure. */
+bool look_is_settled(const Look *young, const Look *other, uint64_t doubt_us, uint64_t now_us);
 /* Whether this broker leads. Pure. */
 bool look_leads(const Look *look);
 

@@ -54,6 +54,9 @@ static void test_objections(void **state _unused_) {
   look_done(&none);
 }
 
+#define NOW_US UINT64_C(1000000000)
+#define DOUBT_US 200000
+
 static void test_settled(void **state _unused_) {
   Look young = look_of("a", NULL, "{\"connections\":[{\"client\":\"x\",\"pid\":7,\"connected_us\":9000000}]}");
   Look same = look_of("b", NULL,
@@ -61,13 +64,19 @@ static void test_settled(void **state _unused_) {
                       "{\"client\":\"own\",\"pid\":0,\"connected_us\":9000000},"
                       "{\"client\":\"asker\",\"pid\":8,\"connected_us\":1000}]}");
   Look more = look_of("c", NULL, "{\"connections\":[{\"client\":\"y\",\"pid\":9,\"connected_us\":9000000}]}");
+  json_t *rows = json_object_get(young.registry, "instances");
 
   young.uptime_us = 1000000;
-  same.oldest_us = 600000;
-  assert_true(look_is_settled(&young, &same));
-  assert_false(look_is_settled(&young, &more)); /* y has no session here */
-  same.oldest_us = 800000;                      /* older than what was noted here for sure */
-  assert_false(look_is_settled(&young, &same));
+  same.oldest_us = 500000;
+  assert_true(look_is_settled(&young, &same, DOUBT_US, NOW_US));
+  assert_false(look_is_settled(&young, &more, DOUBT_US, NOW_US)); /* y has no session here */
+  same.oldest_us = 700000;                                        /* older than what was noted here for sure */
+  assert_false(look_is_settled(&young, &same, DOUBT_US, NOW_US));
+  same.oldest_us = 500000;
+  json_array_append_new(rows, parse("{\"instance\":\"echo:999000000\"}"));
+  assert_true(look_is_settled(&young, &same, DOUBT_US, NOW_US));
+  json_array_append_new(rows, parse("{\"instance\":\"echo:999200000\"}")); /* too young to vouch */
+  assert_false(look_is_settled(&young, &same, DOUBT_US, NOW_US));
   look_done(&young);
   look_done(&same);
   look_done(&more);
