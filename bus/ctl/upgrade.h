@@ -20,7 +20,7 @@ int upgrade_choose(const json_t *processes, const char *const *names, uint32_t c
                    Buffer *errors);
 
 /* Appends what is not as it should be before a broker may stop: a line for each instance that one of two registries
-   (pons.registry's replies) has and the other has not, or not ready. here and there are the brokers' names. Appends nothing when all is well. */
+   (pons.registry's replies) has and the other has not, or not in the same state. here and there are the brokers' names. Appends nothing when all is well. */
 void upgrade_compare(const json_t *registry_here, const char *here, const json_t *registry_there, const char *there,
                      Buffer *ret);
 

@@ -86,9 +86,11 @@ static void test_who_is_at_one_alone(void **state _unused_) {
           "{\"instances\":[" ROW("pons.flags", "b:1", "ready") "," ROW("x", "e:1", "ready") "]}", "");
   compare("{\"instances\":[" ROW("x", "e:1", "ready") "," ROW("y", "e:1", "ready") "," ROW("x", "e:2", "ready") "]}",
           "{\"instances\":[" ROW("x", "e:1", "new") "," ROW("y", "e:1", "ready") "," ROW("x", "f:1", "ready") "]}",
-          "x of e:1 is not ready at broker b\n"
-          "x of e:2 is not ready at broker b\n"
-          "x of f:1 is not ready at broker a\n");
+          "x of e:1 is ready at one broker, and not at broker b\n"
+          "x of e:2 is ready at one broker, and not at broker b\n"
+          "x of e:1 is new at one broker, and not at broker a\n"
+          "x of f:1 is ready at one broker, and not at broker a\n");
+  compare("{\"instances\":[" ROW("x", "e:1", "draining") "]}", "{\"instances\":[" ROW("x", "e:1", "draining") "]}", "");
 }
 
 static void test_base(void **state _unused_) {
