@@ -155,8 +155,8 @@ void header_encode(const Header *header, Buffer *buffer) {
   PUT(HEADER_SESSION, put_number(at, header->session.value));
   PUT(HEADER_ANNOTATIONS, put_map(at, header->annotations));
   PUT(HEADER_AGE, put_number(at, header->age_us));
-  for (uint32_t i = 0; i < HEADER_NEXT; i++)
-    PUT(HEADER_AGE + 1 + i, put_uint(at, PROTOCOL_VERSION));
+  for (int i = 1; i <= HEADER_NEXT; i++)
+    PUT((uint32_t)(HEADER_AGE + i), put_uint(at, PROTOCOL_VERSION));
 #undef PUT
 
   if (positions < 16) {
