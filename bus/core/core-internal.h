@@ -142,8 +142,9 @@ struct Service {
   TableLink link;
   uint32_t references; /* offers, calls, requests */
   Queue queue;
-  Offer **offers;
+  Offer **offers; /* primaries of this site first */
   uint32_t n_offers;
+  uint32_t n_near;      /* of them, these */
   uint32_t n_free;      /* of them, those with a weight whose instance has room */
   Offer *run;           /* who was chosen last and may get more in the same turn, see dispatch_pick; or NULL */
   uint64_t run_us;      /* the turn */
@@ -414,6 +415,7 @@ void dispatch_settle_queue(Core *core, Service *service);
 void dispatch_note_room(Session *session);
 /* Whether the request may be done again after it was handed to this instance. */
 bool offer_is_idempotent(const Offer *offer, const Request *request);
+bool offer_is_near(const Offer *offer);
 
 /* request.c: the life of a request */
 

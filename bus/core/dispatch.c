@@ -1,5 +1,6 @@
 /* Who gets a request. Up to 16 instances are all compared; of more, two that can take it, found from a random place
-   (the power of two choices, Mitzenmacher 2001). What comes in one turn of the loop may go to one of them in a run. */
+   (the power of two choices, Mitzenmacher 2001), first among those of this site. What comes in one turn of the loop may go to one
+   of them in a run. */
 #include "bus/core/core-internal.h"
 
 enum {
@@ -63,6 +64,10 @@ static bool fits(Core *core, Offer *offer, Request *request) {
          offer_find_method(offer, request_method(request)) && may_begin(core, offer, request);
 }
 
+bool offer_is_near(const Offer *offer) {
+  return offer->same_site && !offer->standby;
+}
+
 /* Whether a is the better choice: primary, then own site, then least load by weight, then fastest. */
 static bool is_better(const Offer *a, const Offer *b) {
   uint64_t load_a = (uint64_t)(a->session->n_executing + 1) * b->weight;
@@ -77,16 +82,29 @@ static bool is_better(const Offer *a, const Offer *b) {
   return a->latency_us < b->latency_us;
 }
 
+/* The i-th to be looked at: those that are near first, each part from a place of its own. */
+static Offer *offer_at(const Service *service, uint32_t i, const uint32_t start[2]) {
+  uint32_t near = service->n_near;
+  uint32_t far = service->n_offers - near;
+
+  return service->offers[i < near ? (start[0] + i) % near : near + (start[1] + i - near) % far];
+}
+
 static Offer *pick_best(Core *core, Service *service, Request *request) {
   uint32_t n = service->n_offers;
-  uint32_t start = n > COMPARE_ALL ? core_random(core, n) : 0;
-  uint32_t wanted = n > COMPARE_ALL ? 2 : n;
+  uint32_t near = service->n_near;
+  bool are_many = n > COMPARE_ALL;
+  uint32_t start[2] = {are_many && near ? core_random(core, near) : 0,
+                       are_many && n > near ? core_random(core, n - near) : 0};
+  uint32_t wanted = are_many ? 2 : n;
   uint32_t n_free = service->n_free;
   Offer *best = NULL;
 
   for (uint32_t i = 0; i < n && wanted > 0 && n_free > 0; i++) {
-    Offer *offer = service->offers[start + i < n ? start + i : start + i - n];
+    Offer *offer = offer_at(service, i, start);
 
+    if (i == near && best)
+      break; /* nobody from here on is better */
     n_free -= can_take(offer->session) && offer->weight > 0;
     if (!fits(core, offer, request))
       continue;

@@ -109,6 +109,30 @@ static void fill_methods(Offer *offer, const HelloService *from) {
   }
 }
 
+/* At the end of its part of the list. */
+static void put_offer(Service *service, Offer *offer) {
+  uint32_t at = service->n_offers++;
+
+  if (offer_is_near(offer)) {
+    service->offers[at] = service->offers[service->n_near];
+    at = service->n_near++;
+  }
+  service->offers[at] = offer;
+}
+
+/* The last of its part takes its place, and the last of all that one's. */
+static void take_offer(Service *service, const Offer *offer) {
+  uint32_t at = 0;
+
+  while (service->offers[at] != offer)
+    at++;
+  if (at < service->n_near) {
+    service->offers[at] = service->offers[--service->n_near];
+    at = service->n_near;
+  }
+  service->offers[at] = service->offers[--service->n_offers];
+}
+
 static void add_offer(Core *core, Session *session, Offer *offer, const HelloService *from) {
   Service *service = registry_ref(core, from->service);
 
@@ -127,7 +151,7 @@ static void add_offer(Core *core, Session *session, Offer *offer, const HelloSer
     service->room = service->room ? service->room * 2 : 2;
     service->offers = must(realloc(service->offers, service->room * sizeof(Offer *)));
   }
-  service->offers[service->n_offers++] = offer;
+  put_offer(service, offer);
 }
 
 static void add_call(Core *core, Session *session, Call *call, const HelloCall *from) {
@@ -152,11 +176,8 @@ void registry_add(Core *core, Session *session, const Hello *hello) {
 /* The session has no room any more, so the service does not count it as free. */
 static void remove_offer(Core *core, Offer *offer) {
   Service *service = offer->service;
-  uint32_t i = 0;
 
-  while (service->offers[i] != offer)
-    i++;
-  service->offers[i] = service->offers[--service->n_offers];
+  take_offer(service, offer);
   if (service->run == offer)
     service->run = NULL;
   free(TAKE(offer->methods));

@@ -277,6 +277,27 @@ static void test_the_own_site_goes_first_until_it_has_no_credit(void **state) {
   stop(fleet);
 }
 
+/* Also among more than are all compared, and each of the own ones gets some of it. */
+static void test_the_own_site_goes_first_among_many(void **state) {
+  Fleet *fleet = start(NULL);
+  int counts[PEERS] = {0};
+
+  (void)state;
+  for (int i = 0; i < PEERS; i++)
+    add(fleet, i, (TestInstance){.credit = 20, .site = i % 2 ? "elsewhere" : "local"});
+  for (int i = 0; i < PEERS * 5; i++)
+    counts[ask(fleet, "echo", "say")]++;
+  for (int i = 0; i < PEERS; i++) {
+    assert_int_equal(i % 2 ? counts[i] : 0, 0);
+    assert_true(i % 2 || (counts[i] >= 5 && counts[i] <= 15));
+  }
+  harness_give(&fleet->h, &fleet->peers[0], &(Header){.kind = KIND_BYE}, BYTES_NONE);
+  harness_give(&fleet->h, &fleet->peers[1], &(Header){.kind = KIND_BYE}, BYTES_NONE);
+  for (int i = 0; i < PEERS * 2; i++)
+    assert_int_equal(ask(fleet, "echo", "say") % 2, 0);
+  stop(fleet);
+}
+
 static void test_a_standby_works_only_when_no_primary_has_credit(void **state) {
   Fleet *fleet = start(NULL);
   RequestId first;
@@ -645,6 +666,7 @@ int main(void) {
       cmocka_unit_test(test_a_run_ends_with_its_instance),
       cmocka_unit_test(test_no_run_for_a_standby_or_another_site),
       cmocka_unit_test(test_the_own_site_goes_first_until_it_has_no_credit),
+      cmocka_unit_test(test_the_own_site_goes_first_among_many),
       cmocka_unit_test(test_a_standby_works_only_when_no_primary_has_credit),
       cmocka_unit_test(test_no_credit_is_ever_exceeded_and_a_reply_makes_room),
       cmocka_unit_test(test_credit_is_set_and_not_added),
