@@ -187,7 +187,8 @@ static int take(Director *director, Tally *ret) {
 
   if (!(director->options->drill->loads & DRILL_LOAD_ONCE))
     return 0;
-  r = tally_take(director->loop, director->options->endpoints, ret, error, sizeof error);
+  r = tally_take(director->loop, director->options->endpoints,
+                 (uint32_t)min_u64(watch_workers(director->watch), LIMIT_COLLECT), ret, error, sizeof error);
   if (r < 0)
     buffer_printf(director->errors, "%s", error);
   return r;

@@ -8,17 +8,25 @@
 
 #include "bus/drill/load.h"
 
+/* What one instance has said. */
+typedef struct TallyRow {
+  char name[LOAD_NAME_BYTES + 1];
+  uint64_t done;      /* by its own count */
+  uint64_t questions; /* of these, asked for this tally */
+} TallyRow;
+
 /* All zero is empty. */
 typedef struct Tally {
-  LoadInstance instances[LOAD_INSTANCES_MAX];
+  TallyRow rows[LOAD_INSTANCES_MAX];
   uint32_t count;
 } Tally;
 
-/* Asks every instance how often it has done the work, this question included. Returns 0; -EIO with error filled. Blocks,
-   turning the loop. */
-int tally_take(Loop *loop, const char *endpoints, Tally *ret, char *error, size_t error_bytes);
-/* How often it was done between two tallies, the questions not counted. What an instance said in its answers meanwhile counts
-   where it is not there any more. */
+/* Asks every instance how often it has done the work, which is done once more by that, and adds what they say to *tally. Asks
+   again until so many instances as least have answered: one that has no session just now would be missing. Returns 0; -EIO with
+   error filled; -ECANCELED as the loop. Blocks, turning the loop. */
+int tally_take(Loop *loop, const char *endpoints, uint32_t least, Tally *tally, char *error, size_t error_bytes);
+/* How often it was done between two tallies, questions not counted. What an instance said in its answers meanwhile counts where
+   it is not there any more. */
 uint64_t tally_between(const Tally *before, const Tally *after, const LoadInstance *meanwhile, uint32_t count);
 
 #endif

@@ -18,6 +18,7 @@ typedef struct Seen {
   bool asks_rows, asks_state;
   bool answers;
   uint32_t instances; /* of all services of agents, that are ready */
+  uint32_t workers;   /* of these, of echo */
   bool has_authority;
   bool leads;
   bool linked;
@@ -98,10 +99,15 @@ static void on_rows(void *userdata, const Answer *answer) {
   seen->asks_rows = false;
   seen->answers = answer->status == STATUS_OK;
   seen->instances = 0;
+  seen->workers = 0;
   if (!seen->answers || answer_decode(contract_find(TEXT("pons"), TEXT("registry")), answer, &arena, &rows, NULL))
     return;
-  for (size_t i = 0; i < rows.instances.count; i++)
-    seen->instances += is_agents(&rows.instances.items[i]);
+  for (size_t i = 0; i < rows.instances.count; i++) {
+    const PonsInstance *row = &rows.instances.items[i];
+
+    seen->instances += is_agents(row);
+    seen->workers += is_agents(row) && text_is(row->service, "echo");
+  }
 }
 
 static void on_told(void *userdata _unused_, const Answer *answer _unused_) {
@@ -179,6 +185,10 @@ bool watch_is_whole(Watch *watch, uint32_t least) {
 
 const char *watch_missing(Watch *watch) {
   return watch->missing;
+}
+
+uint32_t watch_workers(const Watch *watch) {
+  return watch->brokers[0].workers;
 }
 
 bool watch_leads(const Watch *watch, uint32_t broker) {

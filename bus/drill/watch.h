@@ -22,6 +22,8 @@ void watch_destroy(Watch **watch);
 bool watch_is_whole(Watch *watch, uint32_t least);
 /* What is missing for that, in words; borrowed until the loop turns. */
 const char *watch_missing(Watch *watch);
+/* Instances of echo that the preferred broker knew when all was there last. */
+uint32_t watch_workers(const Watch *watch);
 /* True when the brokers have authority and this one was seen leading last. */
 bool watch_leads(const Watch *watch, uint32_t broker);
 /* Has a broker told to lead. */
