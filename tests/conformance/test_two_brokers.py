@@ -6,6 +6,7 @@ import importlib.util
 import os
 import queue
 import threading
+import time
 
 import parts
 from parts import harness
@@ -16,23 +17,27 @@ two = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(two)
 
 OUTSTANDING = 40
+# Two interpreters, two brokers and a load on a machine that has more to do: who waits for its processor is not taken for dead.
+PATIENT = {**harness.PATIENT_HEARTBEATS, "PONS_BROKER_HEARTBEAT_TIMEOUT_MS": "2000"}
 LEAST = 200  # requests that a broker has had before something happens to it
 
 
 def read_while_killed(case, method):
-    """A stream during which its broker dies."""
+    """A stream during which its broker dies: the one that its client found first."""
     ended = []
     asker = case.asker()
     reader = threading.Thread(target=lambda: ended.append(asker.stream(method, {"text": "ab", "pieces": 200, "delay_ms": 10})))
-    before = case.counters(case.askers[0])["CHUNKS"]
+    due = time.monotonic() + harness.DEADLINE_S
     reader.start()
-    case.wait_counter(case.askers[0], "CHUNKS", before + 5)
-    case.kill(0)
+    while (chunks := [case.counters(one)["CHUNKS"] for one in case.askers]) and max(chunks) < 5:
+        case.assertLess(time.monotonic(), due, "no stream")
+    case.kill(chunks.index(max(chunks)))
     reader.join(60)
     return ended[0]
 
 
 class Moving(parts.Parts, two.Pair):
+    ENVIRONMENT = PATIENT
     AGENTS = 2
     LINKED = True
 
@@ -58,7 +63,7 @@ class Moving(parts.Parts, two.Pair):
         self.expect_each_once(load)
 
     def test_a_broker_freezes_and_wakes(self):
-        load = self.load_work(5)
+        load = self.load_work(7)
         self.brokers[0].freeze()
         self.wait_counter(self.askers[1], "REQUESTS", LEAST)
         self.brokers[0].thaw()
@@ -101,6 +106,7 @@ class MovedStream(parts.Parts, two.Pair):
 class Handed(parts.Parts, two.Pair):
     """An agent in Python hands on: who is asked again says so, and the broker finds the request where it went."""
 
+    ENVIRONMENT = PATIENT
     AGENTS = 1
     LINKED = True
 
