@@ -14,7 +14,7 @@ from .wire import LIMITS, TIMES_US, Kind
 OVERHEAD_BYTES = 128  # of an answer, beside its body
 
 
-@dataclass
+@dataclass(slots=True)
 class Reply:
     """An answer as it was sent, and the CHUNKs before it that its reader may still want."""
 
@@ -36,7 +36,7 @@ class Found(enum.Enum):
     GONE = "done, and the answer is no longer kept"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Entry:
     id: bytes
     hop: int
