@@ -53,6 +53,10 @@ def the_agent():
     async def through_aio(call, request):
         return await call.bus.ask("zoo.told", request, annotations={"by": "through_aio"})
 
+    @agent.method("zoo.token", idempotent=True)
+    def token(call, request):
+        return {"instance": call.instance, "token": call.token}
+
     @agent.method("zoo.breaks")
     def breaks(call, request):
         raise RuntimeError("a secret that nobody is told")
@@ -366,16 +370,16 @@ class WithKeys(harness.Fleet):
             self.assertIn(why, agent.log())
 
 
-class Switched(Zoo):
+class Led(Zoo):
+    """With a broker that leads: it has flags and leases."""
+
     BROKER = False
 
     def setUp(self):
         super(Zoo, self).setUp()
         self.start_broker(environment={"PONS_AUTHORITY_NODE": "alone", "PONS_AUTHORITY_VOTE_MS": "600", "PONS_AUTHORITY_RENEW_MS": "150",
                                        "PONS_AUTHORITY_RETRY_MS": "40"})
-        self.start_zoo()
         self.watcher = self.client("watcher")
-        self.wait_service(self.watcher, "zoo")
 
     def wait_state(self, ready):
         due = time.monotonic() + harness.DEADLINE_S
@@ -390,9 +394,13 @@ class Switched(Zoo):
         while bus.ask("pons.authority.status", {})["state"] != "leader":
             self.assertLess(time.monotonic(), due)
 
+
+class Switched(Led):
     def test_by_a_flag(self):
         """agent.NAME switches it off and on without a restart, as every agent."""
         with pons.Client(self.endpoint, "operator") as bus:
+            self.start_zoo()
+            self.wait_service(self.watcher, "zoo")
             self.wait_leader(bus)
             for value, ready in (("off", False), ("on", True), ("off", False)):
                 bus.ask("pons.flags.set", {"name": "agent.zoo", "value": value})
@@ -401,6 +409,36 @@ class Switched(Zoo):
                 bus.ask("zoo.seen", attempts=1, deadline_s=2)
             bus.ask("pons.flags.unset", {"name": "agent.zoo"})
             self.wait_state(True)
+
+
+class Singletons(Led):
+    def wait_holder(self, bus, but=""):
+        """Who serves, and its token, as soon as that is another one."""
+        due = time.monotonic() + harness.DEADLINE_S
+        while True:
+            try:
+                told = bus.ask("zoo.token", deadline_s=1, attempts=1)
+                if not told["instance"].startswith(f"{but}:"):
+                    return told["instance"].partition(":")[0], told["token"]
+            except pons.PonsError as error:
+                self.assertIn(error.status, (pons.Status.NO_SERVICE, pons.Status.DEADLINE, pons.Status.WORKER_LOST))
+            self.assertLess(time.monotonic(), due)
+
+    def test_one_serves_and_another_takes_over(self):
+        with pons.Client(self.endpoint, "operator") as bus:
+            self.wait_leader(bus)
+            agents = {name: self.start_zoo("--name", name, "--singleton", "zoo.only") for name in ("one", "two")}
+            first, token = self.wait_holder(bus)
+            self.assertEqual({answer.instance.partition(":")[0] for answer in bus.collect("zoo@*.token")}, {first})
+            agents[first].kill()
+            second, later = self.wait_holder(bus, but=first)
+            self.assertGreater(later, token)
+            agents[first] = self.start_zoo("--name", first, "--singleton", "zoo.only")
+            agents[second].terminate()  # which gives it back
+            self.assertEqual(agents[second].wait(), 0)
+            third, last = self.wait_holder(bus, but=second)
+            self.assertEqual(third, first)
+            self.assertGreater(last, later)
 
 
 if __name__ == "__main__":

@@ -100,6 +100,13 @@ class Call:
         """Until the deadline."""
         return max(0.0, float(self._core.due - self._runtime.driver.now()) / 1e6)
 
+    @property
+    def token(self) -> tuple[int, int] | None:
+        """Of a singleton: epoch and counter of its lease, which what it guards is shown; None when it is not the holder any more. To
+        be asked before each thing that only the holder may do."""
+        lease = self._runtime.instance.lease
+        return lease.token(self._runtime.driver.now()) if lease else None
+
     def _on_change(self) -> None:
         with self._changed:
             self._changed.notify_all()
@@ -156,12 +163,14 @@ class Call:
 
 class Agent:
     def __init__(self, name: str, *, about: str = "an agent on the pons bus", contracts: contract.Contracts | str | None = None,
-                 concurrency: int = 4, calls: list[str] | None = None) -> None:
+                 concurrency: int = 4, calls: list[str] | None = None, singleton: str = "", may_double: bool = False) -> None:
         """contracts: a table such as agents/contracts/echo.def, or several read by Contracts. concurrency: calls executed at a
-        time, and the threads for those that are no `async def`. calls: SERVICE.METHOD that the agent calls."""
+        time, and the threads for those that are no `async def`. calls: SERVICE.METHOD that the agent calls. singleton: it serves only
+        while it holds the lease of this name; may_double: two holders do no harm."""
         if not wire.is_name(name):
             raise BadName(f"{name!r}: {Status.BAD_NAME.about}")
         self.name, self.about, self.concurrency, self.calls = name, about, concurrency, calls or []
+        self.singleton, self.may_double = singleton, may_double
         self.contracts = contract.Contracts(contracts) if isinstance(contracts, str) else contracts
         self._methods: dict[tuple[str, str], _Method] = {}
 
@@ -220,7 +229,8 @@ class _Runtime:
         core.begin(int(self.loop.time() * 1e6))
         more = {"version": options.service_version or "", "weight": options.weight, "tier": options.tier or "", "role": options.role or ""}
         concurrency = options.concurrency or agent.concurrency
-        self.instance = Instance(core, agent.services(**more), concurrency, self._begin, self._on_ready)
+        self.instance = Instance(core, agent.services(**more), concurrency, self._begin, self._on_ready,
+                                 options.singleton or agent.singleton, agent.may_double)
         self.threads = ThreadPoolExecutor(concurrency, "pons-call")
         self.done: asyncio.Future[int] = self.loop.create_future()
         self.was_ready = False
@@ -399,6 +409,7 @@ _SETTINGS = (  # option, variable, what it means
     ("role", "PONS_AGENT_ROLE", "primary or standby; a standby works when no primary can"),
     ("service-version", "PONS_AGENT_VERSION", "version of its services, for routes"),
     ("concurrency", "PONS_AGENT_CONCURRENCY", "calls executed at a time"),
+    ("singleton", "PONS_AGENT_SINGLETON", "serves only while it holds this lease"),
     ("key", "PONS_AGENT_KEY", "the file of its secret key, where brokers have keys"),
     ("log-level", "PONS_LOG_LEVEL", "error, warning, info or debug"))
 
@@ -421,7 +432,7 @@ def _name(text: str) -> str:
 def _options(agent: Agent, arguments: list[str] | None) -> argparse.Namespace:
     """The environment, then the command line, which wins. Exits with 2 for what is wrong."""
     defaults: dict[str, Any] = {"endpoint": default_endpoint(), "name": agent.name, "log-level": "info"}
-    types: dict[str, Any] = {"name": _name, "site": _name, "weight": _whole(0, 1000), "concurrency": _whole(1, wire.LIMITS["CREDIT"])}
+    types: dict[str, Any] = {"name": _name, "site": _name, "singleton": _name, "weight": _whole(0, 1000), "concurrency": _whole(1, wire.LIMITS["CREDIT"])}
     choices = {"tier": ("gpu", "cpu", "remote"), "role": ("primary", "standby"), "log-level": ("error", "warning", "info", "debug")}
     parser = argparse.ArgumentParser(description=agent.about, epilog="SIGTERM lets it finish what it has; a second one stops it at once.")
     for option, variable, about in _SETTINGS:

@@ -19,6 +19,7 @@ from .call import Call
 from .core import Core
 from .errors import Status
 from .events import Event
+from .lease import Lease
 from .memory import Found, Memory, Reply
 from .session import Session
 from .timers import Timer
@@ -76,8 +77,9 @@ class Instance:
     features = wire.FEATURE_PROBE | wire.FEATURE_CONFIRM
 
     def __init__(self, core: Core, services: list[Service], concurrency: int, begin: Callable[[Call], None],
-                 on_ready: Callable[[], None] | None = None) -> None:
-        """begin(call) executes it; it may answer at once. on_ready: a broker may give us work."""
+                 on_ready: Callable[[], None] | None = None, singleton: str = "", may_double: bool = False) -> None:
+        """begin(call) executes it; it may answer at once. on_ready: a broker may give us work. singleton: the lease that it serves
+        under."""
         self.core, self._services, self.concurrency, self._begin = core, {one.name: one for one in services}, concurrency, begin
         self.on_ready = on_ready
         self.memory = Memory(core.now)
@@ -93,6 +95,7 @@ class Instance:
         self._echo = Timer(lambda now: self._on_no_echo())
         self._on_left: Callable[[], None] = lambda: None
         core.instance = self
+        self.lease = Lease(core, singleton, self._grant_all, self._on_lease_lost, may_double) if singleton else None
         core.events.subscribe(f"pons.flags.agent.{core.options.agent}", self._on_flag)
 
     def services(self) -> list[dict[str, Any]]:
@@ -164,12 +167,21 @@ class Instance:
         at = self.at(session)
         if not at.is_open or self.phase != Phase.SERVING:
             return
-        if self.switch.off:
+        if self.is_off:
             session.send(Kind.DRAIN, flags=Flag.CLEAN)
             return
         credit = max(1, (self.concurrency + 1 - session.index) // 2) if self._contended else self.concurrency
         session.send(Kind.CREDIT, session=session.id, credit=min(credit, LIMITS["CREDIT"]))
         at.refused = False
+
+    def _grant_all(self) -> None:
+        for session in self.core.sessions:
+            self._grant(session)
+
+    @property
+    def is_off(self) -> bool:
+        """Switched off by its flag, or a singleton that does not hold its lease."""
+        return self.switch.off or self.lease is not None and self.lease.token(self.core.now) is None
 
     def _is_full(self) -> bool:
         return self.held >= self.concurrency + (0 if self.keeps else PREFETCH_ONE_BROKER)
@@ -187,8 +199,7 @@ class Instance:
     def _end_contention(self) -> None:
         if self._contended:
             self._contended = False
-            for session in self.core.sessions:
-                self._grant(session)
+            self._grant_all()
 
     def _release(self, call: Call) -> None:
         self.at(call.session).held -= 1
@@ -407,10 +418,17 @@ class Instance:
         if off == self.switch.off or self.phase != Phase.SERVING:
             return
         self.switch.off = off
-        for session in self.core.sessions:
-            self._grant(session)
+        if self.lease:
+            self.lease.want(not off)
+        self._grant_all()
         for told in self.switch.on_switch:
             told(off)
+
+    def _on_lease_lost(self, why: str) -> None:
+        """It stops at once: what waits is given to another, and what runs is cancelled."""
+        self._grant_all()
+        for call in self._all():
+            call.stop(Status.DRAINING if call in self.queue else Status.CANCELLED)
 
     # --- the end ---
 
@@ -442,4 +460,6 @@ class Instance:
     def _check_drained(self) -> None:
         if self.phase == Phase.DRAINED and not self.held:
             self.phase = Phase.LEAVING
+            if self.lease:
+                self.lease.want(False)
             self.core.leave(self._on_left)

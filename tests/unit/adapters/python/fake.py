@@ -14,7 +14,7 @@ WELCOME = {"version": 1, "broker": "b", "site": "s", "incarnation": 7, "ping_int
 
 
 class World:
-    def __init__(self, brokers=2, instance=False, concurrency=2, **options):
+    def __init__(self, brokers=2, instance=False, concurrency=2, singleton="", **options):
         self.now = 1_000_000
         self.states = []
         self.core = Core(Options(";".join("ab"[:brokers]), "me", 5, seed=1, on_state=lambda *state: self.states.append(state), **options))
@@ -22,7 +22,7 @@ class World:
         self.begun = []
         if instance:
             methods = {"do": (MethodFlag.ONCE, 0), "again": (MethodFlag.IDEMPOTENT, 0), "flow": (MethodFlag.ONCE | MethodFlag.STREAMING, 0)}
-            self.instance = Instance(self.core, [Service("svc", methods)], concurrency, self.begun.append)
+            self.instance = Instance(self.core, [Service("svc", methods)], concurrency, self.begun.append, None, singleton)
         self.sockets = {}  # broker: what was said, as (kind, fields, body)
         self.connects = []
         self.core.start()

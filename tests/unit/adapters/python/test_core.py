@@ -255,6 +255,19 @@ class Moving(unittest.TestCase):
         self.world.hear(1, Kind.ERROR, id=pending.id, status=Status.NO_SERVICE, attempt=1)
         self.assertEqual(statuses(ends), [Status.NO_SERVICE])
 
+    def test_an_instance_that_one_broker_has_lost_is_asked_for_at_the_other(self):
+        pending, ends, _ = self.world.ask(attempts=1)
+        self.world.hear(0, Kind.ERROR, id=pending.id, status=Status.WORKER_LOST)
+        self.assertEqual(self.world.said(1, Kind.REQUEST)[1]["attempt"], 1)
+        self.world.hear(1, Kind.ERROR, id=pending.id, status=Status.WORKER_LOST, attempt=1)
+        self.assertEqual(statuses(ends), [Status.WORKER_LOST])
+
+    def test_but_not_after_a_piece(self):
+        pending, ends, _ = self.world.ask(stream=True, attempts=1)
+        self.world.hear(0, Kind.CHUNK, b"c", id=pending.id)
+        self.world.hear(0, Kind.ERROR, id=pending.id, status=Status.WORKER_LOST)
+        self.assertEqual(statuses(ends), [Status.WORKER_LOST])
+
     def test_it_returns_when_the_preferred_has_proved_itself(self):
         self.world.lose(0)
         self.world.wait(SECOND)

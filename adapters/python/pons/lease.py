@@ -1,0 +1,119 @@
+"""A lease that this process wants and keeps, pure: asked for until it is given, renewed in time, given up in time.
+
+The holder counts from when it asked, and stops at 0.8 of what it was given, so that it has stopped before anybody else is given the
+lease (docs/authority.md, "Leases"). What it guards looks at the token all the same: a process that is frozen in the middle of a
+write does not know that its time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from . import wire
+from .errors import Status
+from .request import Answer, Ask
+from .timers import Timer
+
+if TYPE_CHECKING:
+    from .core import Core
+
+ACQUIRE_DEADLINE_US = 1_000_000
+PAUSE_US, PAUSE_LEAST_US, PAUSE_MOST_US = 50_000, 5_000, 250_000  # before the next question
+DURATION_US = 3_600_000_000  # what is given is at most a vote
+Token = tuple[int, int]  # epoch and counter: they rise from holder to holder
+
+
+class Lease:
+    """One question at a time: acquire while it is not held, renew while it is."""
+
+    def __init__(self, core: Core, name: str, on_held: Callable[[], None], on_lost: Callable[[str], None], may_double: bool = False) -> None:
+        """Begins to ask when the core turns."""
+        if not wire.is_name(name):
+            raise ValueError(f"a lease is 1 to 64 of A-Z a-z 0-9 _ . -, not {name!r}")
+        self._core, self.name, self._on_held, self._on_lost, self._may_double = core, name, on_held, on_lost, may_double
+        self._timer = Timer(lambda now: self._look())
+        self._asking = self._renewing = self._held = False
+        self._wanted = True
+        self._sent = self._until = self._next = 0
+        self._token: Token = (0, 0)
+        core.timers.set(self._timer, core.now)
+
+    def token(self, now: int) -> Token | None:
+        """Of the holder; None when this process is not it, by the clock."""
+        return self._token if self._held and now < self._until else None
+
+    def want(self, wanted: bool) -> None:
+        """Gives it back and asks no more (on_lost is not called), or asks for it again."""
+        self._wanted, self._next = wanted, 0
+        self._core.timers.set(self._timer, self._core.now)
+        if not wanted and self._held:
+            self._held = False
+            self._give_back(self._token)
+
+    def _ask(self, method: str, body: dict[str, Any], deadline_us: int, on_end: Callable[[Answer], None]) -> None:
+        body = {"name": self.name, **body}
+        self._core.ask(Ask("pons.lease", method, msgpack.packb(body), max(1, deadline_us), on_end, attempts=1))
+
+    def _give_back(self, token: Token) -> None:
+        self._ask("release", {"epoch": token[0], "counter": token[1]}, ACQUIRE_DEADLINE_US, lambda answer: None)
+
+    def _lose(self, why: str) -> None:
+        self._held = False
+        self._on_lost(why)
+
+    def _look(self) -> None:
+        """Does what is due, and sets the timer for what is next."""
+        now = self._core.now
+        if self._held and now >= self._until:
+            self._lose("its time was over before it could be renewed")
+        if not self._asking and self._wanted and now >= self._next:
+            self._asking, self._renewing, self._sent = True, self._held, now
+            if self._held:
+                self._ask("renew", {"epoch": self._token[0], "counter": self._token[1], "duration_us": DURATION_US}, self._until - now, self._on_end)
+            else:
+                double = {"may_double": True} if self._may_double else {}
+                self._ask("acquire", {"duration_us": DURATION_US, **double}, ACQUIRE_DEADLINE_US, self._on_end)
+        waits = not self._asking and self._wanted
+        due = [at for at, is_due in ((self._next, waits), (self._until, self._held)) if is_due]
+        if due:
+            self._core.timers.set(self._timer, min(due))
+        else:
+            self._core.timers.stop(self._timer)
+
+    def _on_end(self, answer: Answer) -> None:
+        now, given = self._core.now, None
+        self._asking = False
+        if answer.status == Status.OK:
+            try:
+                row = msgpack.unpackb(answer.body)
+                given = (int(row["epoch"]), int(row["counter"])), int(row["duration_us"])
+            except Exception:  # whatever else a body can be
+                given = None
+        if not self._wanted or answer.status == Status.CANCELLED:
+            if given:
+                self._give_back(given[0])
+            return
+        if self._held and now >= self._until:
+            self._lose("its time was over before it could be renewed")
+        if given:
+            self._take(*given)
+        else:
+            self._next = now + min(max(answer.retry_after_us or PAUSE_US, PAUSE_LEAST_US), PAUSE_MOST_US)
+            if self._renewing and self._held and answer.status == Status.REFUSED:
+                self._lose("it is not in force any more")
+                self._next = now
+        self._look()
+
+    def _take(self, token: Token, duration_us: int) -> None:
+        """What comes after the holder has stopped changes nothing: another may have been the holder in between."""
+        now, until = self._core.now, self._sent + duration_us // 5 * 4
+        if not self._held if self._renewing else until <= now:
+            self._next = now + (0 if self._renewing else PAUSE_US)
+            return
+        self._next = self._sent + duration_us // 3
+        self._token, self._until = token, until
+        if not self._held:
+            self._held = True
+            self._on_held()
