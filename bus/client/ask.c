@@ -56,6 +56,8 @@ static void on_cancel(void *userdata) {
 
   if (pending)
     pending_cancel(pending, STATUS_CANCELLED, NULL);
+  else
+    durable_cancel(note->client, note->id);
   client_did(note->client);
   free(note);
 }

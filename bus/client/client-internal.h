@@ -209,6 +209,13 @@ void pending_orphan(Link *link);
 /* Ends everything with CANCELLED. */
 void pending_end_all(Client *client);
 
+/* --- durable requests --- */
+
+/* Nobody waits any more for the durable request of this id. */
+void durable_cancel(Client *client, RequestId id);
+/* Frees what has not ended with the last requests. */
+void durable_done(Client *client);
+
 /* --- events --- */
 
 typedef struct Seen {
@@ -298,6 +305,7 @@ struct Client {
   RetryBudget budget;
   uint64_t random;
 
+  List durables; /* that are waited for */
   List subscriptions;
   _Atomic uint32_t subscriptions_count;
   _Atomic uint64_t subscription_number;

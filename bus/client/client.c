@@ -133,6 +133,7 @@ static void init(Client *client, Loop *loop) {
   client->random = random_u64();
   client->timer_at_us = TIME_NEVER;
   list_init(&client->unanswered);
+  list_init(&client->durables);
   list_init(&client->subscriptions);
   list_init(&client->publications);
   for (size_t i = 0; i < CLIENT_BROKERS_MAX; i++)
@@ -175,6 +176,7 @@ void client_destroy(Client **p) {
   client->on_state = NULL;
   client->has_instance = false;
   pending_end_all(client);
+  durable_done(client);
   for (uint32_t i = 0; i < client->links_count; i++)
     link_done(&client->links[i], clean);
   events_done(client);

@@ -187,6 +187,26 @@ void client_cancel(Client *client, RequestId id);
 /* With manual_window: bytes more of the stream have been used up, so as many may come. */
 void client_stream_consumed(Client *client, RequestId id, size_t bytes);
 
+/* --- asking so that it outlives the caller and a broker: docs/durable.md --- */
+
+/* Who is told of a durable request. Nothing is called from inside client_submit or client_await. */
+typedef struct DurableHandler {
+  /* It is on disk at so many brokers, 1 or 2, and will be done whatever becomes of this process. May be NULL. */
+  void (*on_kept)(void *userdata, RequestId id, uint32_t copies);
+  /* It has ended, or can't be waited for; once. An answer with a code is the last word: `dead_letter` and so on. DEADLINE: it goes on, and
+     can be waited for again. NULL: nobody waits for its end. */
+  void (*on_end)(void *userdata, const Answer *answer);
+  void *userdata;
+} DurableHandler;
+
+/* Has a request kept on disk, and done. Of ask service, method, body (at most LIMIT_DURABLE_BYTES), content_type, annotations, priority and
+   idempotent count, and deadline_us: how long this process waits, first to hear that it is kept, then for its end. patience_us: when it is
+   a dead letter; 0 = as the broker's configuration says. All is copied. Returns 0 and *ret is the id of the durable request (good for
+   client_await anywhere, and for client_cancel, which ends the waiting alone); -EINVAL for a stream; -ENOMEM. */
+int client_submit(Client *client, const Ask *ask, uint64_t patience_us, const DurableHandler *handler, RequestId *ret);
+/* Waits for the end of a durable request of whatever process. deadline_us as in Ask. Returns 0 or -ENOMEM; -EINVAL without on_end. */
+int client_await(Client *client, RequestId id, uint64_t deadline_us, const DurableHandler *handler);
+
 /* --- with contracts --- */
 
 /* Fills service, method, body, idempotent and stream of *ask from method and from *request, the contract's struct, which

@@ -5,7 +5,10 @@
 
 #include <stdlib.h>
 
-enum { SENT_AT_ONCE = 64 /* entries that are not acknowledged */ };
+enum {
+  SENT_AT_ONCE = 64, /* entries that are not acknowledged */
+  ASKS = 8, /* for a digest, in the time that a copy is waited for: it was lost if the link was up there first */
+};
 
 /* --- what the other has not --- */
 
@@ -108,7 +111,7 @@ static void give_up_copies(Durable *d) {
 }
 
 static void ask_again(Durable *d) {
-  if (d->peer_known || d->now_us < d->asked_us + d->options.copy_us)
+  if (d->peer_known || d->now_us < d->asked_us + d->options.copy_us / ASKS)
     return;
   d->asked_us = d->now_us;
   durable_act(d, &(DurableAction){.kind = DURABLE_DO_SEND_WANTED});
@@ -133,7 +136,7 @@ uint64_t durable_copy_next_us(const Durable *d) {
   if (!d->linked)
     return TIME_NEVER;
   if (!d->peer_known)
-    return min_u64(next, d->asked_us + d->options.copy_us);
+    return min_u64(next, d->asked_us + d->options.copy_us / ASKS);
   return sent ? min_u64(next, sent->sent_us + d->options.copy_us) : next;
 }
 
@@ -170,6 +173,7 @@ static void on_up(Durable *d) {
   d->linked_us = d->asked_us = d->now_us;
   d->peer_known = false;
   d->digest_index = 0;
+  d->n_taken = 0;
   durable_forget_wanted(d);
   TABLE_EACH (&d->rows, Row, by_id, row) {
     durable_uncopy(d, row);
@@ -214,7 +218,6 @@ static void note_peer(Durable *d, Row *row, uint64_t version) {
 static void want(Durable *d, DurableHave have) {
   Wanted *wanted;
 
-  d->n_behind++;
   if (d->wanted.size >= 2 * d->options.rows)
     return;
   wanted = calloc(1, sizeof *wanted);
@@ -237,7 +240,6 @@ void durable_take_digest(Durable *d, const DurableDigest *digest, uint64_t now_u
   d->now_us = now_us;
   if (digest->index == 0) {
     d->digest_index = 0;
-    d->n_behind = 0;
     durable_forget_wanted(d);
   }
   if (!d->linked || digest->index != d->digest_index)
@@ -247,9 +249,9 @@ void durable_take_digest(Durable *d, const DurableDigest *digest, uint64_t now_u
     take_have(d, digest->haves[i]);
   if (digest->complete) {
     d->peer_known = true;
-    if (d->n_behind > 0)
-      durable_act(d, &(DurableAction){.kind = DURABLE_DO_BEHIND, .count = d->n_behind});
-    d->n_behind = 0;
+    if (d->n_taken + d->wanted.size > 0)
+      durable_act(d, &(DurableAction){.kind = DURABLE_DO_BEHIND, .count = d->n_taken + d->wanted.size});
+    d->n_taken = 0;
   }
   durable_tick(d, now_us);
 }
@@ -313,6 +315,7 @@ void durable_take(Durable *d, DurableEntry *entry, uint64_t now_us) {
   } else if (!row && !has_room(d, entry)) {
     durable_entry_done(entry);
   } else if (!row) {
+    d->n_taken += !d->peer_known;
     take_new(d, entry);
   } else if (version <= durable_version(&row->entry)) {
     durable_entry_done(entry);
@@ -320,6 +323,7 @@ void durable_take(Durable *d, DurableEntry *entry, uint64_t now_us) {
     if (row->written >= version)
       say_kept(d, id, version);
   } else {
+    d->n_taken += !d->peer_known;
     merge(d, row, entry);
     note_peer(d, row, version);
     durable_changed(d, row);

@@ -76,7 +76,7 @@ struct Durable {
   uint32_t digest_index;
   uint64_t asked_us;
   Table wanted;
-  uint64_t n_behind; /* of this digest */
+  uint64_t n_taken; /* from the other since the link came up, before its digest was complete */
   uint64_t now_us;
 };
 

@@ -146,6 +146,20 @@ static void on_end(void *userdata, const Answer *answer) {
     tell_id(answer);
 }
 
+/* On standard error, so that standard output has the answer alone; with --json it is a line of its own there. */
+static void on_kept(void *userdata, RequestId id, uint32_t copies) {
+  const Exchange *exchange = userdata;
+  char text[REQUEST_ID_TEXT_SIZE];
+
+  request_id_format(id, text);
+  if (exchange->ctl->options.json)
+    ctl_write_json(exchange->ctl, json_pack("{s:{s:s, s:i}}", "kept", "id", text, "copies", (int)copies));
+  else
+    ctl_say("kept on %u disk%s as %s; `pons deadletter show %s` shows it if it fails", copies, copies == 1 ? "" : "s",
+            text, text);
+  fflush(stdout);
+}
+
 static bool has_ended(void *userdata) {
   const Exchange *exchange = userdata;
 
@@ -159,7 +173,10 @@ static CtlExit ask(Reach *reach, Question *question, Exchange *exchange) {
 
   question->ask.stream = exchange->as_stream;
   question->ask.deadline_us = exchange->ctl->options.timeout_ms * US_PER_MS;
-  r = client_ask(reach->client, &question->ask, &handler, &id);
+  if (exchange->ctl->options.durable)
+    r = client_submit(reach->client, &question->ask, 0, &(DurableHandler){on_kept, on_end, exchange}, &id);
+  else
+    r = client_ask(reach->client, &question->ask, &handler, &id);
   if (r < 0) {
     ctl_say("the request can't be sent: %s", strerror(-r));
     return CTL_FAILED;

@@ -258,6 +258,18 @@ class Commands(One):
         self.assertIn("usage: pons deadletter", self.pons("a", "deadletter", "show", expect=2)[1])
         self.assertIn("is no id", self.pons("a", "deadletter", "show", "x", expect=2)[1])
 
+    def test_a_call_that_is_durable(self):
+        out, said = self.pons("a", "call", "--durable", "--timeout", "500", "echo.say", '{"text": "later"}', expect=1)
+        self.assertIn("kept on 1 disk as", said)
+        self.assertIn("DEADLINE: its end did not come in time; it goes on", said)
+        self.agent()
+        out, said = self.pons("a", "--json", "call", "--durable", "echo.say", '{"text": "now"}')
+        kept, reply = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual((kept["kept"]["copies"], reply["text"]), (1, "now"))
+        self.assertEqual(self.ended("a", kept["kept"])["text"], "now")
+        self.assertIn("INVALID", self.pons("a", "call", "--durable", "echo.fail", '{"status": 13}', expect=1)[1])
+        self.wait_durable("a", lambda status: status["done"] == 2)
+
     def test_damage_and_a_disk_that_takes_nothing(self):
         bad = self.submit("a")
         self.tamper(f"UPDATE rows SET value = x'ff' || substr(value, 2) WHERE key = 'durable/{bad['id']}'")

@@ -590,6 +590,25 @@ static void what_is_over_is_remembered_for_the_other(void **state) {
   assert_int_equal(two->a.n_disk + two->b.n_disk, 0);
 }
 
+/* The link may be up at one before it is at the other: what comes before the digest counts as being behind too. */
+static void who_is_told_before_it_knows_was_behind(void **state) {
+  Two *two = *state;
+
+  link_both(two, false);
+  box_accept(&two->a, 1, true);
+  durable_linked(two->b.durable, true, two->b.now_us);
+  durable_linked(two->a.durable, true, two->a.now_us);
+  box_mail(&two->b, &two->a, false);
+  two->a.mail[0].kind = DURABLE_DO_SEND_KEPT; /* its digest is lost */
+  box_mail(&two->a, &two->b, false);
+  box_sync(&two->b);
+  assert_int_equal(two->b.behind, 0);
+  assert_int_equal(two->b.n_disk, 1);
+  box_tick(&two->b, two->b.options.copy_us / 8);
+  box_exchange(&two->a, &two->b);
+  assert_int_equal(two->b.behind, 1);
+}
+
 /* A digest of which a part was lost counts for nothing, until all of it has come. */
 static void a_gap_in_a_digest_is_no_knowledge(void **state) {
   Two *two = *state;
@@ -637,6 +656,7 @@ int main(void) {
       TWO(a_lost_file_comes_back),
       TWO(copies_merge_by_id),
       TWO(what_is_over_is_remembered_for_the_other),
+      TWO(who_is_told_before_it_knows_was_behind),
       TWO(a_gap_in_a_digest_is_no_knowledge),
   };
 
