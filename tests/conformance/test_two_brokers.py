@@ -94,6 +94,7 @@ class Moving(parts.Parts, two.Pair):
 
 
 class MovedStream(parts.Parts, two.Pair):
+    ENVIRONMENT = PATIENT
     AGENTS = 1
     LINKED = True
 
