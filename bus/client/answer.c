@@ -48,6 +48,23 @@ static bool ask_other(Pending *pending, const Link *from, Status status) {
   return true;
 }
 
+/* A broker that is stopping, and was sent this before it could be known, has not begun it: whoever is there next is asked, as for what
+   is new. It is no retry: nobody has tried. */
+static bool await_next(Pending *pending, const Link *from, Status status) {
+  Link *other = move_other(from);
+
+  if (status != STATUS_DRAINING || !from->going_away || pending->pieces > 0)
+    return false;
+  if (other) {
+    pending_send_again(pending, other, clock_monotonic_us());
+    return true;
+  }
+  pending_expect(pending, NULL);
+  if (pending->attempt == 0)
+    pending->state = PENDING_UNSENT;
+  return true;
+}
+
 /* A request that was sent more than once may have been begun the first time, whatever the second was told by a broker that
    does not find out. */
 static void doubt(const Pending *pending, const Link *link, Answer *answer) {
@@ -101,7 +118,7 @@ bool pending_answer(Link *link, const Message *message) {
     return false;
   if (message->header.kind != KIND_REPLY && answer.status == STATUS_OK)
     answer.status = STATUS_INTERNAL; /* an error without a status that we know as one */
-  if (ask_other(pending, link, answer.status))
+  if (ask_other(pending, link, answer.status) || await_next(pending, link, answer.status))
     return true;
   retry_count(&client->budget, answer.status);
   if (answer.status == STATUS_OK) {

@@ -220,6 +220,36 @@ static void goaway_holds_back_what_is_new(void **state) {
   free(taken);
 }
 
+/* It was on its way when the broker said GOAWAY: many at once are no retries, for which there is a budget. */
+static void what_a_stopping_broker_did_not_take_waits_for_the_next_session(void **state) {
+  enum { MANY = 64 };
+  Scene *scene = *state;
+  Ask request = scene_say("old");
+  RequestId ids[MANY];
+
+  request.attempts = 1;
+  scene_connect(scene);
+  for (int i = 0; i < MANY; i++)
+    ids[i] = scene_ask(scene, &request);
+  for (int i = 0; i < MANY; i++)
+    free(fake_take(&scene->fake, KIND_REQUEST));
+  fake_send(&scene->fake, &(Header){.kind = KIND_GOAWAY}, BYTES_NONE);
+  for (int i = 0; i < MANY; i++)
+    fake_error(&scene->fake, ids[i], STATUS_DRAINING, "takes nothing new", 0);
+  fake_run(&scene->fake, 20000);
+  assert_int_equal(scene->ends, 0);
+  fake_send(&scene->fake, &(Header){.kind = KIND_BYE}, BYTES_NONE);
+  for (int i = 0; i < MANY; i++) {
+    Taken *taken = fake_take(&scene->fake, KIND_REQUEST);
+
+    assert_int_equal(taken->header.attempt, 0); /* nobody has begun it */
+    fake_reply(&scene->fake, taken->header.id, BYTES_NONE);
+    free(taken);
+    scene_wait_end(scene);
+    assert_int_equal(scene->status, STATUS_OK);
+  }
+}
+
 static void rubbish_is_counted(void **state) {
   Scene *scene = *state;
   uint64_t before;
@@ -273,6 +303,7 @@ int main(void) {
       CASE(a_refusal_is_told_by_name),
       CASE(a_session_that_the_broker_does_not_know_is_made_anew),
       CASE(goaway_holds_back_what_is_new),
+      CASE(what_a_stopping_broker_did_not_take_waits_for_the_next_session),
       CASE(rubbish_is_counted),
       CASE(a_large_request_waits_for_room),
   };
