@@ -30,6 +30,7 @@ typedef struct AgentOptions {
   const char *role;
   const char *singleton;
   const char *crash_record;
+  const char *key; /* file of its secret key; NULL: none */
   uint64_t weight;
   bool has_weight;
   uint32_t concurrency;

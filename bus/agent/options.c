@@ -29,12 +29,13 @@ typedef struct Values {
   const char *singleton;
   const char *log_level;
   const char *crash_record;
+  const char *key;
 } Values;
 
 static const Setting settings[] = {
     {"endpoint", "PONS_AGENT_ENDPOINT", "LIST",
      "where the broker listens: tcp://ADDRESS:PORT, ipc://PATH, with commas between; a second broker's after a "
-     "semicolon",
+     "semicolon; behind each broker's a bar and its public key, if it has one",
      offsetof(Values, endpoint)},
     {"name", "PONS_AGENT_NAME", "NAME", "of this process on the bus", offsetof(Values, name)},
     {"site", "PONS_AGENT_SITE", "NAME", "where it runs", offsetof(Values, site)},
@@ -50,6 +51,7 @@ static const Setting settings[] = {
     {"log-level", "PONS_LOG_LEVEL", "error|warning|info|debug", "what is logged", offsetof(Values, log_level)},
     {"crash-record", "PONS_AGENT_CRASH_RECORD", "FILE", "where a crash is recorded; else standard error",
      offsetof(Values, crash_record)},
+    {"key", "PONS_AGENT_KEY", "FILE", "the file of its secret key, where brokers have keys", offsetof(Values, key)},
 };
 
 static const char **value_of(Values *values, const Setting *setting) {
@@ -133,6 +135,7 @@ static int check(const Agent *agent, const Values *values, AgentOptions *ret) {
   ret->version = values->version;
   ret->singleton = values->singleton;
   ret->crash_record = values->crash_record;
+  ret->key = values->key;
   if (values->endpoint)
     ret->endpoint = values->endpoint;
   else

@@ -201,7 +201,19 @@ static void on_state(void *userdata, ClientState state, Status status, const cha
 
 /* --- making --- */
 
+/* The key that proves who this is; the file is read by its path, so no secret stands in an environment or a command line. */
+static int read_key(Runtime *runtime, KeyPair **ret) {
+  const char *path = runtime->options->key;
+  int r = path ? key_read(path, ret) : 0;
+
+  if (r == 0)
+    return 0;
+  log_error("PONS-AGENT-KEY", "%s: the key file %s can't be used: %s", runtime->name, path, key_error(r));
+  return -ENOKEY;
+}
+
 static int make_client(Runtime *runtime) {
+  _cleanup_(key_unref) KeyPair *key = NULL;
   const AgentOptions *options = runtime->options;
   ClientOptions from = {
       .endpoint = options->endpoint,
@@ -222,8 +234,12 @@ static int make_client(Runtime *runtime) {
       .userdata = runtime,
   };
   HelloService *services;
-  int r = client_new(runtime->loop, &from, &runtime->client);
+  int r = read_key(runtime, &key);
 
+  if (r < 0)
+    return r;
+  from.key = key;
+  r = client_new(runtime->loop, &from, &runtime->client);
   if (r < 0)
     return r;
   snprintf(runtime->instance, sizeof runtime->instance, "%s:%" PRIu64, runtime->name, from.incarnation_us);

@@ -321,9 +321,22 @@ static int open_link(Authority *a, const char **ret_bad) {
                           .broker = options->broker,
                           .life = options->life,
                           .beat_us = options->beat_us,
-                          .vote_us = options->pair.vote_us};
+                          .vote_us = options->pair.vote_us,
+                          .key = options->key,
+                          .gate = options->gate,
+                          .peer_key = options->peer_key,
+                          .witness_key = options->witness_key};
 
   return options->listen ? peerlink_new(&a->link, a->loop, &link, &handler, ret_bad) : 0;
+}
+
+const char *authority_endpoint(const Authority *a, char *ret, size_t size_bytes) {
+  return a->link ? peerlink_endpoint(a->link, ret, size_bytes) : NULL;
+}
+
+void authority_ask_gate_again(Authority *a) {
+  if (a->link)
+    peerlink_ask_gate_again(a->link);
 }
 
 /* --- on the bus --- */

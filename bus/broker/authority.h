@@ -11,7 +11,7 @@
 #include "bus/broker/keeper.h"
 #include "bus/core/pair.h"
 #include "bus/core/roster.h"
-#include "bus/loop/loop.h"
+#include "bus/loop/socket.h"
 
 typedef struct Authority Authority;
 
@@ -26,11 +26,19 @@ typedef struct AuthorityOptions {
   KeeperOptions keeper; /* of durable requests; path NULL: none, as for a witness */
   uint64_t life;        /* microseconds since 1970 at the start of the process */
   uint64_t beat_us;
+  KeyPair *key; /* of the peer link: see peerlink.h */
+  SocketGate gate;
+  PublicKey peer_key;
+  PublicKey witness_key;
 } AuthorityOptions;
 
 /* Opens the store, listens, and begins. A store that can't be used is logged and costs the authority, not the process. Returns 0, or
    -errno and *ret_bad is the endpoint that it is about, or NULL. */
 int authority_new(Authority **ret, Loop *loop, const AuthorityOptions *options, const char **ret_bad);
+/* Where its peer link listens. Returns ret, or NULL when it does not. */
+const char *authority_endpoint(const Authority *authority, char *ret, size_t size_bytes);
+/* Keys were revoked: see peerlink_ask_gate_again. */
+void authority_ask_gate_again(Authority *authority);
 /* The process is going to end: a leader hands over to its peer, if it can. Until authority_is_busy says no, it is not done. */
 void authority_stop(Authority *authority);
 bool authority_is_busy(const Authority *authority);

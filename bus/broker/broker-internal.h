@@ -6,6 +6,7 @@
 #ifndef PONS_BROKER_BROKER_INTERNAL_H
 #define PONS_BROKER_BROKER_INTERNAL_H
 
+#include "bus/base/limiter.h"
 #include "bus/broker/broker.h"
 #include "bus/broker/peer.h"
 
@@ -13,6 +14,9 @@ struct Broker {
   Loop *loop;
   Core *core;
   Socket *socket;
+  Admission *admission;     /* NULL: no keys */
+  Rights *no_rights;        /* of who is nobody any more */
+  Limiter *told;            /* lines of the log about who has no key */
   Authority *authority;     /* NULL: none */
   const InsideSet *insides; /* its peers without a connection; NULL: none */
   LoopTimer *timer;         /* the core's next time */
@@ -42,6 +46,8 @@ void connections_take_events(Broker *broker);
 Peer *connections_find_peer(Broker *broker, uint32_t number);
 /* Hangs up on who is to be hung up on and on connections that never said anything; tries the backlogs. Returns when to come again. */
 uint64_t connections_sweep(Broker *broker, uint64_t now_us);
+/* Tells the core anew who everybody is. */
+void connections_identify_again(Broker *broker);
 void connections_done(Broker *broker);
 /* Has the sweep at at_us at the latest. */
 void connections_need_sweep(Broker *broker, uint64_t at_us);

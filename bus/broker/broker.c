@@ -2,6 +2,7 @@
    in packs. Timers of the core are looked at after reading, so that a peer is never given up while its answer waits in
    our own socket. */
 #include "bus/broker/broker-internal.h"
+#include "bus/broker/selftest.h"
 
 #include "bus/base/log.h"
 #include "bus/loop/crash.h"
@@ -152,6 +153,12 @@ static int bind_all(Broker *broker, const CoreOptions *options, const char **ret
   return 0;
 }
 
+static void use_keys(Broker *broker) {
+  SocketGate gate = admission_bus_gate(broker->admission);
+
+  socket_use_gate(broker->socket, admission_key(broker->admission), &gate);
+}
+
 static int begin_authority(Broker *broker, const AuthorityOptions *options, const char **ret_bad) {
   int r = authority_new(&broker->authority, broker->loop, options, ret_bad);
 
@@ -179,6 +186,9 @@ int broker_new(Broker **ret, Loop *loop, const BrokerOptions *options, const cha
   list_init(&broker->closing);
   list_init(&broker->silent);
   sink = out_sink(broker);
+  broker->admission = options->admission;
+  broker->no_rights = rights_new();
+  broker->told = limiter_new(3, 60 * US_PER_S);
   r = core_new(&broker->core, &options->core, &sink, loop_now_us(loop));
   if (r == 0)
     r = socket_new(loop, SOCKET_ROUTER, SEND_QUEUE, &handler, &broker->socket);
@@ -188,6 +198,8 @@ int broker_new(Broker **ret, Loop *loop, const BrokerOptions *options, const cha
     r = loop_timer_new(loop, on_sweep, broker, &broker->sweep_timer);
   if (r == 0)
     r = loop_on_turn_end(loop, on_turn_end, broker);
+  if (r == 0 && broker->admission)
+    use_keys(broker);
   if (r == 0)
     r = bind_all(broker, &options->core, ret_bad);
   broker->connections_max = options->connections_max;
@@ -213,6 +225,8 @@ void broker_destroy(Broker **broker) {
   authority_destroy(&gone->authority);
   connections_done(gone);
   socket_close(&gone->socket, LINGER_MS);
+  rights_destroy(&gone->no_rights);
+  limiter_destroy(&gone->told);
   free(gone);
 }
 
@@ -233,6 +247,25 @@ void broker_stop(Broker *broker) {
     authority_stop(broker->authority);
   core_drain(broker->core, now_us);
   connections_need_sweep(broker, now_us);
+}
+
+void broker_admit_again(Broker *broker) {
+  connections_identify_again(broker);
+  socket_ask_gate_again(broker->socket);
+  if (broker->authority)
+    authority_ask_gate_again(broker->authority);
+}
+
+int broker_try_doors(Broker *broker) {
+  char endpoint[256];
+  int r;
+
+  if (!broker->admission)
+    return 0;
+  r = selftest_door(broker->loop, broker->admission, socket_endpoint(broker->socket, endpoint, sizeof endpoint));
+  if (r == 0 && broker->authority && authority_endpoint(broker->authority, endpoint, sizeof endpoint))
+    r = selftest_door(broker->loop, broker->admission, endpoint);
+  return r;
 }
 
 uint32_t broker_connections(const Broker *broker) {

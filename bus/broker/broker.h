@@ -6,6 +6,7 @@
 #ifndef PONS_BROKER_BROKER_H
 #define PONS_BROKER_BROKER_H
 
+#include "bus/broker/admission.h"
 #include "bus/broker/authority.h"
 #include "bus/core/core.h"
 #include "bus/loop/loop.h"
@@ -17,6 +18,7 @@ typedef struct BrokerOptions {
   uint32_t connections_max; /* more are closed at once; 0 = nine tenths of the descriptors that the process may have */
   uint64_t stop_timeout_us; /* how long broker_stop waits for unanswered requests */
   const AuthorityOptions *authority; /* NULL: none */
+  Admission *admission;              /* NULL: no keys; borrowed for the life of the broker */
 } BrokerOptions;
 
 /* Makes a broker in the loop and binds options->core.endpoints. Returns 0 or -errno; *ret_bad is the endpoint that could
@@ -26,6 +28,11 @@ int broker_new(Broker **ret, Loop *loop, const BrokerOptions *options, const cha
 void broker_destroy(Broker **broker);
 /* Says GOAWAY, lets unanswered requests end, says BYE, then stops the loop with code 0. A second call stops at once. */
 void broker_stop(Broker *broker);
+/* The admission was reloaded: gives each session the name and rights that it has now, and hangs up on who is not admitted any more. */
+void broker_admit_again(Broker *broker);
+/* Tries its doors, the bus and the peer link, with a key that nobody knows. Returns 0 when it was refused; SELFTEST_E_ADMITTED; or negative
+   errno. Without keys 0. Turns the loop. */
+int broker_try_doors(Broker *broker);
 /* Peers that have said HELLO, for STATUS. */
 uint32_t broker_connections(const Broker *broker);
 

@@ -3,7 +3,10 @@
    last has been heard by then. */
 #include "bus/broker/broker-internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
+
+#include "bus/base/log.h"
 
 static Peer *find(const Broker *broker, uint32_t number) {
   for (TableLink *link = table_bucket(&broker->peers, number); link; link = link->next)
@@ -28,6 +31,17 @@ static void on_up(Broker *broker, uint32_t number) {
   connections_need_sweep(broker, now_us + TIME_HELLO_TIMEOUT_US);
 }
 
+/* Why a connection with keys has ended before it was one. */
+static void note_refusal(Broker *broker, int error) {
+  if (error != -EKEYREJECTED && error != -ENOKEY)
+    return;
+  core_count(broker->core, COUNTER_KEYS_REFUSED, 1);
+  if (error == -ENOKEY && limiter_take(broker->told, 0, loop_now_us(broker->loop)))
+    log_warning("PONS-KEY-MISSING", "%s",
+                broker->admission ? "somebody without a key was refused; give it one with `pons keys add`"
+                                  : "somebody with a key was refused: this broker has none; see keys.dir in pons.yaml");
+}
+
 static void on_down(Broker *broker, uint32_t number) {
   Peer *peer = find(broker, number);
 
@@ -45,11 +59,25 @@ void connections_take_events(Broker *broker) {
   while (socket_next_event(broker->socket, &event) == 0) {
     if (event.type == SOCKET_UP)
       on_up(broker, event.peer);
-    else if (event.type == SOCKET_DOWN)
-      on_down(broker, event.peer);
     else if (event.type == SOCKET_REFUSED)
-      core_count(broker->core, COUNTER_CONNECTIONS_REFUSED, 1);
+      core_count(broker->core, event.error == -EDQUOT ? COUNTER_KEYS_LIMITED : COUNTER_CONNECTIONS_REFUSED, 1);
+    else if (event.type == SOCKET_DOWN) {
+      note_refusal(broker, event.error);
+      on_down(broker, event.peer);
+    }
   }
+}
+
+/* Says whose it is. One whose key is not admitted any more is hung up on by the socket, and is nobody meanwhile. */
+static void identify(Broker *broker, Peer *peer) {
+  static const CoreIdentity nobody = {"that was revoked", 1, NULL};
+  CoreIdentity identity = nobody;
+  PublicKey key;
+
+  if (socket_peer_key(broker->socket, peer->number, &key) != 0 ||
+      admission_identify(broker->admission, key, &identity) != 0)
+    identity.rights = broker->no_rights;
+  core_identify(broker->core, peer->session, &identity, loop_now_us(broker->loop));
 }
 
 Peer *connections_find_peer(Broker *broker, uint32_t number) {
@@ -59,7 +87,15 @@ Peer *connections_find_peer(Broker *broker, uint32_t number) {
     return peer && peer->session ? peer : NULL;
   list_remove(&peer->in_silent);
   peer->session = core_connect(broker->core, peer, loop_now_us(broker->loop));
+  if (broker->admission)
+    identify(broker, peer);
   return peer;
+}
+
+void connections_identify_again(Broker *broker) {
+  TABLE_EACH (&broker->peers, Peer, link, peer)
+    if (peer->session)
+      identify(broker, peer);
 }
 
 /* Returns when the next one is due. */

@@ -1,17 +1,21 @@
 /* pons-broker: configuration and command line in, a broker in a loop, signals and readiness around it. After start-up it
    opens no file and resolves no name. */
 #include "bus/broker/broker.h"
+#include "bus/broker/keywatch.h"
+#include "bus/broker/selftest.h"
 #include "bus/broker/setup.h"
 
 #include "bus/base/clock.h"
 #include "bus/base/log.h"
 #include "bus/base/table.h"
-#include "bus/config/config.h"
+#include "bus/config/keyring.h"
+#include "bus/loop/address.h"
 #include "bus/loop/crash.h"
 #include "bus/loop/journal.h"
 #include "bus/loop/limits-setup.h"
 #include "bus/loop/notify.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -176,15 +180,90 @@ static void status_done(StatusLine *line) {
   loop_timer_destroy(&line->timer);
 }
 
-static int run(const BrokerOptions *options) {
+/* --- keys --- */
+
+/* Without keys wanted *ret stays NULL. Returns 0 or the exit status. */
+static int open_keys(const Config *config, const char *name, Admission **ret) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+
+  if (!keyring_is_wanted(config) || admission_new(ret, config, name, &errors) == 0)
+    return 0;
+  fprintf(stderr, "%.*s", (int)errors.size, (const char *)errors.data);
+  return EXIT_USAGE;
+}
+
+/* What the configuration says of its own endpoints, for those of the command line. Returns 0 or the exit status. */
+static int check_endpoints(const BrokerOptions *options, const Config *config) {
+  for (size_t i = 0; i < options->core.n_endpoints; i++)
+    if (!options->admission && !config->broker.insecure && !address_is_here(options->core.endpoints[i])) {
+      fprintf(stderr,
+              "pons-broker: '%s' listens beyond loopback without keys: everybody who reaches it could do everything; "
+              "make keys with `pons keys init`, or set broker.insecure: true if the network is yours alone\n",
+              options->core.endpoints[i]);
+      return EXIT_USAGE;
+    }
+  return 0;
+}
+
+/* Who is behind a door that opens for everybody must not be told that it is safe. */
+static int say_tried(int r) {
+  if (r == SELFTEST_E_ADMITTED)
+    log_error("PONS-KEY-SELFTEST", "a key that nobody knows was admitted: this broker does not run");
+  else if (r < 0)
+    log_error("PONS-KEY-SELFTEST", "the own door could not be tried: %s", strerror(-r));
+  return r == 0 ? 0 : -EACCES;
+}
+
+/* What the watch of keys.yaml tells. */
+typedef struct Keys {
+  Admission *admission;
+  Broker *broker;       /* either this */
+  Authority *authority; /* or, of a witness, this */
+  KeyWatch *watch;
+} Keys;
+
+static void on_keys_changed(void *userdata) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+  Keys *keys = userdata;
+
+  if (admission_reload(keys->admission, &errors) != 0) {
+    log_error("PONS-KEYS-INVALID", "keys.yaml was changed and can't be used; the keys stay as they were: %.*s",
+              (int)errors.size, (const char *)errors.data);
+    return;
+  }
+  if (keys->broker)
+    broker_admit_again(keys->broker);
+  else
+    authority_ask_gate_again(keys->authority);
+  admission_forget_old(keys->admission);
+  log_info("PONS-KEYS-CHANGED", "keys.yaml was read again");
+}
+
+static int watch_keys(Keys *keys, Loop *loop, const char *folder) {
+  return keys->admission ? keywatch_new(&keys->watch, loop, folder, on_keys_changed, keys) : 0;
+}
+
+static void keys_done(Keys *keys) {
+  keywatch_destroy(&keys->watch);
+}
+
+/* --- the broker --- */
+
+static int run(const BrokerOptions *options, const char *keys_folder) {
   _cleanup_(loop_destroy) Loop *loop = NULL;
   _cleanup_(broker_destroy) Broker *broker = NULL;
   _cleanup_(status_done) StatusLine status = {0};
+  _cleanup_(keys_done) Keys keys = {.admission = options->admission};
   const char *bad = NULL;
   int r = loop_new(&loop);
 
   if (r == 0)
     r = broker_new(&broker, loop, options, &bad);
+  keys.broker = broker;
+  if (r == 0)
+    r = say_tried(broker_try_doors(broker));
+  if (r == 0)
+    r = watch_keys(&keys, loop, keys_folder);
   if (r == 0)
     r = loop_on_signal(loop, SIGTERM, on_stop_signal, broker);
   if (r == 0)
@@ -213,14 +292,28 @@ static void on_end_signal(void *userdata, int signo) {
   loop_stop(userdata, 0);
 }
 
-static int run_witness(const AuthorityOptions *options) {
+static int try_witness(Loop *loop, Authority *authority, Admission *admission) {
+  char endpoint[256];
+
+  if (!admission || !authority_endpoint(authority, endpoint, sizeof endpoint))
+    return 0;
+  return selftest_door(loop, admission, endpoint);
+}
+
+static int run_witness(const AuthorityOptions *options, Admission *admission, const char *keys_folder) {
   _cleanup_(loop_destroy) Loop *loop = NULL;
   _cleanup_(authority_destroy) Authority *authority = NULL;
+  _cleanup_(keys_done) Keys keys = {.admission = admission};
   const char *bad = NULL;
   int r = loop_new(&loop);
 
   if (r == 0)
     r = authority_new(&authority, loop, options, &bad);
+  keys.authority = authority;
+  if (r == 0)
+    r = say_tried(try_witness(loop, authority, admission));
+  if (r == 0)
+    r = watch_keys(&keys, loop, keys_folder);
   if (r == 0)
     r = loop_on_signal(loop, SIGTERM, on_end_signal, loop);
   if (r == 0)
@@ -264,11 +357,39 @@ static void make_folders(const char *path) {
   mkdir(path, 0700);
 }
 
+/* Returns 0 or the exit status. */
+static int give_keys(Setup *setup, const Config *config, Admission *admission, const char *name) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+
+  if (!admission || setup_keys(setup, config, admission, name, &errors) == 0)
+    return 0;
+  fprintf(stderr, "%.*s", (int)errors.size, (const char *)errors.data);
+  return EXIT_USAGE;
+}
+
+static int start_witness(const Config *config) {
+  _cleanup_(admission_destroy) Admission *admission = NULL;
+  int status = open_keys(config, KEYRING_WITNESS, &admission);
+  Setup setup;
+
+  setup_witness(&setup, config, clock_realtime_us());
+  make_folders(config->state_dir);
+  if (status == 0)
+    status = give_keys(&setup, config, admission, KEYRING_WITNESS);
+  return status == 0 ? run_witness(&setup.options, admission, config->keys.dir) : status;
+}
+
 static int start_broker(const Arguments *arguments, const Config *config) {
   Route *list = routes(&config->broker);
   BrokerOptions options = options_of(arguments, config, list);
+  _cleanup_(admission_destroy) Admission *admission = NULL;
+  char name[KEYRING_NAME_SIZE];
   Setup setup;
-  int status;
+  int status = open_keys(config, keyring_broker_name(options.core.name, name), &admission);
+
+  options.admission = admission;
+  if (status == 0)
+    status = check_endpoints(&options, config);
 
   if (!arguments->n_endpoints)
     mkdir(config->runtime_dir, 0750); /* an endpoint in it says clearly enough when this failed */
@@ -276,26 +397,24 @@ static int start_broker(const Arguments *arguments, const Config *config) {
     make_folders(config->state_dir);
     options.authority = &setup.options;
     options.core.has_peer = setup.options.peer != NULL;
+    if (status == 0)
+      status = give_keys(&setup, config, admission, options.core.name);
   }
-  status = run(&options);
+  if (status == 0)
+    status = run(&options, config->keys.dir);
   free_routes(list, config->broker.routes_count);
   return status;
 }
 
 static int start(const Arguments *arguments, const Config *config) {
   LogLevel level = LOG_LEVEL_INFO;
-  Setup setup;
 
   if (log_level_parse(arguments->log_level ? arguments->log_level : config->log.level, &level) < 0) {
     fprintf(stderr, "pons-broker: --log-level is one of error, warning, info, debug\n");
     return EXIT_USAGE;
   }
   log_setup_process(arguments->witness ? "pons-witness" : "pons-broker", level);
-  if (!arguments->witness)
-    return start_broker(arguments, config);
-  setup_witness(&setup, config, clock_realtime_us());
-  make_folders(config->state_dir);
-  return run_witness(&setup.options);
+  return arguments->witness ? start_witness(config) : start_broker(arguments, config);
 }
 
 int main(int argc, char **argv) {

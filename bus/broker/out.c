@@ -83,6 +83,7 @@ static void note(void *userdata, CoreNote what, const char *text) {
       [CORE_NOTE_SESSION_REFUSED] = {LOG_LEVEL_WARNING, "PONS-SESSION-REFUSED"},
       [CORE_NOTE_MALFORMED] = {LOG_LEVEL_WARNING, "PONS-MALFORMED"},
       [CORE_NOTE_CONTRACT_MISMATCH] = {LOG_LEVEL_WARNING, "PONS-CONTRACT-MISMATCH"},
+      [CORE_NOTE_DENIED] = {LOG_LEVEL_WARNING, "PONS-DENIED"},
   };
 
   (void)userdata;

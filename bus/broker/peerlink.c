@@ -41,6 +41,7 @@ struct PeerLink {
   uint64_t worked_us; /* when such a beat came */
   bool connected;     /* our own DEALER: what a dead peer said last is read after its end */
   bool up;
+  bool key_told; /* that a key is not admitted */
   char name[LIMIT_NAME_BYTES + 1];
   uint64_t peer_leads;
   uint64_t peer_told;
@@ -218,8 +219,19 @@ static void take(PeerLink *link, const Socket *socket, const SocketMessage *mess
     link->handler.on_message(link->handler.userdata, (PairNode)header.from, header.kind, message->body);
 }
 
+/* Told once, until it connects: both go on trying. */
+static void note_failure(PeerLink *link, const char *whom, int error) {
+  if (link->key_told || (error != -EKEYREJECTED && error != -ENOKEY))
+    return;
+  link->key_told = true;
+  log_error("PONS-PEER-KEY", "%s %s; see `pons keys list` there and here", whom,
+            error == -ENOKEY ? "has no keys, or this one has none"
+                             : "does not admit this one's key, or has another itself");
+}
+
 static void note_connection(PeerLink *link, bool connected) {
   link->connected = connected;
+  link->key_told = link->key_told && !connected;
   if (!connected)
     go_down(link, loop_now_us(link->loop));
 }
@@ -234,9 +246,12 @@ static void drain(PeerLink *link, Socket *socket) {
     take(link, socket, &message);
     socket_message_done(&message);
   }
-  while (socket_next_event(socket, &event) == 0)
+  while (socket_next_event(socket, &event) == 0) {
+    if (socket != link->router && event.type == SOCKET_FAILED)
+      note_failure(link, socket == link->peer ? "the other broker" : "the witness", event.error);
     if (socket == link->peer)
       note_connection(link, event.type == SOCKET_UP);
+  }
 }
 
 void peerlink_drain(PeerLink *link) {
@@ -271,26 +286,33 @@ static void on_beat(void *userdata, uint64_t now_us) {
 
 /* --- made and closed --- */
 
-static int open_socket(PeerLink *link, SocketType type, const char *endpoint, Socket **ret, const char **ret_bad) {
+/* server: the public key of who is behind the endpoint; NULL for our own. */
+static int open_socket(PeerLink *link, SocketType type, const char *endpoint, const PublicKey *server, Socket **ret,
+                       const char **ret_bad) {
+  const PeerLinkOptions *options = &link->options;
   SocketHandler handler = {on_ready, link};
   int r = socket_new(link->loop, type, SEND_QUEUE, &handler, ret);
 
   *ret_bad = endpoint;
   if (r < 0)
     return r;
+  if (options->key && server)
+    socket_use_key(*ret, options->key, *server);
+  else if (options->key)
+    socket_use_gate(*ret, options->key, &options->gate);
   return type == SOCKET_ROUTER ? socket_bind(*ret, endpoint) : socket_connect(*ret, endpoint);
 }
 
 static int open_all(PeerLink *link, const char **ret_bad) {
   const PeerLinkOptions *options = &link->options;
   KnockHandler handler = {on_refused, link};
-  int r = open_socket(link, SOCKET_ROUTER, options->listen, &link->router, ret_bad);
+  int r = open_socket(link, SOCKET_ROUTER, options->listen, NULL, &link->router, ret_bad);
 
   if (r == 0 && options->witness)
-    r = open_socket(link, SOCKET_DEALER, options->witness, &link->witness, ret_bad);
+    r = open_socket(link, SOCKET_DEALER, options->witness, &options->witness_key, &link->witness, ret_bad);
   if (r < 0 || !options->peer)
     return r;
-  r = open_socket(link, SOCKET_DEALER, options->peer, &link->peer, ret_bad);
+  r = open_socket(link, SOCKET_DEALER, options->peer, &options->peer_key, &link->peer, ret_bad);
   if (r == 0)
     r = knock_new(&link->knock, link->loop, options->peer, &handler);
   if (r == 0)
@@ -331,6 +353,14 @@ void peerlink_destroy(PeerLink **link) {
   socket_close(&gone->peer, LINGER_MS);
   socket_destroy(&gone->witness);
   free(gone);
+}
+
+const char *peerlink_endpoint(const PeerLink *link, char *ret, size_t size_bytes) {
+  return socket_endpoint(link->router, ret, size_bytes);
+}
+
+void peerlink_ask_gate_again(PeerLink *link) {
+  socket_ask_gate_again(link->router);
 }
 
 bool peerlink_is_up(const PeerLink *link) {

@@ -8,7 +8,7 @@
 #define PONS_BROKER_PEERLINK_H
 
 #include "bus/core/vote.h"
-#include "bus/loop/loop.h"
+#include "bus/loop/socket.h"
 #include "bus/wire/peer.h"
 
 typedef struct PeerLink PeerLink;
@@ -22,6 +22,10 @@ typedef struct PeerLinkOptions {
   uint64_t life;       /* microseconds since 1970 at the start of the process */
   uint64_t beat_us;
   uint64_t vote_us; /* must be the peer's too */
+  KeyPair *key;     /* NULL: in clear; borrowed for the call of peerlink_new, as what follows */
+  SocketGate gate;  /* who may come */
+  PublicKey peer_key;
+  PublicKey witness_key;
 } PeerLinkOptions;
 
 /* What the next beats say. */
@@ -48,6 +52,11 @@ int peerlink_new(PeerLink **ret, Loop *loop, const PeerLinkOptions *options, con
                  const char **ret_bad);
 /* Closes it; what was said to the peer last has a moment to leave. Takes NULL, nulls the pointer. */
 void peerlink_destroy(PeerLink **link);
+
+/* Where it listens. Returns ret. */
+const char *peerlink_endpoint(const PeerLink *link, char *ret, size_t size_bytes);
+/* The gate has changed: who is not admitted any more is hung up on. */
+void peerlink_ask_gate_again(PeerLink *link);
 
 /* Sends to a node, or drops the message when it is not connected or does not read. Returns 0, or negative errno when it was dropped. */
 int peerlink_send(PeerLink *link, PairNode to, const char *kind, Bytes body);

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "bus/config/keyring.h"
+
 /* One file per node: both brokers of a development machine may share a folder. */
 static void set_common(Setup *setup, const Config *config, uint64_t life, const char *node) {
   const ConfigAuthority *from = &config->authority;
@@ -66,4 +68,27 @@ void setup_witness(Setup *ret, const Config *config, uint64_t life) {
   ret->options.broker = "the witness";
   ret->options.listen = config->authority.witness_listen;
   set_common(ret, config, life, "witness");
+}
+
+static int find_key(const Admission *admission, const char *name, PublicKey *ret, Buffer *errors) {
+  if (admission_find(admission, name, ret) == 0)
+    return 0;
+  buffer_printf(errors, "keys.yaml: has no key %s, with whom this broker is to talk; see `pons keys`\n", name);
+  return ADMISSION_E_KEYS;
+}
+
+int setup_keys(Setup *setup, const Config *config, Admission *admission, const char *name, Buffer *errors) {
+  AuthorityOptions *options = &setup->options;
+  bool is_other = strcmp(name, config->other_broker.name) == 0;
+  char peer[KEYRING_NAME_SIZE];
+  int r = 0;
+
+  options->key = admission_key(admission);
+  options->gate = admission_peer_gate(admission);
+  if (options->peer)
+    r = find_key(admission, keyring_broker_name(is_other ? config->broker.name : config->other_broker.name, peer),
+                 &options->peer_key, errors);
+  if (r == 0 && options->witness)
+    r = find_key(admission, KEYRING_WITNESS, &options->witness_key, errors);
+  return r;
 }

@@ -6,6 +6,7 @@
 #ifndef PONS_BROKER_SETUP_H
 #define PONS_BROKER_SETUP_H
 
+#include "bus/broker/admission.h"
 #include "bus/broker/authority.h"
 #include "bus/config/config.h"
 
@@ -21,5 +22,8 @@ typedef struct Setup {
 bool setup_authority(Setup *ret, const Config *config, const char *name, const char *site, uint64_t life);
 /* The same for `pons-broker --witness`. */
 void setup_witness(Setup *ret, const Config *config, uint64_t life);
+/* Gives the peer link of a setup the keys of this node, which is called name, and of those that it talks to. Returns 0; or ADMISSION_E_KEYS,
+   and errors says whose is missing. */
+int setup_keys(Setup *setup, const Config *config, Admission *admission, const char *name, Buffer *errors);
 
 #endif

@@ -50,6 +50,7 @@ typedef struct Link {
   bool refusal_told; /* since the last WELCOME */
   Socket *socket;
   char **endpoints; /* alternatives for the one broker */
+  PublicKey key;    /* of the broker, when the client has one */
   uint32_t endpoints_count;
   uint32_t endpoint; /* the one in use */
   uint32_t failures; /* in a row, without WELCOME between them */
@@ -68,7 +69,8 @@ typedef struct Link {
   uint32_t outstanding; /* requests whose answer is expected here */
 } Link;
 
-/* Prepares a link to endpoints, a comma list. Returns 0, -EINVAL for an empty list or -ENOMEM. */
+/* Prepares a link to endpoints, a comma list with perhaps a key behind a bar. Returns 0, -EINVAL for an empty list or a key that is
+   none, -ENOKEY as client_new, or -ENOMEM. */
 int link_init(Link *link, Client *client, Text endpoints);
 /* Says BYE, closes and frees; takes a link that was never begun. */
 void link_done(Link *link, bool clean);
@@ -266,6 +268,7 @@ void events_done(Client *client);
 struct Client {
   Loop *loop;
   pthread_t thread;
+  KeyPair *key; /* NULL: in clear */
   char *agent;
   char *site;
   char *library;

@@ -110,6 +110,7 @@ static int take_options(Client *client, const ClientOptions *options) {
   if (!name_is_valid(options->agent) || (options->site.size && !name_is_valid(options->site)) ||
       options->calls_count > CALLS_MAX || !options->endpoint)
     return -EINVAL;
+  client->key = options->key ? key_ref(options->key) : NULL;
   client->agent = copy_text(options->agent);
   client->site = copy_text(options->site);
   client->library = copy_text(library);
@@ -185,6 +186,7 @@ void client_destroy(Client **p) {
   heap_done(&client->timers);
   table_done(&client->requests);
   buffer_done(&client->hello);
+  key_unref(&client->key);
   free(client->agent);
   free(client->site);
   free(client->library);

@@ -29,6 +29,7 @@
 #ifndef PONS_CLIENT_CLIENT_H
 #define PONS_CLIENT_CLIENT_H
 
+#include "bus/loop/key.h"
 #include "bus/loop/loop.h"
 #include "bus/wire/contract.h"
 #include "bus/wire/header.h"
@@ -50,7 +51,9 @@ typedef enum ClientState {
 typedef struct ClientOptions {
   const char *endpoint; /* of the broker: "tcp://ADDRESS:PORT", "ipc://PATH", or several with commas between: they are
                            tried in turn, half a second each, and the first that answers is used. With a second broker:
-                           its list too, after a semicolon; the preferred broker stands first */
+                           its list too, after a semicolon; the preferred broker stands first. Behind a
+                           list, with a bar between, the public key of its broker: then key is needed */
+  KeyPair *key;         /* this process's, of which the client takes a reference; NULL = it has none */
   Text agent;           /* name of this process on the bus; required */
   Text site;            /* where it runs; may be empty */
   Text library;         /* what speaks; empty = "libpons VERSION" */
@@ -68,8 +71,8 @@ typedef struct ClientOptions {
 } ClientOptions;
 
 /* Makes a client and begins to connect; the loop does the rest. Options are copied, but for calls. Returns 0 and the caller
-   owns *ret; -EINVAL for a name that is none (name_is_valid), no endpoint, or more than 256 calls; other negative errno
-   when no socket could be made. */
+   owns *ret; -EINVAL for a name that is none (name_is_valid), no endpoint, a key that is none, or more than 256 calls; -ENOKEY when one of
+   key and the brokers' keys is there and the other is not; other negative errno when no socket could be made. */
 int client_new(Loop *loop, const ClientOptions *options, Client **ret);
 /* Says BYE (sent within 100 ms, in the background), ends every unanswered request with CANCELLED and frees the client.
    What other threads have begun with it is done first; they must not use it any more. No callback of it runs afterwards. Not from inside one of its callbacks. Takes NULL, nulls the pointer. Usable as _cleanup_. */

@@ -24,12 +24,30 @@ static void on_life(Client *client, ClientTimer *timer, uint64_t now_us);
 
 /* --- endpoints --- */
 
+/* What stands behind a bar is the key of the broker. */
+static int take_key(Link *link, Text *endpoints) {
+  const char *bar = endpoints->size ? memchr(endpoints->data, '|', endpoints->size) : NULL;
+  size_t size = bar ? (size_t)(bar - endpoints->data) : endpoints->size;
+
+  if (!bar != !link->client->key)
+    return -ENOKEY;
+  if (bar && public_key_read((Text){bar + 1, endpoints->size - size - 1}, &link->key) != 0)
+    return -EINVAL;
+  endpoints->size = size;
+  return 0;
+}
+
 int link_init(Link *link, Client *client, Text endpoints) {
   const char *at = endpoints.data;
-  const char *end = at + endpoints.size;
+  const char *end;
+  int r;
 
   link->client = client;
   link->life.on_due = on_life;
+  r = take_key(link, &endpoints);
+  if (r < 0)
+    return r;
+  end = at + endpoints.size;
   while (at < end) {
     const char *comma = memchr(at, ',', (size_t)(end - at));
     size_t size = (size_t)((comma ? comma : end) - at);
@@ -63,6 +81,8 @@ int link_start(Link *link) {
   SocketHandler handler = {on_ready, link};
   int r = socket_new(link->client->loop, SOCKET_DEALER, SEND_QUEUE, &handler, &link->socket);
 
+  if (r == 0 && link->client->key)
+    socket_use_key(link->socket, link->client->key, link->key);
   if (r == 0)
     r = socket_connect(link->socket, link->endpoints[link->endpoint]);
   if (r < 0) {
@@ -305,6 +325,19 @@ static void lose_connection(Link *link) {
     link_lose(link, STATUS_UNAVAILABLE, "the connection to the broker is gone");
 }
 
+/* An attempt to connect has failed. The socket makes the next one, unless the broker has refused us by our key: then what it says
+   is what HELLO would have heard. */
+static void fail(Link *link, int error) {
+  static const char foreign[] = "the broker does not admit the key of this process, or has another key itself; see its "
+                                "log and `pons keys list`";
+  static const char one_sided[] = "only one of broker and this process has keys; see keys.dir in pons.yaml";
+
+  if (link->state != LINK_CONNECTING || (error != -EKEYREJECTED && error != -ENOKEY))
+    return;
+  link->refused = true;
+  link_lose(link, STATUS_DENIED, error == -ENOKEY ? one_sided : foreign);
+}
+
 static void take_events(Link *link) {
   SocketEvent event;
 
@@ -313,5 +346,7 @@ static void take_events(Link *link) {
       greet(link);
     else if (event.type == SOCKET_DOWN && link->state > LINK_CONNECTING)
       lose_connection(link);
+    else if (event.type == SOCKET_FAILED)
+      fail(link, event.error);
   }
 }

@@ -42,6 +42,8 @@ int file_fill(Report *report, Bytes bytes, const Tree *tree, const cyaml_schema_
               void **ret);
 /* Frees what file_fill has made; takes NULL. */
 void file_free(const cyaml_schema_value_t *schema, void *data);
+/* Appends what has a value as YAML. */
+void mapping_print(Buffer *ret, const Mapping *mapping, const void *base);
 
 /* Reads the price list that config names, if it does, and completes the rows of the model table with it; tree is that of
    pons.yaml. Returns 0; CONFIG_E_INVALID with findings in errors, also when the file can't be read; or -ENOMEM. */

@@ -21,10 +21,10 @@ static void check_awaited(const Whole *whole, const char *path, const char *endp
     whole_wrong(whole, path, "'%s' must be tcp://ADDRESS:PORT with a port that the others can know", endpoint);
     return;
   }
-  if (!address_is_loopback(address_host(endpoint)) && !whole->config->broker.insecure)
+  if (!address_is_loopback(address_host(endpoint)) && !whole->config->broker.insecure && !whole->config->keys.dir)
     whole_wrong(whole, path,
-                "'%s' listens beyond loopback without keys: whoever reaches it could say who leads; use 127.0.0.1, or "
-                "set broker.insecure: true if the network is yours alone",
+                "'%s' listens beyond loopback without keys: whoever reaches it could say who leads; use 127.0.0.1, "
+                "make keys with `pons keys init`, or set broker.insecure: true if the network is yours alone",
                 endpoint);
 }
 

@@ -24,11 +24,12 @@ static void check_listen(const Whole *whole) {
 
     whole_path(path, "broker.listen", i, "");
     check_ipc(whole, path, endpoint);
-    if (address_is_tcp(endpoint) && !address_is_loopback(address_host(endpoint)) && !broker->insecure)
+    if (address_is_tcp(endpoint) && !address_is_loopback(address_host(endpoint)) && !broker->insecure &&
+        !whole->config->keys.dir)
       whole_wrong(
           whole, path,
-          "'%s' listens beyond loopback without keys: everybody who reaches it could do everything; use 127.0.0.1, or "
-          "set broker.insecure: true if the network is yours alone",
+          "'%s' listens beyond loopback without keys: everybody who reaches it could do everything; use 127.0.0.1, "
+          "make keys with `pons keys init`, or set broker.insecure: true if the network is yours alone",
           endpoint);
     for (uint32_t k = 0; k < i; k++)
       if (address_collides(endpoint, broker->listen[k])) {

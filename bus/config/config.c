@@ -1,7 +1,7 @@
 /* One load, in the order in which a person would want to hear of it: is there a file, is it YAML, does each line say
    something known and possible (all findings at once), do the PONS_ variables; then libcyaml fills the struct by the
    schema table, defaults and variables complete it, and what concerns several keys is checked last. */
-#include "bus/config/config.h"
+#include "bus/config/keyring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -248,22 +248,38 @@ bool config_profile_has(const ConfigProfile *profile, const ConfigAgent *agent) 
   return false;
 }
 
-static void join(char *const *endpoints, uint32_t count, Buffer *ret) {
+static int print_broker(const Config *config, const Keyring *keyring, char *const *endpoints, uint32_t count,
+                        const char *broker, Buffer *ret, Buffer *errors) {
+  char name[KEYRING_NAME_SIZE];
+  const KeyringKey *key = keyring ? keyring_find(keyring, keyring_broker_name(broker, name)) : NULL;
+
   for (uint32_t i = 0; i < count; i++)
     buffer_printf(ret, "%s%s", i ? "," : "", endpoints[i]);
+  if (key && !key->revoked)
+    buffer_printf(ret, "|%s", key->public);
+  if (!keyring || (key && !key->revoked))
+    return 0;
+  buffer_printf(errors, "%s/keys.yaml: has no key %s, by which the broker %s is known; see `pons keys`\n",
+                config->keys.dir, name, broker);
+  return CONFIG_E_INVALID;
 }
 
-void config_brokers(const Config *config, Buffer *ret) {
+int config_brokers(const Config *config, Buffer *ret, Buffer *errors) {
   const ConfigClient *client = &config->client;
   const ConfigOther *other = &config->other_broker;
+  _cleanup_(keyring_destroy) Keyring *keyring = NULL;
+  char path[CONFIG_PATH_SIZE];
+  int r = keyring_is_wanted(config) ? keyring_load(keyring_path(config, path), &keyring, errors) : 0;
 
-  if (other->preferred) {
-    join(other->endpoints, other->endpoints_count, ret);
+  if (r == 0 && other->preferred) {
+    r = print_broker(config, keyring, other->endpoints, other->endpoints_count, other->name, ret, errors);
     buffer_printf(ret, ";");
   }
-  join(client->endpoints, client->endpoints_count, ret);
-  if (!other->preferred && other->endpoints_count) {
+  if (r == 0)
+    r = print_broker(config, keyring, client->endpoints, client->endpoints_count, config->broker.name, ret, errors);
+  if (r == 0 && !other->preferred && other->endpoints_count) {
     buffer_printf(ret, ";");
-    join(other->endpoints, other->endpoints_count, ret);
+    r = print_broker(config, keyring, other->endpoints, other->endpoints_count, other->name, ret, errors);
   }
+  return r;
 }

@@ -52,6 +52,10 @@ typedef struct ConfigRoute {
   uint32_t versions_count;
 } ConfigRoute;
 
+typedef struct ConfigKeys {
+  char *dir; /* absolute; NULL: no keys */
+} ConfigKeys;
+
 typedef struct ConfigBroker {
   char *name;
   char **listen; /* ZeroMQ endpoints, complete: ipc paths are absolute */
@@ -293,6 +297,7 @@ typedef struct Config {
   char *runtime_dir;
   char *state_dir;
   char *profile;
+  ConfigKeys keys;
   ConfigBroker broker;
   ConfigAuthority authority;
   ConfigDurable durable;
@@ -358,8 +363,9 @@ const ConfigProvider *config_find_provider(const Config *config, const char *nam
 const ConfigGroup *config_find_group(const Config *config, const char *name);
 const ConfigProfile *config_find_profile(const Config *config, const char *name);
 /* Appends where the brokers are, as bus/client takes it: commas within the endpoints of one, a semicolon between the two, the
-   preferred one first. No NUL. */
-void config_brokers(const Config *config, Buffer *ret);
+   preferred one first; with keys a bar and the broker's public key behind its endpoints. No NUL. Returns 0; or what
+   keyring_load has returned, or CONFIG_E_INVALID when a broker has no key in it, and errors says so. */
+int config_brokers(const Config *config, Buffer *ret, Buffer *errors);
 /* A price of the model table, USD per million tokens, as nano USD per token: 0.15 is 150. Decimals beyond the third are
    below one nano USD and are cut. Returns 0, or CONFIG_E_UNKNOWN for NULL, and *ret is left alone. */
 int config_price(const char *usd, uint64_t *ret);

@@ -290,6 +290,7 @@ void defaults_work_out(Config *config, const char *file, const ConfigCatalog *ca
     config->broker.name = text_format("%s", config->site);
   if (!config->authority.takeover)
     config->authority.takeover = text_format(config->authority.witness ? "manual" : "after_lease");
+  complete_path(&config->keys.dir, file);
   work_out_endpoints(config);
   work_out_other_broker(config);
   work_out_models(config, file);

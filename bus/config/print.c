@@ -59,6 +59,11 @@ static bool has_value(const Key *key, const cyaml_schema_field_t *field, const v
     return *(const uint32_t *)(const void *)((const char *)base + field->count_offset) > 0;
   case KEY_SECRET:
     return config_secret_is_set(secret);
+  case KEY_GROUP:
+    for (uint32_t i = 0; i < key->inside->count; i++)
+      if (has_value(&key->inside->keys[i], &key->inside->fields[i], at))
+        return true;
+    return false;
   default:
     return true;
   }
@@ -124,6 +129,10 @@ static void print_mapping(Buffer *ret, const Mapping *mapping, const void *base,
     first = false;
     print_value(ret, &mapping->keys[i], &mapping->fields[i], base, indent);
   }
+}
+
+void mapping_print(Buffer *ret, const Mapping *mapping, const void *base) {
+  print_mapping(ret, mapping, base, 0, false);
 }
 
 void config_print(const Config *config, Buffer *ret) {

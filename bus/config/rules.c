@@ -192,6 +192,10 @@ static bool follows_rule(KeyRule rule, Text text) {
     return is_domain(text);
   case RULE_DATE:
     return is_date(text);
+  case RULE_KEY:
+    return text.size == 40 && consists_of(text, LETTERS DIGITS ".-:+=^!/*?&<>()[]{}@%$#", 40);
+  case RULE_RIGHT:
+    return consists_of(text, LETTERS DIGITS "_.-*>", 195);
   }
   return false;
 }
@@ -216,6 +220,8 @@ static const char *rule_text(KeyRule rule) {
       [RULE_DATE] = "a day as in 2026-11-27",
       [RULE_ORIGIN] = "SCHEME://HOST[:PORT] as browsers write it: lower case, no path, no default port",
       [RULE_HOST] = "the name of a host, without a port",
+      [RULE_KEY] = "40 characters, as `pons keys add` prints them",
+      [RULE_RIGHT] = "\"*\", SERVICE, SERVICE.METHOD or a pattern of topics",
   };
 
   return texts[rule];

@@ -42,6 +42,8 @@ typedef enum KeyRule {
   RULE_HOST,
   RULE_DOMAIN,
   RULE_DATE,
+  RULE_KEY,
+  RULE_RIGHT,
 } KeyRule;
 
 typedef struct Mapping Mapping;
@@ -78,6 +80,9 @@ extern const Mapping *const mapping_top;
 /* The same of a price list. */
 extern const Mapping *const mapping_price_list;
 extern const cyaml_schema_value_t *const schema_price_list;
+/* That at the top of keys.yaml. */
+extern const Mapping *const mapping_keyring;
+extern const cyaml_schema_value_t *const schema_keyring;
 /* That of a secret: its values are references, and a literal in its place is never repeated. */
 extern const Mapping *const mapping_secret;
 extern const cyaml_schema_value_t *const schema_top;

@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#include "bus/config/config.h"
+#include "bus/config/keyring.h"
 
 static const cyaml_schema_value_t string_entry = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, STRING_MAX_BYTES)};
 
@@ -93,10 +93,13 @@ static const cyaml_schema_value_t string_entry = {CYAML_VALUE_STRING(CYAML_FLAG_
 
 const Mapping *const mapping_top = &inside_top;
 const Mapping *const mapping_price_list = &inside_price_list;
+const Mapping *const mapping_keyring = &inside_keyring;
 const Mapping *const mapping_secret = &inside_secret;
 
 static const cyaml_schema_value_t top_value = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, Config, fields_top)};
 const cyaml_schema_value_t *const schema_top = &top_value;
+static const cyaml_schema_value_t keyring_value = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, Keyring, fields_keyring)};
+const cyaml_schema_value_t *const schema_keyring = &keyring_value;
 
 static const cyaml_schema_value_t price_list_value = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, ConfigPriceList, fields_price_list)};

@@ -196,6 +196,8 @@ void answer_forward(Core *core, Session *session, const Header *header, Bytes bo
     request_fail(core, request, status, NULL, 0);
   else if (contract_decode(CONTRACT(ForwardBody), body, &arena, &forward, &fault) != 0)
     request_fail(core, request, STATUS_INTERNAL, "the instance sent a FORWARD that can't be read", 0);
+  else if (!may_forward(core, session, &forward))
+    request_fail(core, request, STATUS_DENIED, core->denial, 0);
   else
     follow(core, request, header, &forward);
   dispatch_pump_instance(core, session);

@@ -38,6 +38,7 @@ struct Client {
   List requests;
   uint32_t n_requests;
   uint64_t kept_bytes;
+  uint64_t fingerprint; /* of the key that it belongs to; 0 = none */
   Timer grace;
   uint32_t losses; /* as an instance, within the last minute: the back-off of its re-admission */
   uint64_t lost_us;
@@ -78,6 +79,8 @@ struct Session {
   uint64_t suspect;  /* since when it must answer a PING; 0 = it need not */
   bool switched_off; /* nobody is to wait for it: its weights are 0 */
   bool trusted;      /* of this process itself */
+  CoreIdentity identity;
+  bool denial_told;
 
   Client *client;
   char agent[LIMIT_NAME_BYTES + 1];
@@ -302,6 +305,7 @@ struct Core {
   TraceName *names; /* ring of TRACE_NAMES */
   uint64_t n_names;
   Buffer scratch;       /* for bodies that the core writes */
+  char denial[384];     /* the last one, as a sentence */
   uint64_t serial;      /* counts PINGs, WELCOMEs and what must be newer than an answer to one */
   uint64_t late;        /* serial of the last late turn */
   uint64_t late_for_us; /* what was due in it */
@@ -342,6 +346,15 @@ void core_stop_timer(Core *core, Timer *timer);
 void core_note(Core *core, CoreNote note, const char *format, ...) _printf_(3, 4);
 /* A number below n from the core's own generator (xorshift64*, Vigna 2016). */
 uint32_t core_random(Core *core, uint32_t n);
+
+/* may.c */
+
+/* Whether the rights of the session's key allow it; method of a topic: none. When not it is counted and told, and core->denial is
+   the sentence for the peer. */
+bool may(Core *core, Session *session, RightsDeed deed, Text what, Text method);
+/* The same for all that HELLO offers, and for all targets of a FORWARD. */
+bool may_serve(Core *core, Session *session, const Hello *hello);
+bool may_forward(Core *core, Session *session, const ForwardBody *forward);
 
 /* session.c */
 

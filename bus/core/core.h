@@ -8,6 +8,7 @@
 #ifndef PONS_CORE_CORE_H
 #define PONS_CORE_CORE_H
 
+#include "bus/core/rights.h"
 #include "bus/wire/header.h"
 
 typedef struct Core Core;
@@ -21,6 +22,7 @@ typedef enum CoreNote {
   CORE_NOTE_SESSION_REFUSED,
   CORE_NOTE_MALFORMED,
   CORE_NOTE_CONTRACT_MISMATCH,
+  CORE_NOTE_DENIED,
 } CoreNote;
 
 /* Where actions go. The functions must not call the core. */
@@ -92,6 +94,16 @@ void core_destroy(Core **core);
 Session *core_connect(Core *core, void *peer, uint64_t now_us);
 /* The session is of this process itself: it may offer services whose names begin with "pons.". Before its HELLO. */
 void core_trust(Session *session);
+/* Who is behind a connection, as its key has proved. */
+typedef struct CoreIdentity {
+  const char *key;      /* its name; borrowed while the session has this identity */
+  uint64_t fingerprint; /* of the key, not 0: a client id belongs to the key that came with it first */
+  const Rights *rights; /* borrowed as key */
+} CoreIdentity;
+
+/* Says who a session is: before its HELLO, and anew when keys or rights have changed; without it, it may do everything. A session that
+   offers or hears what it may not any more is ended, and the sink told to close it. */
+void core_identify(Core *core, Session *session, const CoreIdentity *identity, uint64_t now_us);
 /* Tells the subscribers of a topic, whatever it begins with, and keeps body as its last value. Returns false when too many or too large
    values are kept: then it is told and not kept. */
 bool core_publish(Core *core, Text topic, Bytes body, uint64_t now_us);

@@ -115,6 +115,10 @@ void events_publish(Core *core, Session *session, const Header *header, Bytes bo
            "the id of an event begins with the client id of its publisher");
     return;
   }
+  if (!may(core, session, RIGHTS_PUBLISH, header->service, TEXT_NONE)) {
+    refuse(core, session, header->service, STATUS_DENIED, core->denial);
+    return;
+  }
   core->counters[COUNTER_EVENTS_IN]++;
   if ((header->flags & FLAG_RETAIN) && !kept_put(core, header, body))
     refuse(core, session, header->service, STATUS_LIMIT, "too many or too large retained topics");
@@ -208,6 +212,10 @@ void events_subscribe(Core *core, Session *session, const Header *header) {
 
   if (!topic_pattern_is_valid(header->service)) {
     refuse(core, session, header->service, STATUS_BAD_NAME, "not a topic pattern");
+    return;
+  }
+  if (!may(core, session, RIGHTS_SUBSCRIBE, header->service, TEXT_NONE)) {
+    refuse(core, session, header->service, STATUS_DENIED, core->denial);
     return;
   }
   if (!pattern || !find_subscription(pattern, session)) {

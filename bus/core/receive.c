@@ -81,13 +81,17 @@ static Status check(const Core *core, const Session *session, const Header *head
   return check_bytes(core, session->client, body_bytes);
 }
 
-static void refuse(Core *core, Session *session, const Header *header, Status status) {
+static void refuse_because(Core *core, Session *session, const Header *header, Status status, const char *why) {
   Request shadow = {.id = header->id, .attempt = header->attempt};
 
   core->counters[COUNTER_REFUSED]++;
   trace_step(core, &shadow, STEP_REFUSED, NULL, status);
-  core_send_error(core, session, header->id, status, NULL, NULL,
+  core_send_error(core, session, header->id, status, why, NULL,
                   status_retry(status) == RETRY_LATER ? 10 * US_PER_MS : 0);
+}
+
+static void refuse(Core *core, Session *session, const Header *header, Status status) {
+  refuse_because(core, session, header, status, NULL);
 }
 
 /* Keeps the first part of the body, and routes the request if that was all. */
@@ -198,6 +202,10 @@ void request_receive(Core *core, Session *session, const Header *header, Bytes b
 
   if (header->id.client.value != session->client->id.value) {
     refuse(core, session, header, STATUS_FOREIGN_ID);
+    return;
+  }
+  if (!may(core, session, RIGHTS_CALL, header->service, header->method)) {
+    refuse_because(core, session, header, STATUS_DENIED, core->denial);
     return;
   }
   if (request) {

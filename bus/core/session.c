@@ -61,6 +61,7 @@ static void introduce(Core *core, Session *session, const Hello *hello) {
   session->id.value = ++core->last_session;
   session->state = SESSION_OPEN;
   session->client = client_ref(core, (ClientId){hello->client});
+  session->client->fingerprint = session->identity.fingerprint;
 }
 
 void core_set_epoch(Core *core, uint64_t epoch) {
@@ -133,10 +134,12 @@ void session_send_away(Core *core, Session *session) {
 }
 
 /* Ends an older session of the same process. */
-static Status take_over(Core *core, const Hello *hello) {
+static Status take_over(Core *core, const Session *session, const Hello *hello) {
   Client *client = client_ref(core, (ClientId){hello->client});
   Session *old = client->session;
 
+  if (client->fingerprint && client->fingerprint != session->identity.fingerprint)
+    return STATUS_FOREIGN_ID; /* whoever knows a client's id must not get its answers */
   if (!old) {
     client_sweep(core, client);
     return STATUS_OK;
@@ -168,6 +171,7 @@ void session_hello(Core *core, Session *session, Bytes body) {
   _cleanup_(arena_done) Arena arena = {0};
   ContractFault fault;
   uint64_t lowest;
+  Status status;
   Hello hello;
 
   if (contract_decode(CONTRACT(Hello), body, &arena, &hello, &fault) != 0) {
@@ -180,13 +184,15 @@ void session_hello(Core *core, Session *session, Bytes body) {
            "services");
   else if (offers_twice(&hello))
     refuse(core, session, STATUS_INVALID, "a service is offered twice", "services");
+  else if (!may_serve(core, session, &hello))
+    refuse(core, session, STATUS_DENIED, core->denial, "services");
   else if (hello.version < PROTOCOL_VERSION_MIN || lowest > PROTOCOL_VERSION)
     refuse(core, session, STATUS_UNSUPPORTED_VERSION, NULL, NULL);
   else if (core->n_sessions > core->options.limits.sessions)
     refuse(core, session, STATUS_LIMIT, "the broker has as many sessions as it may; raise broker.limits.sessions",
            NULL);
-  else if (take_over(core, &hello) != STATUS_OK)
-    refuse(core, session, STATUS_STALE, NULL, NULL);
+  else if ((status = take_over(core, session, &hello)) != STATUS_OK)
+    refuse(core, session, status, NULL, NULL);
   else
     open_session(core, session, &hello);
 }

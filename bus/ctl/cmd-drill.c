@@ -97,7 +97,11 @@ static CtlExit open_fleet(DrillRun *drill, const Drill *which) {
   status = ctl_load_config(drill->ctl);
   if (status)
     return status;
-  config_brokers(drill->ctl->config, &text);
+  if (drill->ctl->config->keys.dir) {
+    ctl_say("`pons drill` has no key of its own and can't ask brokers that want one; use --lab");
+    return CTL_USAGE;
+  }
+  config_brokers(drill->ctl->config, &text, NULL); /* without keys it can't fail */
   drill->endpoints = strndup((const char *)text.data, text.size);
   if (!drill->endpoints)
     abort();

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "bus/base/clock.h"
+#include "bus/config/keyring.h"
 #include "bus/ctl/doors.h"
 #include "bus/ctl/spawn.h"
+#include "bus/loop/key.h"
 
 enum { STAGE_BROKER, STAGE_AGENTS };
 
@@ -291,16 +293,37 @@ static void set_if(Environment *environment, const char *name, const char *value
 }
 
 /* What every agent is told of the fleet; bus/agent/agent.h and docs/configuration.md have the names. */
-static void set_fleet(Environment *environment, const Config *config) {
+static int set_fleet(Environment *environment, const Config *config, Buffer *errors) {
   _cleanup_(buffer_done) Buffer endpoints = {0};
 
-  config_brokers(config, &endpoints);
+  if (config_brokers(config, &endpoints, errors) != 0)
+    return PLAN_E_SECRET;
   buffer_append(&endpoints, "", 1);
   environment_set(environment, "PONS_AGENT_ENDPOINT", (const char *)endpoints.data);
   environment_set(environment, "PONS_AGENT_SITE", config->site);
   environment_set(environment, "PONS_LOG_LEVEL", config->log.level);
   environment_set(environment, "PONS_RUNTIME_DIR", config->runtime_dir);
   environment_set(environment, "PONS_STATE_DIR", config->state_dir);
+  return 0;
+}
+
+/* An agent is told where its key is, and only the file says what it is. */
+static int set_key(Environment *environment, const Config *config, const ConfigAgent *agent, Buffer *errors) {
+  _cleanup_(key_unref) KeyPair *key = NULL;
+  char name[KEYRING_NAME_SIZE];
+  char path[CONFIG_PATH_SIZE];
+  int r;
+
+  if (!keyring_is_wanted(config))
+    return 0;
+  keyring_secret_path(config, keyring_client_name(agent->name, config->site, name), path);
+  r = key_read(path, &key);
+  environment_set(environment, "PONS_AGENT_KEY", path);
+  if (r == 0)
+    return 0;
+  buffer_printf(errors, "%s: its key %s can't be used: %s; `pons keys add %s` makes one\n", agent->name, path,
+                key_error(r), name);
+  return PLAN_E_SECRET;
 }
 
 /* The second broker's node of the pair is the other one, and what it must keep lies in a folder of its own. */
@@ -383,7 +406,7 @@ static int set_section(Environment *environment, const Config *config, const Pla
 
 int plan_environment(const Plan *plan, const PlanChild *child, const char *notify_path, Environment *ret,
                      Buffer *errors) {
-  int section;
+  int result;
   int r;
 
   environment_inherit(ret, environ);
@@ -394,9 +417,12 @@ int plan_environment(const Plan *plan, const PlanChild *child, const char *notif
     set_other_broker(ret, plan->config);
   if (!child->agent)
     return 0;
-  set_fleet(ret, plan->config);
+  result = set_fleet(ret, plan->config, errors);
   set_if(ret, "PONS_CONFIG", plan->config_path);
+  r = set_key(ret, plan->config, child->agent, errors);
+  result = r ? r : result;
   r = set_agent(ret, child->agent, errors);
-  section = set_section(ret, plan->config, child, errors);
-  return r ? r : section;
+  result = r ? r : result;
+  r = set_section(ret, plan->config, child, errors);
+  return r ? r : result;
 }

@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "agents/contracts/contracts.h"
+#include "bus/config/keyring.h"
 #include "bus/ctl/bodyjson.h"
 #include "bus/ctl/contract-json.h"
 #include "bus/ctl/grid.h"
+#include "bus/loop/key.h"
 
 enum { WAIT_MS = 2000, CALLS_MAX = 64 };
 
@@ -31,10 +33,43 @@ static const MethodContract *const *own_calls(size_t *ret_count) {
 
 static char *join_endpoints(const Config *config) {
   _cleanup_(buffer_done) Buffer all = {0};
+  _cleanup_(buffer_done) Buffer errors = {0};
 
-  config_brokers(config, &all);
+  if (config_brokers(config, &all, &errors) != 0) {
+    ctl_say_lines(&errors);
+    return NULL;
+  }
   buffer_append(&all, "", 1);
   return strdup((const char *)all.data);
+}
+
+/* This command's own key, where brokers have keys. Returns 0, or -ENOKEY after it has said why. */
+static int read_key(Ctl *ctl, const char *endpoints, KeyPair **ret) {
+  char name[KEYRING_NAME_SIZE];
+  char path[CONFIG_PATH_SIZE];
+  int r;
+
+  if (!strchr(endpoints, '|'))
+    return 0;
+  if (ctl_load_config(ctl) != CTL_OK)
+    return -ENOKEY;
+  if (!keyring_is_wanted(ctl->config)) {
+    ctl_say("the endpoint has a key, and this configuration has none: name its folder under keys.dir");
+    return -ENOKEY;
+  }
+  keyring_secret_path(ctl->config, keyring_client_name("pons", ctl->config->site, name), path);
+  r = key_read(path, ret);
+  if (r == 0)
+    return 0;
+  ctl_say("the key %s can't be used: %s", path, key_error(r));
+  return -ENOKEY;
+}
+
+static void on_state(void *userdata, ClientState state, Status status _unused_, const char *text) {
+  Reach *reach = userdata;
+
+  if (state == CLIENT_REFUSED)
+    snprintf(reach->refusal, sizeof reach->refusal, "%s", text);
 }
 
 static void on_interrupt(void *userdata, int signo) {
@@ -44,8 +79,13 @@ static void on_interrupt(void *userdata, int signo) {
   reach->interrupted = true;
 }
 
-static int connect_client(Reach *reach) {
-  ClientOptions options = {.endpoint = reach->endpoint, .agent = TEXT("pons"), .attempts = 1};
+static int connect_client(Reach *reach, KeyPair *key) {
+  ClientOptions options = {.endpoint = reach->endpoint,
+                           .agent = TEXT("pons"),
+                           .key = key,
+                           .attempts = 1,
+                           .on_state = on_state,
+                           .userdata = reach};
   int r = loop_new(&reach->loop);
 
   options.calls = own_calls(&options.calls_count);
@@ -77,7 +117,7 @@ static CtlExit say_unreachable(const Reach *reach, int r, bool quiet) {
   if (r == -EINVAL)
     ctl_say("'%s' is no endpoint; it looks like tcp://127.0.0.1:PORT or ipc:///path/of/a/socket", reach->endpoint);
   else if (r == -EPERM)
-    ctl_say("the broker at %s refuses this client", reach->endpoint);
+    ctl_say("the broker at %s refuses this client: %s", reach->endpoint, reach->refusal);
   else if (r == -ETIMEDOUT)
     ctl_say("no broker answers at %s; start the fleet with `pons up`", reach->endpoint);
   else
@@ -98,7 +138,7 @@ static char *all_endpoints(Ctl *ctl, CtlExit *ret_status) {
     return NULL;
   all = ctl->options.endpoint ? strdup(ctl->options.endpoint) : join_endpoints(ctl->config);
   if (!all)
-    abort(); /* memory is out */
+    *ret_status = CTL_USAGE;
   return all;
 }
 
@@ -124,6 +164,7 @@ CtlExit reach_open_one(Ctl *ctl, uint32_t number, uint64_t wait_ms, Reach *ret) 
 }
 
 CtlExit reach_open(Ctl *ctl, uint64_t wait_ms, bool quiet, Reach *ret) {
+  _cleanup_(key_unref) KeyPair *key = NULL;
   CtlExit status;
   int r;
 
@@ -131,8 +172,10 @@ CtlExit reach_open(Ctl *ctl, uint64_t wait_ms, bool quiet, Reach *ret) {
   ret->endpoint = all_endpoints(ctl, &status);
   if (!ret->endpoint)
     return status;
+  if (read_key(ctl, ret->endpoint, &key) < 0)
+    return CTL_USAGE;
   loop_block_signals();
-  r = connect_client(ret);
+  r = connect_client(ret, key);
   if (r == 0)
     r = client_wait_open(ret->client, wait_ms * US_PER_MS);
   if (r < 0)

@@ -17,6 +17,7 @@ typedef struct Reach {
   Client *client;
   char *endpoint; /* as asked for, commas between, and a semicolon before the second broker's */
   bool interrupted;
+  char refusal[256]; /* why the broker does not want this client, or empty */
 } Reach;
 
 /* Connects to --endpoint, or to what the configuration names, within wait_ms. Returns CTL_OK; CTL_USAGE; CTL_UNREACHABLE

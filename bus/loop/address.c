@@ -145,3 +145,18 @@ const char *address_print(const Address *address, char *ret, size_t size_bytes) 
     ret[0] = '\0';
   return ret;
 }
+
+bool address_is_here(const char *endpoint) {
+  static const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;
+  Address address;
+  char host[ADDRESS_HOST_BYTES];
+  const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)&address.storage;
+  const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)&address.storage;
+  int r = address_read(endpoint, true, &address, host);
+
+  if (r != 0)
+    return r == ADDRESS_E_NAME && strcmp(host, "localhost") == 0;
+  if (address.storage.ss_family == AF_INET)
+    return ntohl(four->sin_addr.s_addr) >> 24 == 127;
+  return address.storage.ss_family == AF_UNIX || memcmp(&six->sin6_addr, &loopback, sizeof loopback) == 0;
+}

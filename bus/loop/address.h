@@ -28,6 +28,8 @@ typedef struct Address {
 /* Reads ipc://PATH, ipc://@NAME, tcp://HOST:PORT. to_bind: HOST may be * or an interface, PORT may be *. Returns 0; ADDRESS_E_NAME, then ret
    has the port alone and ret_host, ADDRESS_HOST_BYTES long, the name; -EINVAL or -ENAMETOOLONG. */
 int address_read(const char *endpoint, bool to_bind, Address *ret, char *ret_host);
+/* Whether an endpoint is of this machine alone: ipc, or loopback. */
+bool address_is_here(const char *endpoint);
 /* The same host as a resolver has found it, with the port of address. */
 void address_set_host(Address *address, const struct sockaddr *host, socklen_t size);
 /* The endpoint as text. Returns ret. */

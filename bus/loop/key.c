@@ -53,6 +53,17 @@ static int read_text(int fd, char text[KEY_TEXT_SIZE + 1], uint8_t ret[CURVE_KEY
   return z85_decode((Text){text, (size_t)n}, ret) == 0 ? 0 : KEY_E_NO_KEY;
 }
 
+/* From the first key on a core dump of this process has none of its memory (core(5), coredump_filter): keys are in many places, of which
+   those of libsodium are not ours. */
+static void keep_out_of_dumps(void) {
+  int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+  if (fd < 0)
+    return; /* a kernel without core dumps */
+  (void)!write(fd, "0", 1);
+  close(fd);
+}
+
 int key_read(const char *path, KeyPair **ret) {
   _cleanup_(close_file) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   char text[KEY_TEXT_SIZE + 1];
@@ -61,6 +72,8 @@ int key_read(const char *path, KeyPair **ret) {
 
   if (r == 0)
     r = read_text(fd, text, secret);
+  if (r == 0)
+    keep_out_of_dumps();
   if (r == 0)
     *ret = make(secret);
   curve_wipe(text, sizeof text);

@@ -50,3 +50,16 @@ bool topic_matches(Text pattern, Text topic) {
   }
   return pattern.size == 0 && topic.size == 0;
 }
+
+bool topic_covers(Text pattern, Text other) {
+  while (pattern.size > 0 && other.size > 0) {
+    Text wanted = take_token(&pattern);
+    Text token = take_token(&other);
+
+    if (text_is(wanted, ">"))
+      return true;
+    if (text_is(token, ">") || (!text_is(wanted, "*") && !text_equal(wanted, token)))
+      return false;
+  }
+  return pattern.size == 0 && other.size == 0;
+}

@@ -16,5 +16,7 @@ bool topic_pattern_is_valid(Text pattern);
 bool topic_pattern_is_wild(Text pattern);
 /* True when topic fits pattern; both are valid. */
 bool topic_matches(Text pattern, Text topic);
+/* True when pattern fits whatever other, a topic or a pattern, fits; both are valid. */
+bool topic_covers(Text pattern, Text other);
 
 #endif

@@ -79,7 +79,7 @@ def now_us():
 class Peer:
     """One connection with one broker. A peer that lost it makes a new Peer: section 2 forbids to re-use the socket."""
 
-    def __init__(self, endpoint, agent="peer", client=None, incarnation=None, site=None, receive_queue=1000):
+    def __init__(self, endpoint, agent="peer", client=None, incarnation=None, site=None, receive_queue=1000, keys=None):
         self.agent, self.site = agent, site
         self.client = client or secrets.randbits(63) + 1
         self.incarnation = incarnation or now_us()
@@ -94,6 +94,8 @@ class Peer:
         self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED)
         self.connected = self.gone = False
         self.dropped = 0  # messages of an unknown kind
+        if keys:  # its own, public and secret, and the broker's public one (section 2)
+            self.socket.curve_publickey, self.socket.curve_secretkey, self.socket.curve_serverkey = keys
         self.socket.connect(endpoint)
 
     def __enter__(self):

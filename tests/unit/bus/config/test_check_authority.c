@@ -15,7 +15,8 @@ static void what_is_refused(void **state _unused_) {
        "1:28: authority.peer: 'tcp://10.0.0.2:7102' is this broker's own address; name the other one's"},
       {PAIR ", listen: \"tcp://10.0.0.1:7102\"}\n",
        "1:59: authority.listen: 'tcp://10.0.0.1:7102' listens beyond loopback without keys: whoever reaches it could "
-       "say who leads; use 127.0.0.1, or set broker.insecure: true if the network is yours alone"},
+       "say who leads; use 127.0.0.1, make keys with `pons keys init`, or set broker.insecure: true if the network is "
+       "yours alone"},
       {PAIR ", listen: \"tcp://127.0.0.1:7100\"}\n", "1:59: authority.listen: 'tcp://127.0.0.1:7100' takes the same "
                                                      "address as broker.listen[0]; give it another port"},
       {PAIR ", listen: \"tcp://127.0.0.1:*\"}\n",

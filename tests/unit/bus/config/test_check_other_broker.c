@@ -25,7 +25,7 @@ static void what_is_refused(void **state _unused_) {
 static void expect_brokers(const Config *config, const char *text) {
   _cleanup_(buffer_done) Buffer all = {0};
 
-  config_brokers(config, &all);
+  assert_int_equal(config_brokers(config, &all, NULL), 0);
   buffer_append(&all, "", 1);
   assert_string_equal((const char *)all.data, text);
 }

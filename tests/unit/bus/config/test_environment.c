@@ -55,7 +55,8 @@ static void test_whole(void **state _unused_) {
   files_refuse(
       "profile: full\nbroker:\n  listen: [ipc://a, ipc://b]\n  heartbeat: {timeout_ms: 100}\n",
       "PONS_BROKER_LISTEN: 'tcp://10.0.0.1:7101' listens beyond loopback without keys: everybody who reaches it "
-      "could do everything; use 127.0.0.1, or set broker.insecure: true if the network is yours alone\n"
+      "could do everything; use 127.0.0.1, make keys with `pons keys init`, or set broker.insecure: true if the "
+      "network is yours alone\n"
       "PONS_BROKER_HEARTBEAT_TIMEOUT_MS: is 20, must be above broker.heartbeat.interval_ms, which is 50\n"
       "PONS_PROFILE: there is no profile 'nope'; correct the name, or add it under profiles:\n");
 }

@@ -178,14 +178,17 @@ static void test_addresses(void **state _unused_) {
       {"broker:\n  listen:\n    - tcp://192.168.1.5:7100\n",
        "3:7: broker.listen[0]: 'tcp://192.168.1.5:7100' listens beyond loopback without keys: everybody who reaches it "
        "could "
-       "do everything; use 127.0.0.1, or set broker.insecure: true if the network is yours alone"},
+       "do everything; use 127.0.0.1, make keys with `pons keys init`, or set broker.insecure: true if the network is "
+       "yours alone"},
       {"broker:\n  listen:\n    - tcp://*:7100\n",
        "3:7: broker.listen[0]: 'tcp://*:7100' listens beyond loopback without keys: everybody who reaches it could do "
-       "everything; use 127.0.0.1, or set broker.insecure: true if the network is yours alone"},
+       "everything; use 127.0.0.1, make keys with `pons keys init`, or set broker.insecure: true if the network is "
+       "yours alone"},
       {"broker:\n  listen: [\"tcp://1270.0.0.1:7100\"]\n",
        "2:12: broker.listen[0]: 'tcp://1270.0.0.1:7100' listens beyond loopback without keys: everybody who reaches it "
        "could "
-       "do everything; use 127.0.0.1, or set broker.insecure: true if the network is yours alone"},
+       "do everything; use 127.0.0.1, make keys with `pons keys init`, or set broker.insecure: true if the network is "
+       "yours alone"},
       {"broker:\n  listen: [\"tcp://127.0.0.1:7100\", \"ipc://a\", \"tcp://127.0.0.1:7100\"]\n",
        "2:47: broker.listen[2]: 'tcp://127.0.0.1:7100' takes the same address as broker.listen[0], "
        "'tcp://127.0.0.1:7100'; "
@@ -229,7 +232,8 @@ static void test_next_to_loopback(void **state _unused_) {
     snprintf(
         expected, sizeof expected,
         "1:19: broker.listen[0]: 'tcp://%s:1' listens beyond loopback without keys: everybody who reaches it could do "
-        "everything; use 127.0.0.1, or set broker.insecure: true if the network is yours alone",
+        "everything; use 127.0.0.1, make keys with `pons keys init`, or set broker.insecure: true if the network is "
+        "yours alone",
         hosts[i]);
     files_refuse(text, expected);
   }
@@ -342,7 +346,8 @@ static void test_too_many(void **state _unused_) {
     if (i < 50)
       buffer_printf(
           &expected,
-          "%u:1: unknown key 'zzzzzzzz%u'; the keys here are: site, log, runtime_dir, state_dir, profile, broker, "
+          "%u:1: unknown key 'zzzzzzzz%u'; the keys here are: site, log, runtime_dir, state_dir, profile, keys, "
+          "broker, "
           "authority, durable, other_broker, client, gateway, coordinator, models, price_list, providers, local_llm, "
           "agents, groups, profiles\n",
           i + 1, i);

@@ -38,6 +38,7 @@ typedef struct TestPeer {
 typedef struct Harness {
   Core *core;
   uint64_t now_us;
+  const CoreIdentity *identity; /* of who says HELLO next; NULL = none */
   TestPeer client;
   TestPeer worker; /* service echo: say and stream idempotent, once */
 } Harness;
@@ -86,6 +87,8 @@ static inline void harness_hello(Harness *h, TestPeer *peer, const Hello *hello)
 
   peer->client.value = hello->client;
   peer->session = core_connect(h->core, peer, h->now_us);
+  if (h->identity)
+    core_identify(h->core, peer->session, h->identity, h->now_us);
   assert_int_equal(contract_encode(CONTRACT(Hello), hello, &body, NULL), 0);
   harness_give(h, peer, &header, buffer_bytes(&body));
 }
