@@ -14,6 +14,7 @@ BENCHES = {"bus": "pons and its peers under the same load: rate, latency, broker
            "fleet": "60 idle agents: time to all registered, memory, idle CPU",
            "growth": "throughput with many idle agents and many services",
            "adapter": "what RemoteApiAdapter takes beyond its transport: CPU, memory, time to the first token",
+           "failover": "a server dies, freezes, is cut off: pause, lost, UNKNOWN, done twice; root, in namespaces",
            "gateway": "what a gateway adds to a chat request and to a stream: time, CPU, memory"}
 
 
@@ -33,11 +34,12 @@ def parse(argv):
     parser.add_argument("--json", metavar="FILE", help="write a list of {bench, case, peer, metric, value, unit}")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of which the medians are taken")
     parser.add_argument("--peers", type=words, metavar="A,B", help="only these peers")
-    parser.add_argument("--cases", type=words, metavar="A,B", help="bus: only these shapes, such as 1x1x1,1x4x100")
+    parser.add_argument("--cases", type=words, metavar="A,B", help="bus: only these shapes, such as 1x1x1,1x4x100; failover: kill,freeze,cut")
     parser.add_argument("--warm-ms", type=int, metavar="N", help="warm-up of each run; fleet: time to settle")
     parser.add_argument("--measure-ms", type=int, metavar="N", help="measured window of each run; fleet: idle window")
     parser.add_argument("--brokers", type=int, default=1, metavar="N", help="fleet: brokers that each agent connects to")
-    parser.add_argument("--agents", type=int, default=60, metavar="N", help="fleet: agents")
+    parser.add_argument("--agents", type=int, default=60, metavar="N", help="fleet, failover: agents")
+    parser.add_argument("--rate", type=int, default=1000, metavar="N", help="failover: requests per second")
     parser.add_argument("--build", metavar="DIR", help="programs of this build folder; default: builds build/release")
     parser.add_argument("--nice", type=int, metavar="N", help="priority of all that is started, -20 to 19; below 0 for root")
     parser.add_argument("--check", action="store_true", help="exit 1 when a request stayed unanswered")
