@@ -102,7 +102,7 @@ static CtlExit open_fleet(DrillRun *drill, const Drill *which) {
     return CTL_USAGE;
   }
   config_brokers(drill->ctl->config, &text, NULL); /* without keys it can't fail */
-  drill->endpoints = strndup((const char *)text.data, text.size);
+  drill->endpoints = options->endpoint ? strdup(options->endpoint) : strndup((const char *)text.data, text.size);
   if (!drill->endpoints)
     abort();
   return CTL_OK;

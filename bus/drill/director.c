@@ -222,6 +222,16 @@ static int perform(Director *director) {
   return r;
 }
 
+/* How often a load's work was done. A question of ours that was done and not answered is none of it. */
+static uint64_t times_done(const Director *director, const Load *load, uint32_t sent) {
+  uint64_t unsure = director->before.unsure + director->after.unsure;
+  uint32_t count;
+  const LoadInstance *rows = load_instances(load, &count);
+  uint64_t done = tally_between(&director->before, &director->after, rows, count);
+
+  return done > sent ? done - min_u64(unsure, done - sent) : done;
+}
+
 static Report *count_up(Director *director, uint32_t run) {
   Report *report = report_new(director->options->drill, run, &director->times, director->scene.event);
   uint32_t count;
@@ -231,12 +241,11 @@ static Report *count_up(Director *director, uint32_t run) {
     report_add_lead(report, leads[i], director->times.start_us);
   for (uint32_t i = 0; i < director->load_count; i++) {
     const Load *load = director->loads[i];
-    uint32_t instances, samples;
-    const LoadInstance *rows = load_instances(load, &instances);
+    uint32_t samples;
     const LoadSample *asked = load_samples(load, &samples);
 
-    report_add_load(report, load_options(load), asked, samples,
-                    tally_between(&director->before, &director->after, rows, instances), director->times.start_us);
+    report_add_load(report, load_options(load), asked, samples, times_done(director, load, samples),
+                    director->times.start_us);
   }
   return report;
 }

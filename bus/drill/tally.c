@@ -46,8 +46,10 @@ static void on_chunk(void *userdata, const AskChunk *chunk) {
   EchoWorked worked;
 
   if (!chunk->is_collect || chunk->status != STATUS_OK ||
-      answer_decode(contract_find(TEXT("echo"), TEXT("work")), &answer, &arena, &worked, NULL))
+      answer_decode(contract_find(TEXT("echo"), TEXT("work")), &answer, &arena, &worked, NULL)) {
+    count->tally->unsure++;
     return;
+  }
   note(count->tally, &worked);
   count->answers++;
 }
@@ -56,9 +58,11 @@ static void on_end(void *userdata, const Answer *answer) {
   Count *count = userdata;
 
   count->ended = true;
-  if (answer->status != STATUS_OK)
-    snprintf(count->error, count->error_bytes, "the agents can't be asked what they have done: %s: %.*s",
-             status_name(answer->status), TEXT_ARG(answer->message));
+  if (answer->status == STATUS_OK)
+    return;
+  count->tally->unsure += LOAD_INSTANCES_MAX; /* who was asked is not told */
+  snprintf(count->error, count->error_bytes, "the agents can't be asked what they have done: %s: %.*s",
+           status_name(answer->status), TEXT_ARG(answer->message));
 }
 
 static bool has_ended(void *userdata) {

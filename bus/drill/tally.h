@@ -19,6 +19,7 @@ typedef struct TallyRow {
 typedef struct Tally {
   TallyRow rows[LOAD_INSTANCES_MAX];
   uint32_t count;
+  uint64_t unsure; /* questions that were not answered: they may have been counted all the same */
 } Tally;
 
 /* Asks every instance how often it has done the work, which is done once more by that, and adds what they say to *tally. Asks

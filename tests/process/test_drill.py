@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import xml.etree.ElementTree
 
 import harness
 
@@ -105,7 +106,7 @@ class InALab(Drills):
         self.expect_passed("handover", *self.LAB)
 
     def test_upgrade(self):
-        self.expect_passed("upgrade", *self.LAB, "--seconds", "45")
+        self.expect_passed("upgrade", *self.LAB, "--seconds", "60")
 
     def test_link_cut(self):
         report = self.expect_passed("link-cut", *self.LAB)
@@ -188,8 +189,8 @@ class AtALiveFleet(Drills):
     def test_the_timeline(self):
         path = os.path.join(self.folder, "drill.svg")
         self.expect_passed("broker-kill", "--config", self.config, "--svg", path)
-        with open(path, encoding="utf-8") as file:
-            self.assertIn("kill -9 of the preferred broker", file.read())
+        texts = [element.text for element in xml.etree.ElementTree.parse(path).getroot().iter() if element.text]
+        self.assertIn("kill -9 of the preferred broker", texts)
 
 
     def test_upgrade(self):
