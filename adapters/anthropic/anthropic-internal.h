@@ -17,6 +17,8 @@ int anthropic_encode(Json request, DialectRequest *ret, DialectFault *ret_fault)
 int anthropic_decode(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
                      DialectFault *ret_fault);
 void anthropic_decode_error(const DialectHead *head, Text body, DialectFault *ret_fault);
+int anthropic_encode_models(const DialectModels *models, DialectRequest *ret, DialectFault *ret_fault);
+int anthropic_decode_models(Text body, DialectModels *ret, DialectFault *ret_fault);
 int anthropic_stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault);
 
 /* The block of an answer that is open, as far as it matters. */

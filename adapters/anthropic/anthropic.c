@@ -17,4 +17,6 @@ const Dialect anthropic_dialect = {
     .stream_event = anthropic_stream_event,
     .stream_is_whole = stream_is_whole,
     .decode_error = anthropic_decode_error,
+    .encode_models = anthropic_encode_models,
+    .decode_models = anthropic_decode_models,
 };

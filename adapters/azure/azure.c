@@ -34,6 +34,43 @@ static int encode_embed(Json request, DialectRequest *ret, DialectFault *ret_fau
   return 0;
 }
 
+/* Puts a path of OpenAI's, behind its version, where Azure has it: under no deployment. */
+static int put_plain(int r, DialectRequest *ret) {
+  const char *version = ret->asked.settings->api_version;
+  _cleanup_(buffer_done) Buffer path = ret->path;
+  bool has_query = path.size > 0 && memchr(path.data, '?', path.size);
+
+  ret->path = (Buffer){0};
+  buffer_printf(&ret->path, version ? "/openai%.*s" : "/openai/v1%.*s", (int)path.size, (const char *)path.data);
+  if (version)
+    buffer_printf(&ret->path, "%sapi-version=%s", has_query ? "&" : "?", version);
+  return r;
+}
+
+static int encode_models(const DialectModels *models, DialectRequest *ret, DialectFault *ret_fault) {
+  return put_plain(openai_encode_models(models, ret, ret_fault), ret);
+}
+
+static int encode_tune(const DialectTune *tune, DialectRequest *ret, DialectFault *ret_fault) {
+  return put_plain(openai_encode_tune(tune, ret, ret_fault), ret);
+}
+
+static int encode_transcribe(const TranscribeAsk *ask, DialectRequest *ret, DialectFault *ret_fault) {
+  int r = openai_encode_transcribe(ask, ret, ret_fault);
+
+  buffer_clear(&ret->path);
+  put_path(ret, "audio/transcriptions");
+  return r;
+}
+
+static int encode_speak(const SpeakAsk *ask, DialectRequest *ret, DialectFault *ret_fault) {
+  int r = openai_encode_speak(ask, ret, ret_fault);
+
+  buffer_clear(&ret->path);
+  put_path(ret, "audio/speech");
+  return r;
+}
+
 /* Whether a chunk says what a filter thinks and nothing else: of the prompt, in a first one without choices, or of text that has
    gone out, in one whose choices have no delta. Clients of OpenAI's know neither. */
 static bool is_of_filter(Json chunk) {
@@ -72,4 +109,12 @@ const Dialect azure_dialect = {
     .stream_event = stream_event,
     .stream_is_whole = openai_stream_is_whole,
     .decode_error = openai_decode_error,
+    .encode_models = encode_models,
+    .decode_models = openai_decode_models,
+    .encode_transcribe = encode_transcribe,
+    .decode_transcribe = openai_decode_transcribe,
+    .transcribe_event = openai_transcribe_event,
+    .encode_speak = encode_speak,
+    .encode_tune = encode_tune,
+    .decode_tune = openai_decode_tune,
 };

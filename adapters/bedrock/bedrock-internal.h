@@ -48,6 +48,13 @@ bool bedrock_stream_is_whole(const DialectStream *stream);
 /* Frees what a BedrockStream holds. */
 void bedrock_stream_done(void *own);
 
+/* --- models.c --- */
+
+/* As in Dialect. */
+int bedrock_encode_models(const DialectModels *models, DialectRequest *ret, DialectFault *ret_fault);
+/* As in Dialect. */
+int bedrock_decode_models(Text body, DialectModels *ret, DialectFault *ret_fault);
+
 /* --- embed.c --- */
 
 /* As in Dialect. */

@@ -17,4 +17,6 @@ const Dialect bedrock_dialect = {
     .stream_event = bedrock_stream_event,
     .stream_is_whole = bedrock_stream_is_whole,
     .decode_error = bedrock_decode_error,
+    .encode_models = bedrock_encode_models,
+    .decode_models = bedrock_decode_models,
 };

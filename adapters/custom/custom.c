@@ -38,6 +38,25 @@ static int encode_embed(Json request, DialectRequest *ret, DialectFault *ret_fau
   return 0;
 }
 
+static int encode_models(const DialectModels *models, DialectRequest *ret, DialectFault *ret_fault) {
+  (void)models;
+  (void)ret_fault;
+  put_path(ret, ret->asked.settings->models_path, "/models");
+  put_headers(ret);
+  return 0;
+}
+
+/* Where OpenAI has them; a server that has none says so itself. */
+static int encode_transcribe(const TranscribeAsk *ask, DialectRequest *ret, DialectFault *ret_fault) {
+  put_headers(ret);
+  return openai_encode_transcribe(ask, ret, ret_fault);
+}
+
+static int encode_speak(const SpeakAsk *ask, DialectRequest *ret, DialectFault *ret_fault) {
+  put_headers(ret);
+  return openai_encode_speak(ask, ret, ret_fault);
+}
+
 static int authorize(const DialectKey *key, const DialectSend *send, Buffer *ret_headers, DialectFault *ret_fault) {
   static const char mark[] = "{key}";
   const char *template = send->settings->key_header ? send->settings->key_header : "Authorization: Bearer {key}";
@@ -65,4 +84,10 @@ const Dialect custom_dialect = {
     .stream_event = openai_stream_event,
     .stream_is_whole = openai_stream_is_whole,
     .decode_error = openai_decode_error,
+    .encode_models = encode_models,
+    .decode_models = openai_decode_models,
+    .encode_transcribe = encode_transcribe,
+    .decode_transcribe = openai_decode_transcribe,
+    .transcribe_event = openai_transcribe_event,
+    .encode_speak = encode_speak,
 };

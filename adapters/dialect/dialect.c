@@ -55,12 +55,23 @@ void dialect_made_done(DialectMade *made) {
   made->segments_count = 0;
 }
 
+void dialect_models_done(DialectModels *models) {
+  buffer_done(&models->names);
+  buffer_done(&models->next);
+}
+
+void dialect_tuned_done(DialectTuned *tuned) {
+  buffer_done(&tuned->texts);
+  free(TAKE(tuned->events));
+}
+
 void dialect_request_done(DialectRequest *request) {
   if (request->headers.size > 0)
     explicit_bzero(request->headers.data, request->headers.size);
   buffer_done(&request->path);
   buffer_done(&request->headers);
   buffer_done(&request->body);
+  buffer_done(&request->base_url);
 }
 
 int dialect_read_names(Json list, const char *member, const char *prefix, Buffer *ret_names, DialectFault *ret_fault) {

@@ -19,6 +19,7 @@ typedef struct DialectSettings {
   /* custom; of those that are NULL what OpenAI has. {model} in a path and {key} in a header are replaced. */
   const char *chat_path;
   const char *embed_path;
+  const char *models_path;
   const char *key_header;
   const char *const *headers; /* further ones: "Name: value" */
   uint32_t headers_count;
@@ -43,6 +44,8 @@ typedef struct DialectRequest {
   Buffer headers; /* further ones: "Name: value", each with a zero behind it */
   Buffer body;
   char content_type[96]; /* of body; empty: application/json */
+  const char *method;    /* a constant; NULL: POST, and GET without a body */
+  Buffer base_url;       /* with a zero at its end; empty: that of the settings */
 } DialectRequest;
 
 /* What a dialect has worked out of a secret and need not work out again: all zero for a new one, as secret as that itself. */
@@ -76,6 +79,31 @@ typedef struct DialectHead {
 } DialectHead;
 
 typedef struct Dialect Dialect;
+
+/* A list of models as it is read, page by page. All zero at the beginning. */
+typedef struct DialectModels {
+  Buffer names; /* each with a zero */
+  Buffer next;  /* where the next page begins, in the provider's words; empty: there is none */
+} DialectModels;
+
+typedef enum DialectTuning { TUNING_CREATE, TUNING_STATUS, TUNING_EVENTS, TUNING_CANCEL } DialectTuning;
+
+/* What a job of fine-tuning is asked. Borrowed. */
+typedef struct DialectTune {
+  DialectTuning what;
+  Text job;                      /* all but CREATE */
+  const FineTuneAsk *create;     /* CREATE */
+  const FineTuneEventsAsk *page; /* EVENTS */
+} DialectTune;
+
+/* What it answered. All zero is nothing; texts borrow from the Buffer. */
+typedef struct DialectTuned {
+  Buffer texts;
+  FineTuneJob job;       /* all but EVENTS */
+  FineTuneEvent *events; /* EVENTS */
+  size_t events_count;
+  bool has_more;
+} DialectTuned;
 
 /* What came of work that is no completion. All zero is nothing; texts borrow from the Buffer, audio from the answer. */
 typedef struct DialectMade {
@@ -128,14 +156,19 @@ struct Dialect {
   bool (*stream_is_whole)(const DialectStream *stream);
   /* An answer with another status than 200. */
   void (*decode_error)(const DialectHead *head, Text body, DialectFault *ret_fault);
-  /* Which models there are: a path behind base_url, and the reader of what is got there, who appends each name and a zero.
-     NULL: it can't be asked. Returns 0 or DIALECT_E_FAULT. */
-  const char *models_path;
-  int (*decode_models)(Text body, Buffer *ret_names, DialectFault *ret_fault);
+  /* Which models there are. encode_models asks for the page that models->next says, the first when it is empty;
+     decode_models appends to models->names and sets models->next. NULL: it can't be asked. Return 0 or DIALECT_E_FAULT. */
+  int (*encode_models)(const DialectModels *models, DialectRequest *ret, DialectFault *ret_fault);
+  int (*decode_models)(Text body, DialectModels *ret, DialectFault *ret_fault);
   /* Speech to text and text to speech; NULL: it has none. Return as encode_chat and decode_chat. */
   int (*encode_transcribe)(const TranscribeAsk *ask, DialectRequest *ret, DialectFault *ret_fault);
   int (*decode_transcribe)(Text body, DialectMade *ret, ChatUsage *ret_usage, DialectFault *ret_fault);
   int (*encode_speak)(const SpeakAsk *ask, DialectRequest *ret, DialectFault *ret_fault);
+  /* One event of a transcription that comes as a stream: appends the new words to stream->events. */
+  int (*transcribe_event)(DialectStream *stream, Text type, Text data, DialectFault *ret_fault);
+  /* Fine-tuning; NULL: it has none. Return as encode_chat and decode_chat. */
+  int (*encode_tune)(const DialectTune *tune, DialectRequest *ret, DialectFault *ret_fault);
+  int (*decode_tune)(DialectTuning what, Text body, DialectTuned *ret, DialectFault *ret_fault);
 };
 
 /* Appends text as one segment of a path: percent-encoded, but for unreserved characters (RFC 3986, 2.3). */
@@ -154,6 +187,8 @@ void dialect_stream_begin(const Dialect *dialect, const DialectAsked *asked, Dia
 
 /* Frees what was made. Usable as _cleanup_. */
 void dialect_made_done(DialectMade *made);
+void dialect_models_done(DialectModels *models);
+void dialect_tuned_done(DialectTuned *tuned);
 /* Frees the buffers, and overwrites the headers of a request, which may hold a key. Usable as _cleanup_. */
 void dialect_request_done(DialectRequest *request);
 void dialect_stream_done(DialectStream *stream);

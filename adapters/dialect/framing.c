@@ -15,6 +15,20 @@ static void done_sse(void *state) {
 const Framing framing_sse = {
     .content_type = "text/event-stream", .state_bytes = sizeof(Sse), .feed = feed_sse, .done = done_sse};
 
+/* --- bytes --- */
+
+static const char *feed_raw(void *state, Bytes bytes, OnFrame *on_frame, void *userdata) {
+  (void)state;
+  on_frame(userdata, TEXT_NONE, (Text){(const char *)bytes.data, bytes.size});
+  return NULL;
+}
+
+static void done_raw(void *state) {
+  (void)state;
+}
+
+const Framing framing_raw = {.content_type = "audio/", .state_bytes = 1, .feed = feed_raw, .done = done_raw};
+
 /* --- lines --- */
 
 static void end_line(Buffer *line, OnFrame *on_frame, void *userdata) {

@@ -21,6 +21,7 @@ typedef struct Framing {
 } Framing;
 
 extern const Framing framing_sse;   /* server-sent events */
+extern const Framing framing_raw;   /* bytes as they come */
 extern const Framing framing_lines; /* an object of JSON in each line */
 
 #endif

@@ -7,11 +7,25 @@ static bool stream_is_whole(const DialectStream *stream) {
   return stream->finished;
 }
 
-static int decode_models(Text body, Buffer *ret_names, DialectFault *ret_fault) {
+static int encode_models(const DialectModels *models, DialectRequest *ret, DialectFault *ret_fault) {
+  (void)ret_fault;
+  buffer_printf(&ret->path, "/models?pageSize=1000");
+  if (models->next.size == 0)
+    return 0;
+  buffer_printf(&ret->path, "&pageToken=");
+  dialect_put_segment(&ret->path, (Text){(const char *)models->next.data, models->next.size});
+  return 0;
+}
+
+static int decode_models(Text body, DialectModels *ret, DialectFault *ret_fault) {
   Json answer = {TEXT_NONE};
+  int r;
 
   json_check(body, &answer, NULL);
-  return dialect_read_names(json_find(answer, "models"), "name", "models/", ret_names, ret_fault);
+  r = dialect_read_names(json_find(answer, "models"), "name", "models/", &ret->names, ret_fault);
+  if (r == 0)
+    json_get_string(json_find(answer, "nextPageToken"), &ret->next);
+  return r;
 }
 
 const Dialect gemini_dialect = {
@@ -29,6 +43,6 @@ const Dialect gemini_dialect = {
     .stream_event = gemini_stream_event,
     .stream_is_whole = stream_is_whole,
     .decode_error = gemini_decode_error,
-    .models_path = "/models?pageSize=1000",
+    .encode_models = encode_models,
     .decode_models = decode_models,
 };

@@ -401,9 +401,9 @@ static void set_up(HttpTransfer *transfer, const HttpRequest *request) {
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-  if (request->body.size > 0) {
+  if (request->body.size > 0 || request->posts) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, (const char *)request->body.data);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.size > 0 ? (const char *)request->body.data : "");
   }
 }
 

@@ -37,7 +37,8 @@ typedef struct HttpLimits {
 typedef struct HttpRequest {
   const char *url;
   const char *const *headers; /* "Name: value", NULL at the end; copied */
-  Bytes body;                 /* POSTed; borrowed until the transfer ends. Empty: GET */
+  Bytes body;                 /* POSTed; borrowed until the transfer ends. Empty: GET, unless posts */
+  bool posts;                 /* without a body too */
   bool pauses;                /* http_pause will be used: a connection of its own, over HTTP/1.1 */
   HttpLimits limits;
 } HttpRequest;

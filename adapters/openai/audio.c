@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "adapters/dialect/multipart.h"
-#include "adapters/openai/openai-internal.h"
+#include "adapters/openai/openai.h"
 
 /* --- speech to text --- */
 
@@ -44,6 +44,7 @@ int openai_encode_transcribe(const TranscribeAsk *ask, DialectRequest *ret, Dial
       {"language", ask->has_language, ask->language},
       {"prompt", ask->has_prompt, ask->prompt},
       {"temperature", ask->has_temperature, {temperature, (size_t)temperature_size}},
+      {"stream", ret->asked.streams, TEXT("true")},
   };
   Bytes values[ELEMENTS(fields) + 1];
   Multipart form;
@@ -124,6 +125,29 @@ int openai_decode_transcribe(Text body, DialectMade *ret, ChatUsage *ret_usage, 
   ret->has_duration = json_get_real(json_find(answer, "duration"), &ret->duration_s) == 0;
   read_segments(json_find(answer, "segments"), ret);
   read_usage(json_find(answer, "usage"), ret_usage);
+  return 0;
+}
+
+/* New words, or the end of them with what they took; OpenAI's speech events, each with its type inside. */
+int openai_transcribe_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault) {
+  Json event = {TEXT_NONE}, name;
+
+  (void)type;
+  if (stream->done || text_is(data, "[DONE]"))
+    return 0;
+  if (json_check(data, &event, NULL) != 0 || json_type(event) != JSON_OBJECT)
+    return dialect_fault_malformed(ret_fault, "a piece of its answer is not a JSON object");
+  name = json_find(event, "type");
+  if (json_type(json_find(event, "error")) == JSON_OBJECT) {
+    openai_decode_error(&(DialectHead){.status = 200}, data, ret_fault);
+    return DIALECT_E_FAULT;
+  }
+  if (json_string_is(name, "transcript.text.delta")) {
+    json_get_string(json_find(event, "delta"), &stream->events);
+  } else if (json_string_is(name, "transcript.text.done")) {
+    read_usage(json_find(event, "usage"), &stream->usage);
+    stream->done = stream->finished = true;
+  }
   return 0;
 }
 

@@ -1,5 +1,5 @@
 /* Encoding and whole answers. A request keeps every byte that nobody has to change. */
-#include "adapters/openai/openai-internal.h"
+#include "adapters/openai/openai.h"
 
 /* --- requests --- */
 
@@ -214,11 +214,18 @@ bool openai_stream_is_whole(const DialectStream *stream) {
   return stream->done || stream->finished;
 }
 
-static int decode_models(Text body, Buffer *ret_names, DialectFault *ret_fault) {
+int openai_encode_models(const DialectModels *models, DialectRequest *ret, DialectFault *ret_fault) {
+  (void)models;
+  (void)ret_fault;
+  put_path(ret, "/models");
+  return 0;
+}
+
+int openai_decode_models(Text body, DialectModels *ret, DialectFault *ret_fault) {
   Json answer = {TEXT_NONE};
 
   json_check(body, &answer, NULL);
-  return dialect_read_names(json_find(answer, "data"), "id", "", ret_names, ret_fault);
+  return dialect_read_names(json_find(answer, "data"), "id", "", &ret->names, ret_fault);
 }
 
 const Dialect openai_dialect = {
@@ -233,9 +240,12 @@ const Dialect openai_dialect = {
     .stream_event = openai_stream_event,
     .stream_is_whole = openai_stream_is_whole,
     .decode_error = openai_decode_error,
-    .models_path = "/models",
-    .decode_models = decode_models,
+    .encode_models = openai_encode_models,
+    .decode_models = openai_decode_models,
     .encode_transcribe = openai_encode_transcribe,
     .decode_transcribe = openai_decode_transcribe,
+    .transcribe_event = openai_transcribe_event,
     .encode_speak = openai_encode_speak,
+    .encode_tune = openai_encode_tune,
+    .decode_tune = openai_decode_tune,
 };

@@ -24,6 +24,16 @@ int openai_decode_embed(const DialectAsked *asked, Text body, Buffer *ret_respon
 int openai_stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault);
 bool openai_stream_is_whole(const DialectStream *stream);
 
+/* Their paths are OpenAI's, behind the version. */
+int openai_encode_models(const DialectModels *models, DialectRequest *ret, DialectFault *ret_fault);
+int openai_decode_models(Text body, DialectModels *ret, DialectFault *ret_fault);
+int openai_encode_transcribe(const TranscribeAsk *ask, DialectRequest *ret, DialectFault *ret_fault);
+int openai_decode_transcribe(Text body, DialectMade *ret, ChatUsage *ret_usage, DialectFault *ret_fault);
+int openai_transcribe_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault);
+int openai_encode_speak(const SpeakAsk *ask, DialectRequest *ret, DialectFault *ret_fault);
+int openai_encode_tune(const DialectTune *tune, DialectRequest *ret, DialectFault *ret_fault);
+int openai_decode_tune(DialectTuning what, Text body, DialectTuned *ret, DialectFault *ret_fault);
+
 /* Reads the usage object of OpenAI's API, of a completion or of embeddings; what it does not have stays absent. */
 void openai_read_usage(Json usage, ChatUsage *ret);
 /* What an error of OpenAI's API means: status 0 for one inside a stream or inside an answer with status 200. */

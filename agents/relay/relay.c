@@ -30,9 +30,19 @@ typedef struct Relay {
   ExecutorEnd work;
 } Relay;
 
+static const RelayStream *work_stream(const Relay *relay) {
+  return relay->request.work ? relay->request.work->stream : NULL;
+}
+
+static const Framing *framing_of(const Relay *relay) {
+  return work_stream(relay) ? work_stream(relay)->framing : relay->request.dialect->framing;
+}
+
 /* --- the end --- */
 
 static void end(Relay *relay, RelayOutcome outcome) {
+  const Framing *framing = framing_of(relay); /* on_end may free what request points at */
+
   http_cancel(&relay->transfer);
   call_on_cancel(relay->call, NULL, NULL);
   call_on_writable(relay->call, NULL, NULL);
@@ -42,7 +52,7 @@ static void end(Relay *relay, RelayOutcome outcome) {
   dialect_request_done(&relay->out);
   dialect_stream_done(&relay->stream);
   dialect_fault_done(&relay->fault);
-  relay->request.dialect->framing->done(relay->frames);
+  framing->done(relay->frames);
   free(relay->frames);
   buffer_done(&relay->body);
   free(relay);
@@ -69,20 +79,22 @@ static void on_cancel(void *userdata, Call *call) {
 /* --- a stream --- */
 
 static void end_stream(Relay *relay) {
+  const RelayStream *own = work_stream(relay);
+
   if (relay->has_fault)
     end(relay, RELAY_FAILED);
-  else if (!relay->request.dialect->stream_is_whole(&relay->stream))
+  else if (!(own ? own->is_whole : relay->request.dialect->stream_is_whole)(&relay->stream))
     fail(relay, CAUSE_CUT, "the stream ended in the middle of the answer");
   else
     end(relay, RELAY_DONE);
 }
 
 /* How much of events goes into one piece: whole events, or of one that is larger than a piece as much as ends with a character. */
-static size_t piece_of(const Buffer *events) {
+static size_t piece_of(const Buffer *events, bool is_binary) {
   size_t most = LIMIT_BODY_BYTES / 2;
   size_t size = min_u64(events->size, most);
 
-  if (events->size <= most)
+  if (events->size <= most || is_binary)
     return size;
   while (size > 0 && events->data[size - 1] != '\n')
     size--;
@@ -96,13 +108,15 @@ static size_t piece_of(const Buffer *events) {
 /* Gives the caller what is ready. Returns 0, or what call_chunk says. Of a stream that has failed before its first piece
    nothing is shown, so that another may begin. */
 static int pass_on(Relay *relay) {
+  const RelayStream *own = work_stream(relay);
   Buffer *events = &relay->stream.events;
 
   if (relay->has_fault && !relay->work.sent)
     buffer_clear(events);
   while (events->size > 0) {
-    size_t size = piece_of(events);
-    int r = call_chunk(relay->call, &(ChatPiece){.events = {(const char *)events->data, size}});
+    size_t size = piece_of(events, own && own->is_binary);
+    Text piece = {(const char *)events->data, size};
+    int r = own ? own->pass(relay->call, piece) : call_chunk(relay->call, &(ChatPiece){.events = piece});
 
     if (r != 0)
       return r;
@@ -132,9 +146,12 @@ static void on_writable(void *userdata, Call *call) {
 
 static void on_event(void *userdata, Text type, Text data) {
   Relay *relay = userdata;
+  const RelayStream *own = work_stream(relay);
 
-  if (!relay->has_fault)
-    relay->has_fault = relay->request.dialect->stream_event(&relay->stream, type, data, &relay->fault) != 0;
+  if (relay->has_fault)
+    return;
+  relay->has_fault = (own ? own->event(relay->request.work->userdata, &relay->stream, type, data, &relay->fault)
+                          : relay->request.dialect->stream_event(&relay->stream, type, data, &relay->fault)) != 0;
 }
 
 static void note_first(Relay *relay) {
@@ -145,7 +162,7 @@ static void note_first(Relay *relay) {
 }
 
 static void on_stream_body(Relay *relay, Bytes bytes) {
-  const char *wrong = relay->request.dialect->framing->feed(relay->frames, bytes, on_event, relay);
+  const char *wrong = framing_of(relay)->feed(relay->frames, bytes, on_event, relay);
 
   if (wrong && !relay->has_fault)
     set_fault(relay, CAUSE_MALFORMED, NULL, wrong);
@@ -162,11 +179,13 @@ static void on_stream_body(Relay *relay, Bytes bytes) {
 
 static void on_head(void *userdata, const HttpHead *head) {
   Relay *relay = userdata;
-  Text type = text_of(relay->request.dialect->framing->content_type);
+  const RelayStream *own = work_stream(relay);
+  Text type = text_of(framing_of(relay)->content_type);
   bool says_stream = head->content_type.size >= type.size && memcmp(head->content_type.data, type.data, type.size) == 0;
 
   relay->status = head->status;
-  relay->streams = relay->request.wants_stream && head->status == 200 && (says_stream || relay->request.trusts_streams);
+  relay->streams = relay->request.wants_stream && head->status == 200 &&
+                   (says_stream || relay->request.trusts_streams || (own && own->any_type));
   snprintf(relay->retry_after, sizeof relay->retry_after, "%.*s", TEXT_ARG(head->retry_after));
   snprintf(relay->retry_after_ms, sizeof relay->retry_after_ms, "%.*s", TEXT_ARG(head->retry_after_ms));
   snprintf(relay->error_type, sizeof relay->error_type, "%.*s", TEXT_ARG(head->error_type));
@@ -220,7 +239,7 @@ static void end_plain(Relay *relay) {
     refuse(relay, body);
     return;
   }
-  if (relay->request.wants_stream && !relay->request.is_embedding && body.size == 0) {
+  if (relay->request.wants_stream && !relay->request.work && !relay->request.is_embedding && body.size == 0) {
     fail(relay, CAUSE_MALFORMED, "it was asked for a stream and sent nothing");
     return;
   }
@@ -233,7 +252,7 @@ static void end_plain(Relay *relay) {
             : dialect->decode_chat(&relay->out.asked, body, &response, &relay->work.usage, &relay->fault);
   if (r != 0) {
     end(relay, RELAY_FAILED);
-  } else if (relay->request.wants_stream) {
+  } else if (relay->request.wants_stream && !relay->request.work) {
     fail(relay, CAUSE_MALFORMED, "it was asked for a stream and sent a whole answer");
   } else {
     relay->work.response = (Text){(const char *)response.data, response.size};
@@ -295,11 +314,21 @@ static Text host_of(const char *url) {
   return (Text){host, size};
 }
 
+static const char *base_of(const Relay *relay) {
+  return relay->out.base_url.size > 0 ? (const char *)relay->out.base_url.data : relay->request.settings->base_url;
+}
+
+static const char *method_of(const Relay *relay) {
+  if (relay->out.method)
+    return relay->out.method;
+  return relay->out.body.size > 0 ? "POST" : "GET";
+}
+
 static int authorize(Relay *relay, Text path) {
   const RelayRequest *request = &relay->request;
   DialectSend send = {.settings = request->settings,
-                      .method = "POST",
-                      .host = host_of(request->settings->base_url),
+                      .method = method_of(relay),
+                      .host = host_of(base_of(relay)),
                       .path = path,
                       .body = buffer_bytes(&relay->out.body),
                       .now_s = relay->out.asked.now_s};
@@ -331,8 +360,7 @@ static int start(Relay *relay) {
   const char *headers[HEADERS_MAX + 1];
   const char *path;
 
-  buffer_printf(&url, "%s%.*s", request->settings->base_url, (int)relay->out.path.size,
-                (const char *)relay->out.path.data);
+  buffer_printf(&url, "%s%.*s", base_of(relay), (int)relay->out.path.size, (const char *)relay->out.path.data);
   buffer_append(&url, "", 1);
   find_host((const char *)url.data, &path);
   if (request->work)
@@ -349,6 +377,7 @@ static int start(Relay *relay) {
                     &(HttpRequest){.url = (const char *)url.data,
                                    .headers = headers,
                                    .body = buffer_bytes(&relay->out.body),
+                                   .posts = strcmp(method_of(relay), "POST") == 0,
                                    .pauses = request->wants_stream,
                                    .limits = request->limits},
                     &handler, &relay->transfer);
@@ -386,7 +415,7 @@ void relay_start(const RelayRequest *request, Call *call, OnRelayEnd *on_end, vo
                    .on_end = on_end,
                    .userdata = userdata,
                    .work = {.began_us = clock_monotonic_us()}};
-  relay->frames = calloc(1, request->dialect->framing->state_bytes);
+  relay->frames = calloc(1, framing_of(relay)->state_bytes);
   if (!relay->frames)
     abort();
   call_on_cancel(call, on_cancel, relay);

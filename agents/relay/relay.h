@@ -10,6 +10,19 @@
 #include "adapters/http/http.h"
 #include "agents/executor/executor.h"
 
+/* Work whose answer comes as a stream. */
+typedef struct RelayStream {
+  const Framing *framing;
+  /* One event of it: appends to stream->events what the caller gets. Returns 0 or DIALECT_E_FAULT. */
+  int (*event)(void *userdata, DialectStream *stream, Text type, Text data, DialectFault *ret_fault);
+  /* Whether a stream that has ended here was whole. */
+  bool (*is_whole)(const DialectStream *stream);
+  /* Gives the caller a piece. Returns what call_chunk does. */
+  int (*pass)(Call *call, Text piece);
+  bool is_binary; /* a piece may end anywhere */
+  bool any_type;  /* an answer is the stream whatever its Content-Type says */
+} RelayStream;
+
 /* Other work than a completion or embeddings. */
 typedef struct RelayWork {
   /* Makes the request. Returns 0, or DIALECT_E_FAULT with *ret_fault filled. */
@@ -17,6 +30,7 @@ typedef struct RelayWork {
   /* Takes a whole answer with status 200, which lives until on_end has returned. Returns 0 or DIALECT_E_FAULT. */
   int (*decode)(void *userdata, const DialectAsked *asked, Text body, ChatUsage *ret_usage, DialectFault *ret_fault);
   void *userdata;
+  const RelayStream *stream; /* NULL: its answer comes whole. A whole answer goes to decode in either case */
 } RelayWork;
 
 /* Whom to ask, and what. request and key are borrowed during relay_start; everything else until the relay's end. */

@@ -1,7 +1,7 @@
 /* RemoteApiAdapter: has providers make the answers, over HTTP. */
 #include <stdlib.h>
 
-#include "agents/remote_api_adapter/listing.h"
+#include "agents/remote_api_adapter/errand.h"
 #include "agents/remote_api_adapter/visit.h"
 
 enum { ABOUT_BYTES = 1024 }; /* of ExecutorModel.about */
@@ -15,7 +15,23 @@ AGENT_HANDLER(on_embed, Call *call, const EmbedAsk *ask) {
 }
 
 AGENT_HANDLER(on_models, Call *call, const ProviderModelsAsk *ask) {
-  listing_begin(call_state(call), call, ask->provider);
+  errand_begin(call_state(call), call, &errand_models, ask->provider, ask);
+}
+
+AGENT_HANDLER(on_fine_tune, Call *call, const FineTuneAsk *ask) {
+  errand_begin(call_state(call), call, &errand_tune, ask->provider, ask);
+}
+
+AGENT_HANDLER(on_fine_tune_status, Call *call, const FineTuneJobAsk *ask) {
+  errand_begin(call_state(call), call, &errand_tune_status, ask->provider, ask);
+}
+
+AGENT_HANDLER(on_fine_tune_events, Call *call, const FineTuneEventsAsk *ask) {
+  errand_begin(call_state(call), call, &errand_tune_events, ask->provider, ask);
+}
+
+AGENT_HANDLER(on_fine_tune_cancel, Call *call, const FineTuneJobAsk *ask) {
+  errand_begin(call_state(call), call, &errand_tune_cancel, ask->provider, ask);
 }
 
 AGENT_HANDLER(on_transcribe, Call *call, const TranscribeAsk *ask) {
@@ -24,6 +40,14 @@ AGENT_HANDLER(on_transcribe, Call *call, const TranscribeAsk *ask) {
 
 AGENT_HANDLER(on_speak, Call *call, const SpeakAsk *ask) {
   visit_begin_work(call_state(call), call, &work_speak, ask->model, ask);
+}
+
+AGENT_HANDLER(on_transcribe_stream, Call *call, const TranscribeAsk *ask) {
+  visit_begin_work(call_state(call), call, &work_transcribe_stream, ask->model, ask);
+}
+
+AGENT_HANDLER(on_speak_stream, Call *call, const SpeakAsk *ask) {
+  visit_begin_work(call_state(call), call, &work_speak_stream, ask->model, ask);
 }
 
 AGENT_HANDLER(on_describe, Call *call, const DescribeAsk *ask) {
@@ -91,13 +115,18 @@ static const Agent agent = {
     .name = "remote_api_adapter",
     .about = "has remote providers do the work",
     .concurrency = 4096,
-    .services =
-        AGENT_SERVICES({"RemoteApiAdapter",
-                        .methods = AGENT_METHODS(
-                            {"generate", on_generate, .inline_ = true}, {"embed", on_embed, .inline_ = true},
-                            {"transcribe", on_transcribe, .inline_ = true}, {"speak", on_speak, .inline_ = true},
-                            {"describe", on_describe, .inline_ = true}, {"translate", on_translate, .inline_ = true},
-                            {"models", on_models, .inline_ = true}, {"status", on_status, .inline_ = true})}),
+    .services = AGENT_SERVICES(
+        {"RemoteApiAdapter",
+         .methods = AGENT_METHODS(
+             {"generate", on_generate, .inline_ = true}, {"embed", on_embed, .inline_ = true},
+             {"transcribe", on_transcribe, .inline_ = true}, {"speak", on_speak, .inline_ = true},
+             {"describe", on_describe, .inline_ = true}, {"translate", on_translate, .inline_ = true},
+             {"transcribe_stream", on_transcribe_stream, .inline_ = true},
+             {"speak_stream", on_speak_stream, .inline_ = true}, {"fine_tune", on_fine_tune, .inline_ = true},
+             {"fine_tune_status", on_fine_tune_status, .inline_ = true},
+             {"fine_tune_events", on_fine_tune_events, .inline_ = true},
+             {"fine_tune_cancel", on_fine_tune_cancel, .inline_ = true}, {"models", on_models, .inline_ = true},
+             {"status", on_status, .inline_ = true})}),
     .init = init,
     .done = done,
 };

@@ -13,6 +13,7 @@ static int init_provider(Loop *loop, const ConfigProvider *config, Provider *ret
                                     .api_version = config->api_version,
                                     .chat_path = config->chat_path,
                                     .embed_path = config->embed_path,
+                                    .models_path = config->models_path,
                                     .key_header = config->key_header,
                                     .headers = (const char *const *)config->headers,
                                     .headers_count = config->headers_count,

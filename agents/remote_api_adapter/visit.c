@@ -18,6 +18,7 @@ typedef struct Visit {
   const WorkKind *kind; /* of other work; NULL: a completion or embeddings */
   const void *ask;
   RelayWork work;
+  RelayStream stream; /* of work in pieces */
   DialectMade made;
   Task task;
   ModelSeen *model; /* of the candidate that is being tried */
@@ -259,8 +260,10 @@ static void try_candidate(Visit *visit) {
 /* --- other work --- */
 
 static int encode_work(void *userdata, DialectRequest *ret, DialectFault *ret_fault) {
-  const Visit *visit = userdata;
+  Visit *visit = userdata;
 
+  dialect_made_done(&visit->made); /* of a try that failed before its first piece */
+  visit->made = (DialectMade){.text = TEXT_NONE};
   return visit->kind->encode(visit->model->provider->dialect, visit->ask, ret, ret_fault);
 }
 
@@ -273,6 +276,16 @@ static int decode_work(void *userdata, const DialectAsked *asked, Text body, Cha
   return visit->kind->decode(visit->model->provider->dialect, asked, body, &visit->made, ret_usage, ret_fault);
 }
 
+static int on_event(void *userdata, DialectStream *stream, Text type, Text data, DialectFault *ret_fault) {
+  Visit *visit = userdata;
+
+  return visit->kind->event(visit->model->provider->dialect, stream, type, data, &visit->made, ret_fault);
+}
+
+static bool is_whole(const DialectStream *stream) {
+  return stream->finished;
+}
+
 void visit_begin_work(Remote *remote, Call *call, const WorkKind *kind, Text model, const void *ask) {
   Visit *visit = calloc(1, sizeof *visit);
 
@@ -282,7 +295,17 @@ void visit_begin_work(Remote *remote, Call *call, const WorkKind *kind, Text mod
                    .call = call,
                    .kind = kind,
                    .ask = ask,
+                   .wants_stream = kind->event != NULL,
                    .work = {.encode = encode_work, .decode = decode_work, .userdata = visit}};
+  if (kind->event) {
+    visit->stream = (RelayStream){.framing = kind->framing,
+                                  .event = on_event,
+                                  .is_whole = is_whole,
+                                  .pass = kind->pass,
+                                  .is_binary = kind->framing == &framing_raw,
+                                  .any_type = kind->framing == &framing_raw};
+    visit->work.stream = &visit->stream;
+  }
   remote->running++;
   if (!executor_begin(remote->executor, call, model, &visit->task)) {
     end_visit(visit);

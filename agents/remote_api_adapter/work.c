@@ -3,20 +3,13 @@
 #include "agents/remote_api_adapter/work.h"
 
 #include "adapters/dialect/base64.h"
-
-static int has_none(const Dialect *dialect, const char *of_what, DialectFault *ret_fault) {
-  _cleanup_(buffer_done) Buffer message = {0};
-
-  buffer_printf(&message, "%s has no %s, or pons doesn't know how to ask for it", dialect->about, of_what);
-  return dialect_fault_set(ret_fault,
-                           &(Fault){.cause = CAUSE_UNAVAILABLE, .message = {(const char *)message.data, message.size}});
-}
+#include "agents/remote_api_adapter/errand.h"
 
 /* --- speech --- */
 
 static int encode_transcribe(const Dialect *dialect, const void *ask, DialectRequest *ret, DialectFault *ret_fault) {
   if (!dialect->encode_transcribe)
-    return has_none(dialect, "transcription", ret_fault);
+    return errand_has_none(dialect, "transcription", ret_fault);
   return dialect->encode_transcribe(ask, ret, ret_fault);
 }
 
@@ -39,7 +32,7 @@ static void reply_transcribe(Call *call, const void *ask, const DialectMade *mad
 
 static int encode_speak(const Dialect *dialect, const void *ask, DialectRequest *ret, DialectFault *ret_fault) {
   if (!dialect->encode_speak)
-    return has_none(dialect, "speech", ret_fault);
+    return errand_has_none(dialect, "speech", ret_fault);
   return dialect->encode_speak(ask, ret, ret_fault);
 }
 
@@ -57,6 +50,54 @@ static void reply_speak(Call *call, const void *ask, const DialectMade *made, co
 
   call_reply(call, &(SpeakReply){
                        .audio = made->audio, .format = speak->has_format ? speak->format : TEXT("mp3"), .done = *done});
+}
+
+/* --- speech in pieces --- */
+
+static int encode_transcribe_stream(const Dialect *dialect, const void *ask, DialectRequest *ret,
+                                    DialectFault *ret_fault) {
+  ret->asked.streams = true;
+  return encode_transcribe(dialect, ask, ret, ret_fault);
+}
+
+/* All words are kept for the end, which tells them once more as a whole. */
+static int transcribe_event(const Dialect *dialect, DialectStream *stream, Text type, Text data, DialectMade *made,
+                            DialectFault *ret_fault) {
+  size_t before = stream->events.size;
+  int r = dialect->transcribe_event(stream, type, data, ret_fault);
+
+  if (stream->events.size > before)
+    buffer_append(&made->texts, stream->events.data + before, stream->events.size - before);
+  if (made->texts.size > LIMIT_REPLY_BYTES / 2)
+    return dialect_fault_malformed(ret_fault, "its words are over 8 MiB");
+  made->text = (Text){(const char *)made->texts.data, made->texts.size};
+  return r;
+}
+
+static int pass_words(Call *call, Text piece) {
+  return call_chunk(call, &(TranscribePiece){.text = piece});
+}
+
+static int speak_event(const Dialect *dialect, DialectStream *stream, Text type, Text data, DialectMade *made,
+                       DialectFault *ret_fault) {
+  (void)dialect;
+  (void)type;
+  (void)made;
+  (void)ret_fault;
+  buffer_append(&stream->events, data.data, data.size);
+  stream->finished = true; /* where it ends is told by HTTP alone */
+  return 0;
+}
+
+static int pass_sound(Call *call, Text piece) {
+  return call_chunk(call, &(SpeakPiece){.audio = {(const uint8_t *)piece.data, piece.size}});
+}
+
+static void reply_speak_stream(Call *call, const void *ask, const DialectMade *made, const WorkDone *done) {
+  const SpeakAsk *speak = ask;
+
+  (void)made;
+  call_reply(call, &(SpeakEnd){.format = speak->has_format ? speak->format : TEXT("mp3"), .done = *done});
 }
 
 /* --- completions --- */
@@ -138,7 +179,19 @@ static void reply_translate(Call *call, const void *ask, const DialectMade *made
   call_reply(call, &(TranslateReply){.text = made->text, .done = *done});
 }
 
-const WorkKind work_transcribe = {encode_transcribe, decode_transcribe, reply_transcribe};
-const WorkKind work_speak = {encode_speak, decode_speak, reply_speak};
-const WorkKind work_describe = {encode_describe, decode_chat, reply_describe};
-const WorkKind work_translate = {encode_translate, decode_chat, reply_translate};
+const WorkKind work_transcribe = {.encode = encode_transcribe, .decode = decode_transcribe, .reply = reply_transcribe};
+const WorkKind work_transcribe_stream = {.encode = encode_transcribe_stream,
+                                         .decode = decode_transcribe,
+                                         .reply = reply_transcribe,
+                                         .event = transcribe_event,
+                                         .pass = pass_words,
+                                         .framing = &framing_sse};
+const WorkKind work_speak = {.encode = encode_speak, .decode = decode_speak, .reply = reply_speak};
+const WorkKind work_speak_stream = {.encode = encode_speak,
+                                    .decode = decode_speak,
+                                    .reply = reply_speak_stream,
+                                    .event = speak_event,
+                                    .pass = pass_sound,
+                                    .framing = &framing_raw};
+const WorkKind work_describe = {.encode = encode_describe, .decode = decode_chat, .reply = reply_describe};
+const WorkKind work_translate = {.encode = encode_translate, .decode = decode_chat, .reply = reply_translate};

@@ -18,10 +18,18 @@ typedef struct WorkKind {
                 DialectFault *ret_fault);
   /* Answers call. */
   void (*reply)(Call *call, const void *ask, const DialectMade *made, const WorkDone *done);
+  /* Of work whose answer comes in pieces; else NULL. A piece goes to the caller with pass; event appends to stream->events
+     what is to be passed, and to made what reply has to know. */
+  int (*event)(const Dialect *dialect, DialectStream *stream, Text type, Text data, DialectMade *made,
+               DialectFault *ret_fault);
+  int (*pass)(Call *call, Text piece);
+  const Framing *framing;
 } WorkKind;
 
 extern const WorkKind work_transcribe;
 extern const WorkKind work_speak;
+extern const WorkKind work_transcribe_stream;
+extern const WorkKind work_speak_stream;
 extern const WorkKind work_describe;
 extern const WorkKind work_translate;
 

@@ -62,8 +62,7 @@ static const Rule sizes[] = {
     {"heavy", is_long, "more than coordinator.heavy_tokens"},
     {"heavy", has_images, "images or attachments, which no light model is known to take"},
     {"heavy", wants_reasoning, "reasoning_effort, which no light model is known to have"},
-    {"heavy", has_tools,
-     "tools, a schema, several choices, logprobs or logit_bias, which no light model is known to have"},
+    {"heavy", has_tools, "tools, several choices, logprobs or logit_bias, which no light model is known to have"},
     {"light", always, "not more than coordinator.heavy_tokens, and text is all that is asked for"},
 };
 
@@ -71,7 +70,7 @@ static const Rule profiles[] = {
     {"embedding", is_embedding, "texts are to be turned into vectors"},
     {"vision", has_images, "it has images or attachments"},
     {"reasoning", wants_reasoning, "it sets reasoning_effort"},
-    {"tools", has_tools, "it brings tools, or asks for a schema, several choices, logprobs or logit_bias"},
+    {"tools", has_tools, "it brings tools, or asks for several choices, logprobs or logit_bias"},
     {"text", always, "nothing but text is asked for"},
 };
 

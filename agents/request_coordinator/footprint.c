@@ -215,8 +215,6 @@ static void measure_setting(Footprint *footprint, Text name, Json value) {
     footprint->choices = max_u64(1, number_of(value, 1, CHOICES_MAX));
   else if (text_is(name, "service_tier"))
     footprint->can_wait = json_string_is(value, "flex") || json_string_is(value, "batch");
-  else if (text_is(name, "response_format"))
-    footprint->wants_api |= json_string_is(json_find(value, "type"), "json_schema");
   else if (text_is(name, "logprobs"))
     footprint->wants_api |= is_true(value);
   else if (text_is(name, "logit_bias"))

@@ -22,7 +22,7 @@ typedef struct Footprint {
   uint32_t images;       /* pictures to be seen */
   uint32_t attachments;  /* sounds and files */
   uint32_t tools;        /* functions that the model may call */
-  bool wants_api;        /* a schema, several choices, probabilities or biases: what only a whole API has */
+  bool wants_api;        /* several choices, probabilities or biases: what only a whole API has */
   bool wants_reasoning;  /* reasoning_effort asks for some */
   bool is_stream;        /* stream: true */
   bool can_wait;         /* service_tier is flex or batch */

@@ -65,6 +65,17 @@ static bool prepare(Text request, bool is_embedding, bool streams, Buffer *with,
   return json_check((Text){(const char *)with->data, with->size}, ret, NULL) == 0;
 }
 
+/* The server would take no notice of it, or answer what nobody expects. */
+static bool is_stream_of_vectors(Json request, bool is_embedding) {
+  bool streams = false;
+
+  return is_embedding && json_get_bool(json_find(request, "stream"), &streams) == 0 && streams;
+}
+
+static void refuse(OnRelayEnd *on_end, void *userdata, const Fault *fault) {
+  on_end(userdata, &(RelayEnd){.outcome = RELAY_FAILED, .fault = fault, .work = {.began_us = clock_monotonic_us()}});
+}
+
 void server_ask(Server *server, Call *call, Text request, Text model, bool is_embedding, OnRelayEnd *on_end,
                 void *userdata) {
   _cleanup_(buffer_done) Buffer with = {0};
@@ -85,9 +96,15 @@ void server_ask(Server *server, Call *call, Text request, Text model, bool is_em
   Question *question;
 
   if (!prepare(request, is_embedding, relay.wants_stream, &with, &relay.request)) {
-    Fault fault = {.cause = CAUSE_CALLER, .message = TEXT("the request is no JSON object")};
-
-    on_end(userdata, &(RelayEnd){.outcome = RELAY_FAILED, .fault = &fault, .work = {.began_us = clock_monotonic_us()}});
+    refuse(on_end, userdata, &(Fault){.cause = CAUSE_CALLER, .message = TEXT("the request is no JSON object")});
+    return;
+  }
+  if (is_stream_of_vectors(relay.request, is_embedding)) {
+    refuse(on_end, userdata,
+           &(Fault){.cause = CAUSE_CALLER,
+                    .message = TEXT("embeddings do not come as a stream; leave 'stream' out"),
+                    .param = TEXT("stream"),
+                    .code = TEXT("unsupported_value")});
     return;
   }
   question = malloc(sizeof *question);

@@ -212,6 +212,7 @@ typedef struct ConfigProvider {
   char *api_version; /* NULL: none */
   char *chat_path;   /* these of dialect custom; NULL: as OpenAI's */
   char *embed_path;
+  char *models_path;
   char *key_header;
   char **headers;
   uint32_t headers_count;

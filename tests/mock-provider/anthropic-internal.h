@@ -36,6 +36,11 @@ bool anthropic_fail(Answer *ret, unsigned status, const char *type, const char *
 /* As Dialect.error. */
 void anthropic_error(const Ask *ask, unsigned status, const char *code, const char *message, Answer *ret);
 
+/* --- anthropic.c --- */
+
+/* Answers GET /v1/models, which OpenAI has too: by the header anthropic-version it is known whose is meant. */
+void anthropic_answer_models(const Ask *ask, Answer *ret);
+
 /* --- anthropic-check.c --- */
 
 /* Holds object against a table; path is what stands before a member's name in a refusal ("tools.0."). Returns true, or false with

@@ -1,5 +1,6 @@
 /* Anthropic's dialect: /v1/messages and /v1/messages/count_tokens. */
 #include "tests/mock-provider/anthropic-internal.h"
+#include "tests/mock-provider/pages.h"
 
 static const char MESSAGES[] = "/v1/messages";
 static const char COUNT[] = "/v1/messages/count_tokens";
@@ -23,15 +24,22 @@ static bool check_key(const Ask *ask, Answer *ret) {
   return text_is(key, ask->key) || anthropic_fail(ret, 401, "authentication_error", "invalid x-api-key");
 }
 
-static bool check_headers(const Ask *ask, Answer *ret) {
+static bool check_version(const Ask *ask, Answer *ret) {
   Text version = http_header(ask->http, "anthropic-version");
-  Text type = http_header(ask->http, "content-type");
 
   if (!version.size)
     return anthropic_invalid(ret, "anthropic-version: header is required");
   if (!text_is(version, "2023-06-01") && !text_is(version, "2023-01-01"))
     return anthropic_invalid(ret, "anthropic-version: \"%.*s\" is not a valid version", (int)min_u64(version.size, 64),
                              version.data);
+  return true;
+}
+
+static bool check_headers(const Ask *ask, Answer *ret) {
+  Text type = http_header(ask->http, "content-type");
+
+  if (!check_version(ask, ret))
+    return false;
   return (type.size >= 16 && memcmp(type.data, "application/json", 16) == 0) ||
          anthropic_invalid(ret, "content-type: must be application/json");
 }
@@ -56,6 +64,35 @@ static void answer(const Ask *ask, Answer *ret) {
     buffer_printf(&ret->body, "{\"input_tokens\":%u}", ret->story.prompt_tokens);
   else if (!asked.stream)
     anthropic_put_plain(ask, &ret->story, &ret->body);
+}
+
+/* --- models --- */
+
+static void put_model(Text name, Buffer *out) {
+  buffer_printf(out,
+                "{\"type\":\"model\",\"id\":\"%.*s\",\"display_name\":\"Mock\",\"created_at\":"
+                "\"2025-01-01T00:00:00Z\"}",
+                TEXT_ARG(name));
+}
+
+void anthropic_answer_models(const Ask *ask, Answer *ret) {
+  char room[256], limit_room[256];
+  Text after = pages_query(ask->http->query, "after_id", room), last;
+  Text limit = pages_query(ask->http->query, "limit", limit_room);
+  bool has_more;
+
+  if (!check_key(ask, ret) || !check_version(ask, ret))
+    return;
+  if (limit.size > 4 || (limit.size == 4 && memcmp(limit.data, "1000", 4) > 0)) {
+    anthropic_invalid(ret, "limit: Input should be less than or equal to 1000");
+    return;
+  }
+  ret->status = 200;
+  ret->type = "application/json";
+  buffer_printf(&ret->body, "{\"data\":[");
+  has_more = pages_put(ask, after, put_model, &ret->body, &last);
+  buffer_printf(&ret->body, "],\"has_more\":%s,\"last_id\":", has_more ? "true" : "false");
+  buffer_printf(&ret->body, last.size ? "\"%.*s\"}" : "null}", TEXT_ARG(last));
 }
 
 const Dialect DIALECT_ANTHROPIC = {

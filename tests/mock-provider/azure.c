@@ -1,4 +1,6 @@
 /* Azure's OpenAI: OpenAI's answers behind other paths, with a key of its own form, filters, and gateway errors of its own. */
+#include <stdio.h>
+
 #include "tests/mock-provider/openai-internal.h"
 
 static const char FILTERS[] = "\"prompt_filter_results\":[{\"prompt_index\":0,\"content_filter_results\":{\"hate\":"
@@ -72,10 +74,42 @@ static void put_filters(Answer *ret) {
   ret->body = with;
 }
 
+/* What lies under no deployment: "/fine_tuning/jobs/…", "/models". */
+static Text plain_path(const Ask *ask, bool *ret_dated, char room[512]) {
+  static const char *const PLAIN[] = {"fine_tuning/jobs", "models"};
+  Text rest = {ask->path.data + sizeof "/openai/" - 1, ask->path.size - (sizeof "/openai/" - 1)};
+
+  *ret_dated = !begins(rest, "v1/");
+  if (!*ret_dated)
+    rest = (Text){rest.data + 3, rest.size - 3};
+  for (size_t i = 0; i < ELEMENTS(PLAIN); i++)
+    if (begins(rest, PLAIN[i]) && rest.size < 500)
+      return (Text){room, (size_t)snprintf(room, 512, "/v1/%.*s", TEXT_ARG(rest))};
+  return TEXT_NONE;
+}
+
+static void answer_plain(const Ask *ask, Text path, bool dated, Answer *ret) {
+  Ask inner = *ask;
+
+  if (!check_key(ask, ret) || (dated && !check_version(ask, ret)))
+    return;
+  inner.key = NULL;
+  inner.path = path;
+  DIALECT_OPENAI.answer(&inner, ret);
+}
+
 static void answer(const Ask *ask, Answer *ret) {
   bool dated = false;
   Text method = method_of(ask, &dated);
   Ask inner = *ask;
+  char room[512];
+  bool plain_dated;
+  Text plain = plain_path(ask, &plain_dated, room);
+
+  if (plain.size) {
+    answer_plain(ask, plain, plain_dated, ret);
+    return;
+  }
 
   if (!check_key(ask, ret) || (dated && !check_version(ask, ret)))
     return;
@@ -84,6 +118,10 @@ static void answer(const Ask *ask, Answer *ret) {
     inner.path = TEXT("/v1/chat/completions");
   else if (text_is(method, "embeddings"))
     inner.path = TEXT("/v1/embeddings");
+  else if (text_is(method, "audio/transcriptions"))
+    inner.path = TEXT("/v1/audio/transcriptions");
+  else if (text_is(method, "audio/speech"))
+    inner.path = TEXT("/v1/audio/speech");
   else {
     refuse(ret, 404, "404", "Resource not found");
     return;
@@ -105,7 +143,7 @@ static void error(const Ask *ask, unsigned status, const char *code, const char 
 }
 
 static void put_part(const Ask *ask, Story *story, Part part, uint32_t index, Buffer *out) {
-  if (part == PART_FIRST)
+  if (part == PART_FIRST && !story->words)
     buffer_printf(out, "data: {\"choices\":[],\"created\":0,\"id\":\"\",\"model\":\"\",\"object\":\"\",%s}\n\n",
                   FILTERS);
   DIALECT_OPENAI.put_part(ask, story, part, index, out);

@@ -2,14 +2,19 @@
 #include <stdio.h>
 
 #include "tests/mock-provider/bedrock-internal.h"
+#include "tests/mock-provider/pages.h"
 
 typedef struct Target {
   char model[257]; /* decoded */
   Text operation;
 } Target;
 
+static bool is_models(Text path) {
+  return text_is(path, "/foundation-models") || text_is(path, "/inference-profiles");
+}
+
 static bool claims(Text path) {
-  return path.size > 7 && memcmp(path.data, "/model/", 7) == 0;
+  return (path.size > 7 && memcmp(path.data, "/model/", 7) == 0) || is_models(path);
 }
 
 static int digit(char c) {
@@ -166,12 +171,51 @@ static bool check_body(const Ask *ask, Json *ret_body, Answer *ret) {
   return true;
 }
 
+/* --- models --- */
+
+static void put_summary(Text name, Buffer *out) {
+  buffer_printf(out, "{\"modelArn\":\"arn:aws:bedrock:eu-central-1::foundation-model/%.*s\",\"modelId\":\"%.*s\"}",
+                TEXT_ARG(name), TEXT_ARG(name));
+}
+
+static void put_profile(Text name, Buffer *out) {
+  buffer_printf(out, "{\"inferenceProfileId\":\"eu.%.*s\",\"status\":\"ACTIVE\",\"type\":\"SYSTEM_DEFINED\"}",
+                TEXT_ARG(name));
+}
+
+static void answer_models(const Ask *ask, Answer *ret) {
+  char room[256];
+  Text last;
+  Ask whole = *ask;
+
+  if (!bedrock_check_signature(ask, ret))
+    return;
+  ret->status = 200;
+  ret->type = "application/json";
+  whole.knobs.page = UNSET;
+  if (text_is(ask->path, "/foundation-models")) {
+    buffer_printf(&ret->body, "{\"modelSummaries\":[");
+    pages_put(&whole, TEXT_NONE, put_summary, &ret->body, &last);
+    buffer_printf(&ret->body, "]}");
+    return;
+  }
+  buffer_printf(&ret->body, "{\"inferenceProfileSummaries\":[");
+  if (pages_put(ask, pages_query(ask->http->query, "nextToken", room), put_profile, &ret->body, &last))
+    buffer_printf(&ret->body, "],\"nextToken\":\"%.*s\"}", TEXT_ARG(last));
+  else
+    buffer_printf(&ret->body, "]}");
+}
+
 static void answer(const Ask *ask, Answer *ret) {
   Target target;
   Json body;
 
   buffer_printf(&ret->headers, "x-amzn-RequestId: 00000000-0000-4000-8000-%012llx\r\n",
                 (unsigned long long)ask->number & 0xffffffffffff);
+  if (is_models(ask->path) && text_is(ask->http->method, "GET")) {
+    answer_models(ask, ret);
+    return;
+  }
   if (!read_target(ask->path, &target) || !text_is(ask->http->method, "POST")) {
     bedrock_fail(ret, 404, "UnknownOperationException", "There is no such operation.");
     return;

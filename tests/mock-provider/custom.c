@@ -56,9 +56,10 @@ static void answer(const Ask *ask, Answer *ret) {
   Ask inner = *ask;
 
   inner.key = NULL;
-  inner.path = text_is(method, "chat")    ? TEXT("/v1/chat/completions")
-               : text_is(method, "embed") ? TEXT("/v1/embeddings")
-                                          : TEXT("/v1/none");
+  inner.path = text_is(method, "chat")     ? TEXT("/v1/chat/completions")
+               : text_is(method, "embed")  ? TEXT("/v1/embeddings")
+               : text_is(method, "models") ? TEXT("/v1/models")
+                                           : TEXT("/v1/none");
   if (!check(ask, ret))
     return;
   DIALECT_OPENAI.answer(&inner, ret);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "tests/mock-provider/gemini-internal.h"
+#include "tests/mock-provider/pages.h"
 
 static const char MODELS[] = "/v1beta/models";
 
@@ -170,7 +171,8 @@ static void put_model(Text name, Buffer *out) {
 }
 
 static void answer_models(const Ask *ask, Text model, Answer *ret) {
-  const char *at = ask->models ? ask->models : "mock-small,mock-large";
+  char room[256];
+  Text last;
 
   if (model.size) {
     if (gemini_has_model(ask, model))
@@ -181,14 +183,10 @@ static void answer_models(const Ask *ask, Text model, Answer *ret) {
     return;
   }
   buffer_printf(&ret->body, "{\"models\":[");
-  while (*at) {
-    size_t n = strcspn(at, ",");
-
-    put_model((Text){at, n}, &ret->body);
-    at += n + (at[n] ? 1 : 0);
-    buffer_printf(&ret->body, "%s", *at ? "," : "");
-  }
-  buffer_printf(&ret->body, "]}");
+  if (pages_put(ask, pages_query(ask->http->query, "pageToken", room), put_model, &ret->body, &last))
+    buffer_printf(&ret->body, "],\"nextPageToken\":\"%.*s\"}", TEXT_ARG(last));
+  else
+    buffer_printf(&ret->body, "]}");
 }
 
 /* --- all of it --- */

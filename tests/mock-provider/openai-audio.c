@@ -129,6 +129,32 @@ static bool check_form(const Ask *ask, const Form *form, Answer *ret) {
   return true;
 }
 
+static bool model_is(const Form *form, const char *name) {
+  return find(form, "model") && text_is(find(form, "model")->value, name);
+}
+
+void openai_put_words(Story *story, Part part, uint32_t index, Buffer *out) {
+  if (part == PART_CHUNK) {
+    if (story->broken) {
+      buffer_printf(out, "data: {\"type\":\n\n");
+      story->broken = false;
+      return;
+    }
+    buffer_printf(out, "data: {\"type\":\"transcript.text.delta\",\"delta\":\"");
+    story_put_chunk(story, index, out);
+    buffer_printf(out, "\"}\n\n");
+  } else if (part == PART_ERROR) {
+    buffer_printf(out, "data: {\"type\":\"error\",\"error\":{\"type\":\"server_error\",\"message\":\"The server had an "
+                       "error.\"}}\n\n");
+  } else if (part == PART_DONE) {
+    buffer_printf(
+        out,
+        "data: {\"type\":\"transcript.text.done\",\"text\":\"\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":"
+        "14,\"output_tokens\":%u,\"input_token_details\":{\"text_tokens\":0,\"audio_tokens\":14}}}\n\n",
+        story->chunks);
+  }
+}
+
 /* The words of a story, one segment each second; an echo says the file's SHA-256 instead. */
 void openai_answer_transcriptions(const Ask *ask, Answer *ret) {
   Form form = {.count = 0};
@@ -147,6 +173,14 @@ void openai_answer_transcriptions(const Ask *ask, Answer *ret) {
   verbose = find(&form, "response_format") && text_is(find(&form, "response_format")->value, "verbose_json");
   story_begin(story, &ask->knobs, ask->number);
   story_plan(story, &ask->knobs, 0);
+  if (find(&form, "stream") && text_is(find(&form, "stream")->value, "true") &&
+      !(model_is(&form, "whisper-1"))) { /* which takes no notice of it */
+    ret->status = 200;
+    ret->streams = true;
+    story->words = true;
+    ret->type = "text/event-stream; charset=utf-8";
+    return;
+  }
   sha256_hex(find(&form, "file")->value, hash);
   if (ask->knobs.echo)
     buffer_printf(&text, "%s", hash);

@@ -36,6 +36,10 @@ bool openai_check_embeddings(const Ask *ask, OpenAiAsk *ret_ask, Answer *ret);
 
 /* Answers a form with a recording in it. */
 void openai_answer_transcriptions(const Ask *ask, Answer *ret);
+/* Appends one part of a transcription that comes as a stream. */
+void openai_put_words(Story *story, Part part, uint32_t index, Buffer *out);
+/* Answers /v1/fine_tuning/jobs and what lies below it. */
+void openai_answer_tuning(const Ask *ask, Answer *ret);
 /* Answers with sound. */
 void openai_answer_speech(const Ask *ask, Answer *ret);
 /* Whether there is a model of this name. */

@@ -1,11 +1,13 @@
 /* OpenAI's dialect: /v1/chat/completions, /v1/embeddings, /v1/models. */
 #include <stdio.h>
 
+#include "tests/mock-provider/anthropic-internal.h"
 #include "tests/mock-provider/openai-internal.h"
 
 static const char CHAT[] = "/v1/chat/completions";
 static const char EMBEDDINGS[] = "/v1/embeddings";
 static const char MODELS[] = "/v1/models";
+static const char TUNING[] = "/v1/fine_tuning/jobs";
 
 typedef struct Fault {
   unsigned status;
@@ -253,6 +255,10 @@ static void put_error_event(const Ask *ask, Buffer *out) {
 }
 
 static void put_part(const Ask *ask, Story *story, Part part, uint32_t index, Buffer *out) {
+  if (story->words) {
+    openai_put_words(story, part, index, out);
+    return;
+  }
   switch (part) {
   case PART_FIRST:
   case PART_CHUNK:
@@ -376,6 +382,10 @@ static bool is_models(Text path) {
          (path.size == n || (path.data[n] == '/' && path.size > n + 1));
 }
 
+static bool is_tuning(Text path) {
+  return path.size >= sizeof TUNING - 1 && memcmp(path.data, TUNING, sizeof TUNING - 1) == 0;
+}
+
 static const struct {
   const char *path;
   const char *method;
@@ -384,16 +394,23 @@ static const struct {
               {"/v1/audio/speech", "POST", openai_answer_speech},
               {CHAT, "POST", answer_chat},
               {EMBEDDINGS, "POST", answer_embeddings},
-              {MODELS, "GET", answer_models}};
+              {MODELS, "GET", answer_models},
+              {TUNING, "", openai_answer_tuning}};
 
 static void answer(const Ask *ask, Answer *ret) {
   Text method = ask->http->method;
 
+  if (text_is(ask->path, MODELS) && http_header(ask->http, "anthropic-version").size) {
+    anthropic_answer_models(ask, ret);
+    return;
+  }
   put_headers(ask, ret);
   for (size_t i = 0; i < ELEMENTS(ROUTES); i++) {
-    if (!text_is(ask->path, ROUTES[i].path) && !(ROUTES[i].path == MODELS && is_models(ask->path)))
+    if (!text_is(ask->path, ROUTES[i].path) && !(ROUTES[i].path == MODELS && is_models(ask->path)) &&
+        !(ROUTES[i].path == TUNING && is_tuning(ask->path)))
       continue;
-    if (!text_is(method, ROUTES[i].method) && !(text_is(method, "HEAD") && ROUTES[i].path == MODELS))
+    if (*ROUTES[i].method && !text_is(method, ROUTES[i].method) &&
+        !(text_is(method, "HEAD") && ROUTES[i].path == MODELS))
       openai_fail(ret, 405, "invalid_request_error", "method_not_supported", NULL, "Not allowed to %.*s on %s.",
                   TEXT_ARG(method), ROUTES[i].path);
     else if (openai_check_key(ask, ret))

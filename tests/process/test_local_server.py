@@ -7,7 +7,7 @@ import sys
 
 import harness
 import test_local
-from harness import Flag, Kind
+from harness import Flag, Kind, RemoteError
 
 sys.path.insert(0, os.path.join(harness.TESTS, "mock-provider"))
 from mock_client import Mock  # noqa: E402
@@ -48,6 +48,12 @@ class AnotherServer(test_local.Books):
     def test_embeddings(self):
         reply = self.asker.ask(test_local.SERVICE, "embed", {"request": json.dumps({"input": "light"})})
         self.assertEqual(json.loads(reply["response"])["object"], "list")
+
+    def test_embeddings_do_not_stream(self):
+        with self.assertRaises(RemoteError) as raised:
+            self.asker.ask(test_local.SERVICE, "embed", {"request": json.dumps({"input": "light", "stream": True})})
+        body = raised.exception.body
+        self.assertEqual((raised.exception.status.name, body["path"], body["code"]), ("REFUSED", "stream", "unsupported_value"))
 
     def test_a_request_that_streams_by_its_json_alone(self):
         _, body = self.ask(stream=True)

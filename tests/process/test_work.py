@@ -8,7 +8,7 @@ import sys
 
 import harness
 import msgpack
-from harness import RemoteError, method, service
+from harness import Flag, Kind, RemoteError, method, service
 
 sys.path.insert(0, os.path.join(harness.TESTS, "mock-provider"))
 
@@ -18,6 +18,7 @@ KEY = "sk-never-to-be-seen-0123456789"
 SETTLER = service("ModelManagerSuite", method("settle", "idempotent"))
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
 PART = 200_000
+WINDOW = 1 << 18
 
 # name of the model: (kind, dialect, knobs)
 MODELS = {
@@ -27,9 +28,13 @@ MODELS = {
     "other-mirror": ("chat", "gemini", "echo"), "unsafe": ("chat", "gemini", "finish=SAFETY"),
     "busy": ("transcription", "openai", "status=429,retry_after=7"), "flaky": ("transcription", "openai", "fail_first=1,tokens=2"),
     "cut": ("speech", "openai", "cut=1"), "no-ear": ("transcription", "gemini", ""), "dumb": ("chat", "openai", "tokens=0"),
+    "azure-ear": ("transcription", "azure", "tokens=3"), "whisper": ("transcription", "openai", "tokens=3"),
+    "ear-cut": ("transcription", "openai", "cut=2"), "ear-no-end": ("transcription", "openai", "no_done=1"),
+    "ear-bad": ("transcription", "openai", "malformed=2"),
 }
 
 
+UPSTREAM = {"whisper": "whisper-1"}
 # What the file models.yaml beside pons.yaml has.
 PRICES = """models:
   - {host: 127.0.0.1, model: mock-small, date: 2026-11-27, source: 'https://example.com/prices', context_tokens: 9000,
@@ -54,12 +59,12 @@ class Work(harness.Fleet):
     def configuration(self):
         providers, models = "providers:\n", "models:\n"
         for name, (kind, dialect, knobs) in MODELS.items():
-            version = "v1beta" if dialect == "gemini" else "v1"
-            url = self.mock.base_url + (f"/mock/{knobs}" if knobs else "") + f"/{version}"
+            version = {"gemini": "/v1beta", "azure": ""}.get(dialect, "/v1")
+            url = self.mock.base_url + (f"/mock/{knobs}" if knobs else "") + version
             attempts = 2 if name == "flaky" else 1
             providers += f"  - {{name: p-{name}, dialect: {dialect}, base_url: '{url}', key: {{file: key}}, attempts: {attempts}}}\n"
-            models += (f"  - {{name: {name}, kind: {kind}, executor: RemoteApiAdapter, provider: p-{name}, upstream: up-{name}, "
-                       "input_usd: '1', output_usd: '2'}\n")
+            models += (f"  - {{name: {name}, kind: {kind}, executor: RemoteApiAdapter, provider: p-{name}, upstream: {UPSTREAM.get(name, 'up-' + name)}, "
+                       "input_usd: '1', output_usd: '2', input_audio_usd: '3'}\n")
         providers += f"  - {{name: p-listed, base_url: '{self.mock.base_url}/v1', key: {{file: key}}}}\n"
         models += "  - {name: listed, executor: RemoteApiAdapter, provider: p-listed, upstream: mock-small}\n"
         models += "  - {name: by-time, kind: transcription, executor: RemoteApiAdapter, provider: p-listed, upstream: mock-large}\n"
@@ -144,6 +149,51 @@ class Speech(Work):
         message = books.take(method="settle")
         self.assertEqual([(row["model"], row["outcome"]) for row in message.data["settlements"]], [("flaky", "done")])
         books.reply(message, {"counted": 1})
+
+
+class Pieces(Work):
+    """The same in pieces, as they come."""
+
+    def pieces(self, verb, model, **ask):
+        request = self.asker.request("RemoteApiAdapter", verb, {"model": model, **ask}, flags=Flag.STREAM, window=WINDOW)
+        unpacker, size = msgpack.Unpacker(max_buffer_size=1 << 24), 0  # where a CHUNK ends means nothing
+        while (message := self.asker.expect(Kind.CHUNK, Kind.REPLY, Kind.ERROR, id=request)).kind == Kind.CHUNK:
+            size += len(message.body)
+            self.asker.send(Kind.WINDOW, id=request, number=message.number + 1, window=size + WINDOW)
+            unpacker.feed(message.body)
+        if message.kind == Kind.ERROR:
+            raise RemoteError(harness.Status(message.status), message.data)
+        return list(unpacker), message.data
+
+    def test_sound(self):
+        chunks, end = self.pieces("speak_stream", "loud", text="x", voice="alloy", format="wav")
+        sound = b"".join(chunk["audio"] for chunk in chunks)
+        self.assertEqual(sound, bytes(i * 7 % 251 for i in range(3_000_000)))
+        self.assertGreater(len(chunks), 3)
+        self.assertEqual((end["format"], end["done"]["model"]), ("wav", "loud"))
+
+    def test_words(self):
+        for model in ("words", "azure-ear"):
+            chunks, end = self.pieces("transcribe_stream", model, audio=b"x")
+            text = "".join(chunk["text"] for chunk in chunks)
+            self.assertEqual((len(text.split()), end["text"]), (3, text))
+            self.assertEqual(end["done"]["usage"]["input_audio_tokens"], 14)
+            self.assertIn('name="stream"\r\n\r\ntrue\r\n', self.sent()["body"])
+
+    def test_who_answers_whole_is_taken_so(self):
+        chunks, end = self.pieces("transcribe_stream", "whisper", audio=b"x")
+        self.assertEqual((chunks, len(end["text"].split())), ([], 3))
+
+    def test_what_breaks_off_is_no_success(self):
+        for verb, model, ask in (("speak_stream", "cut", {"text": "x", "voice": "v"}), ("transcribe_stream", "ear-cut", {"audio": b"x"}),
+                                 ("transcribe_stream", "ear-no-end", {"audio": b"x"}), ("transcribe_stream", "ear-bad", {"audio": b"x"})):
+            with self.subTest(model), self.assertRaises(RemoteError) as raised:
+                self.pieces(verb, model, **ask)
+            self.assertEqual(raised.exception.status.name, "STREAM_LOST")
+
+    def test_before_the_first_piece_it_is_tried_again(self):
+        chunks, end = self.pieces("transcribe_stream", "flaky", audio=b"x")
+        self.assertEqual((len(end["text"].split()), end["done"]["failures"][0]["cause"]), (2, "overload"))
 
 
 class Models(Work):

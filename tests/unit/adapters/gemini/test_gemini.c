@@ -547,18 +547,18 @@ static void embeddings_that_it_cannot_make(void **state) {
 static void names_of_models_are_read(void **state) {
   static const char *const none[] = {"", "[]", "{}", "{'models':{}}"};
   _cleanup_(dialect_fault_done) DialectFault fault = {0};
-  _cleanup_(buffer_done) Buffer names = {0};
+  _cleanup_(dialect_models_done) DialectModels models = {.next = {0}};
 
   (void)state;
   assert_int_equal(
       gemini_dialect.decode_models(
-          quote("{'models':[{'name':'models/a'},{},{'name':'models/'},7,{'name':'b'},{'name':'x\\u0000y'}]}"), &names,
+          quote("{'models':[{'name':'models/a'},{},{'name':'models/'},7,{'name':'b'},{'name':'x\\u0000y'}]}"), &models,
           &fault),
       0);
-  assert_int_equal(names.size, 4);
-  assert_memory_equal(names.data, "a\0b\0", 4);
+  assert_int_equal(models.names.size, 4);
+  assert_memory_equal(models.names.data, "a\0b\0", 4);
   for (size_t i = 0; i < ELEMENTS(none); i++) {
-    assert_int_equal(gemini_dialect.decode_models(quote(none[i]), &names, &fault), DIALECT_E_FAULT);
+    assert_int_equal(gemini_dialect.decode_models(quote(none[i]), &models, &fault), DIALECT_E_FAULT);
     assert_int_equal(fault.fault.cause, CAUSE_MALFORMED);
   }
 }
