@@ -162,7 +162,7 @@ static const char *put_thinking(const Plan *plan, Buffer *out) {
 /* The client's own fields, and ours among them where it has not said the same. */
 static void put_fields(const Plan *plan, Buffer *out) {
   _cleanup_(buffer_done) Buffer value = {0};
-  Json fields = json_find(plan->ask->whole, fields_name);
+  Json fields = ask_own(plan->ask, fields_name);
   const char *name = put_thinking(plan, &value);
   bool adds = name && json_is_none(json_find(fields, name));
 
@@ -310,12 +310,9 @@ void bedrock_put_path(Text model, const char *operation, Buffer *out) {
 }
 
 static void put_own(const AskChat *ask, Buffer *out) {
-  for (const char *const *name = own; *name; name++) {
-    Json value = json_find(ask->whole, *name);
-
-    if (*name != own[0] && !json_is_none(value) && json_type(value) != JSON_NULL)
-      buffer_printf(out, ",\"%s\":%.*s", *name, TEXT_ARG(value.text));
-  }
+  for (size_t i = 1; own[i]; i++) /* the first of them is put_fields' */
+    if (!json_is_none(ask->own[i]))
+      buffer_printf(out, ",\"%s\":%.*s", own[i], TEXT_ARG(ask->own[i].text));
 }
 
 static int put_body(const Plan *plan, Buffer *out, DialectFault *ret_fault) {

@@ -229,39 +229,35 @@ static int put_message(Turns *turns, const AskMessage *message) {
   return 0;
 }
 
-static void put_system(const AskChat *ask, Buffer *out) {
-  AskMessages messages = ask_messages(ask);
-  AskMessage message;
-  bool any = false;
+static void put_system(const AskChat *ask, const AskMessage *message, Buffer *system) {
+  AskParts parts = ask_parts(message->content);
+  AskPart part;
 
-  while (ask_next_message(&messages, &message)) {
-    AskParts parts = ask_parts(message.content);
-    AskPart part;
-
-    while (message.role == ASK_SYSTEM && ask_next_part(&parts, ask, &part)) {
-      if (part.text.text.size <= 2)
-        continue;
-      put(out, any ? TEXT(",") : TEXT(",\"system\":["));
-      any = true;
-      put_text(out, part.text);
-    }
+  while (ask_next_part(&parts, ask, &part)) {
+    if (part.text.text.size <= 2)
+      continue;
+    put(system, system->size > 0 ? TEXT(",") : TEXT(",\"system\":["));
+    put_text(system, part.text);
   }
-  if (any)
-    put(out, TEXT("]"));
 }
 
 int bedrock_put_turns(const AskChat *ask, Buffer *out, DialectFault *ret_fault) {
   Turns turns = {.ask = ask, .out = out, .ret_fault = ret_fault};
+  _cleanup_(buffer_done) Buffer system = {0};
   AskMessages messages = ask_messages(ask);
   AskMessage message;
   int r = 0;
 
   put(out, TEXT("\"messages\":["));
   for (; r == 0 && ask_next_message(&messages, &message); turns.message++)
-    r = put_message(&turns, &message);
+    if (message.role == ASK_SYSTEM)
+      put_system(ask, &message, &system);
+    else
+      r = put_message(&turns, &message);
   if (turns.side != SIDE_NONE)
     put(out, TEXT("]}"));
   put(out, TEXT("]"));
-  put_system(ask, out);
+  if (system.size > 0)
+    buffer_printf(out, "%.*s]", (int)system.size, (const char *)system.data);
   return r;
 }

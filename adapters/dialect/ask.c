@@ -35,6 +35,25 @@ Json ask_member(Json object, const char *name) {
   return json_type(value) == JSON_NULL ? (Json){TEXT_NONE} : value;
 }
 
+/* The members of an object under these names, in one walk; of one that stands there twice the last, as json_find has it. What is
+   null is none. A request is read several times, and walks are most of what that takes. */
+static void find_each(Json object, const char *const *names, size_t count, Json *ret) {
+  JsonWalk walk = json_walk(object);
+  Json key;
+  Json value;
+
+  for (size_t i = 0; i < count; i++)
+    ret[i] = (Json){TEXT_NONE};
+  if (json_type(object) != JSON_OBJECT)
+    return;
+  while (json_next_member(&walk, &key, &value))
+    for (size_t i = 0; i < count; i++)
+      if (json_string_is(key, names[i])) {
+        ret[i] = json_type(value) == JSON_NULL ? (Json){TEXT_NONE} : value;
+        break;
+      }
+}
+
 static bool is_text(Json value) {
   return json_type(value) == JSON_STRING && value.text.size > 2;
 }
@@ -60,7 +79,7 @@ AskMessages ask_messages(const AskChat *ask) {
   return (AskMessages){.walk = json_walk(ask->members[ASK_messages])};
 }
 
-static AskWrong read_role(Json whole, AskRole *ret) {
+static AskWrong read_role(Json role, AskRole *ret) {
   static const struct {
     const char *name;
     AskRole role;
@@ -69,7 +88,6 @@ static AskWrong read_role(Json whole, AskRole *ret) {
                {"tool", ASK_TOOL},
                {"system", ASK_SYSTEM},
                {"developer", ASK_SYSTEM}};
-  Json role = json_find(whole, "role");
 
   for (size_t i = 0; i < ELEMENTS(roles); i++)
     if (json_string_is(role, roles[i].name)) {
@@ -88,16 +106,18 @@ static AskWrong read_calls(AskMessages *messages, AskMessage *message) {
   if (!json_is_none(message->calls) && json_type(message->calls) != JSON_ARRAY)
     return wrong("tool_calls", "must be a list");
   while (json_next_element(&walk, &one)) {
+    Json found[2];
+
     if (messages->count == ASK_CALLS_MAX)
       return wrong("tool_calls", "has more than 128 entries");
-    messages->ids[messages->count] = json_find(one, "id");
-    messages->names[messages->count++] = json_find(json_find(one, "function"), "name");
+    find_each(one, (const char *const[]){"id", "function"}, ELEMENTS(found), found);
+    messages->ids[messages->count] = found[0];
+    messages->names[messages->count++] = json_find(found[1], "name");
   }
   return FINE;
 }
 
 static AskWrong read_result(const AskMessages *messages, AskMessage *message) {
-  message->call_id = json_find(message->whole, "tool_call_id");
   if (!is_text(message->call_id))
     return wrong("tool_call_id", "must be a string");
   for (uint32_t i = 0; i < messages->count; i++)
@@ -112,20 +132,24 @@ static AskWrong read_result(const AskMessages *messages, AskMessage *message) {
 AskWrong ask_read_message(AskMessages *messages, Json whole, AskMessage *ret) {
   AskWrong fault;
   JsonType type;
+  Json found[4];
 
-  *ret = (AskMessage){.whole = whole, .content = ask_member(whole, "content")};
+  find_each(whole, (const char *const[]){"role", "content", "tool_calls", "tool_call_id"}, ELEMENTS(found), found);
+  *ret = (AskMessage){.whole = whole, .content = found[1]};
   if (json_type(whole) != JSON_OBJECT)
     return wrong("", "must be an object");
-  fault = read_role(whole, &ret->role);
+  fault = read_role(found[0], &ret->role);
   if (fault.why)
     return fault;
   type = json_type(ret->content);
   if (type == JSON_NONE ? ret->role != ASK_ASSISTANT : type != JSON_STRING && type != JSON_ARRAY)
     return wrong("content", "must be a string or a list of parts");
   if (ret->role == ASK_ASSISTANT) {
-    ret->calls = ask_member(whole, "tool_calls");
+    ret->calls = found[2];
     return read_calls(messages, ret);
   }
+  if (ret->role == ASK_TOOL)
+    ret->call_id = found[3];
   return ret->role == ASK_TOOL ? read_result(messages, ret) : FINE;
 }
 
@@ -258,14 +282,13 @@ bool ask_next_part(AskParts *parts, const AskChat *ask, AskPart *ret) {
 /* --- tools --- */
 
 AskWrong ask_read_tool(Json whole, AskTool *ret) {
-  Json function = json_find(whole, "function");
+  Json found[2], inside[4];
 
-  *ret = (AskTool){.whole = whole,
-                   .name = json_find(function, "name"),
-                   .description = ask_member(function, "description"),
-                   .parameters = ask_member(function, "parameters"),
-                   .strict = ask_member(function, "strict")};
-  if (!json_string_is(json_find(whole, "type"), "function"))
+  find_each(whole, (const char *const[]){"type", "function"}, ELEMENTS(found), found);
+  find_each(found[1], (const char *const[]){"name", "description", "parameters", "strict"}, ELEMENTS(inside), inside);
+  *ret = (AskTool){
+      .whole = whole, .name = inside[0], .description = inside[1], .parameters = inside[2], .strict = inside[3]};
+  if (!json_string_is(found[0], "function"))
     return wrong("type", "must be function");
   if (!is_text(ret->name))
     return wrong("function.name", "must be a string");
@@ -295,16 +318,21 @@ void ask_put_arguments(Json arguments, Buffer *out) {
     buffer_append(out, "{}", 2);
 }
 
+/* Fills *ret; returns the call's type. */
+static Json take_call(Json whole, AskCall *ret) {
+  Json found[3], inside[2];
+
+  find_each(whole, (const char *const[]){"type", "id", "function"}, ELEMENTS(found), found);
+  find_each(found[2], (const char *const[]){"name", "arguments"}, ELEMENTS(inside), inside);
+  *ret = (AskCall){.whole = whole, .id = found[1], .name = inside[0], .arguments = inside[1]};
+  return found[0];
+}
+
 AskWrong ask_read_call(Json whole, AskCall *ret) {
   _cleanup_(buffer_done) Buffer plain = {0};
-  Json function = json_find(whole, "function");
   Json object = {TEXT_NONE};
 
-  *ret = (AskCall){.whole = whole,
-                   .id = json_find(whole, "id"),
-                   .name = json_find(function, "name"),
-                   .arguments = json_find(function, "arguments")};
-  if (!json_string_is(json_find(whole, "type"), "function"))
+  if (!json_string_is(take_call(whole, ret), "function"))
     return wrong("type", "must be function");
   if (!is_text(ret->id))
     return wrong("id", "must be a string");
@@ -320,15 +348,10 @@ AskWrong ask_read_call(Json whole, AskCall *ret) {
 
 bool ask_next_call(JsonWalk *walk, AskCall *ret) {
   Json whole;
-  Json function;
 
   if (!json_next_element(walk, &whole))
     return false;
-  function = json_find(whole, "function");
-  *ret = (AskCall){.whole = whole,
-                   .id = json_find(whole, "id"),
-                   .name = json_find(function, "name"),
-                   .arguments = json_find(function, "arguments")};
+  take_call(whole, ret);
   return true;
 }
 

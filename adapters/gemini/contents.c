@@ -227,58 +227,60 @@ static void put_images(Writer *writer, const AskMessage *message) {
   }
 }
 
-/* Calls without an id of Google's find their results by the order alone. `from` stands before the first result; all results
-   that follow it are put, those of one call after those of the calls before it. Returns where the results end. */
-static AskMessages put_results(Writer *writer, AskMessages from) {
-  AskMessages at = from, end = from;
-  AskMessage message;
+/* Calls without an id of Google's find their results by the order alone: those of one call are put after those of the calls
+   before it. The results that follow one another are read once; should there be more than can be kept, the rest is a turn of its
+   own. Begins with message; the first that is no result comes next. */
+static bool put_results(Writer *writer, AskMessages *messages, AskMessage *message) {
+  AskMessage results[ASK_CALLS_MAX];
+  uint32_t calls = messages->count, count = 0;
+  bool more = true;
 
-  for (uint32_t call = 0; call < from.count; call++)
-    for (at = from; ask_next_message(&at, &message) && message.role == ASK_TOOL;)
-      if (message.call_index == call)
-        put_result(writer, &message);
-  for (at = from; ask_next_message(&at, &message) && message.role == ASK_TOOL; end = at)
-    put_images(writer, &message);
-  return end;
+  for (; more && message->role == ASK_TOOL && count < ASK_CALLS_MAX; more = ask_next_message(messages, message))
+    results[count++] = *message;
+  for (uint32_t call = 0; call < calls; call++)
+    for (uint32_t i = 0; i < count; i++)
+      if (results[i].call_index == call)
+        put_result(writer, &results[i]);
+  for (uint32_t i = 0; i < count; i++)
+    put_images(writer, &results[i]);
+  return more;
+}
+
+static void put_system(const AskChat *ask, const AskMessage *message, Buffer *system) {
+  AskParts parts = ask_parts(message->content);
+  AskPart part;
+
+  while (ask_next_part(&parts, ask, &part)) {
+    buffer_printf(system, system->size > 0 ? "," : "{\"parts\":[");
+    put_part(&part, system);
+  }
 }
 
 /* --- all of it --- */
 
-bool gemini_put_contents(const AskChat *ask, int major, Buffer *out) {
+bool gemini_put_contents(const AskChat *ask, int major, Buffer *out, Buffer *ret_system) {
   Writer writer = {.ask = ask, .out = out, .major = major};
-  AskMessages messages = ask_messages(ask), before = messages;
+  AskMessages messages = ask_messages(ask);
   AskMessage message;
+  bool more = ask_next_message(&messages, &message);
 
   PUT(out, "[");
-  for (; ask_next_message(&messages, &message); before = messages) {
+  while (more) {
+    if (message.role == ASK_TOOL) {
+      more = put_results(&writer, &messages, &message);
+      continue;
+    }
     if (message.role == ASK_USER)
       put_parts(&writer, TURN_USER, message.content);
     else if (message.role == ASK_ASSISTANT)
       put_answer(&writer, &message);
-    else if (message.role == ASK_TOOL)
-      messages = put_results(&writer, before);
+    else
+      put_system(ask, &message, ret_system);
+    more = ask_next_message(&messages, &message);
   }
   close_turn(&writer);
   PUT(out, "]");
+  if (ret_system->size > 0)
+    PUT(ret_system, "]}");
   return writer.turn != TURN_NONE;
-}
-
-bool gemini_put_system(const AskChat *ask, Buffer *out) {
-  AskMessages messages = ask_messages(ask);
-  AskMessage message;
-  AskPart part;
-  bool any = false;
-
-  while (ask_next_message(&messages, &message)) {
-    AskParts parts = ask_parts(message.content);
-
-    while (message.role == ASK_SYSTEM && ask_next_part(&parts, ask, &part)) {
-      buffer_printf(out, any ? "," : "{\"parts\":[");
-      put_part(&part, out);
-      any = true;
-    }
-  }
-  if (any)
-    PUT(out, "]}");
-  return any;
 }

@@ -9,9 +9,8 @@
 #include "adapters/dialect/ask.h"
 
 /* Appends the list of contents: who speaks twice in a row has one turn, the results of calls stand in the calls' order. major:
-   the generation of the model, from 3 on calls must show signatures. Returns whether there is any. */
-bool gemini_put_contents(const AskChat *ask, int major, Buffer *out);
-/* Appends the parts of all system messages, in their order, as one Content. Returns whether there is any. */
-bool gemini_put_system(const AskChat *ask, Buffer *out);
+   the generation of the model, from 3 on calls must show signatures. *ret_system gets the parts of all system messages, in
+   their order, as one Content; nothing where there is none. Returns whether there is any content. */
+bool gemini_put_contents(const AskChat *ask, int major, Buffer *out, Buffer *ret_system);
 
 #endif

@@ -242,10 +242,10 @@ static int put_body(const AskChat *ask, int major, Buffer *out, DialectFault *re
   _cleanup_(buffer_done) Buffer system = {0};
 
   buffer_printf(out, "{\"contents\":");
-  if (!gemini_put_contents(ask, major, out))
+  if (!gemini_put_contents(ask, major, out, &system))
     return dialect_fault_caller(ret_fault, "messages", "%s wants a message with contents that is not the system's",
                                 ask->about);
-  if (gemini_put_system(ask, &system))
+  if (system.size > 0)
     put_member("systemInstruction", (Text){(const char *)system.data, system.size}, out);
   if (put_tools(ask, out))
     put_choice(ask, out);

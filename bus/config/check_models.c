@@ -135,9 +135,10 @@ static void check_dialect(const Whole *whole, uint32_t index) {
     const char *dialect;
     bool is_set;
   } rows[] = {
-      {"api_version", "azure", provider->api_version},    {"chat_path", "custom", provider->chat_path},
-      {"embed_path", "custom", provider->embed_path},     {"models_path", "custom", provider->models_path},     {"key_header", "custom", provider->key_header},
-      {"headers", "custom", provider->headers_count > 0}, {"asks_usage", "custom", !provider->asks_usage},
+      {"api_version", "azure", provider->api_version}, {"chat_path", "custom", provider->chat_path},
+      {"embed_path", "custom", provider->embed_path},  {"models_path", "custom", provider->models_path},
+      {"key_header", "custom", provider->key_header},  {"headers", "custom", provider->headers_count > 0},
+      {"asks_usage", "custom", !provider->asks_usage},
   };
   char path[KEY_PATH_SIZE];
 
