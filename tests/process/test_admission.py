@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+import unittest
+import urllib.request
 
 import harness
 import zmq
@@ -268,6 +270,18 @@ class Command(Keyed):
         self.assertIn('"hi"', self.pons("call", "echo.say", '{"text": "hi"}').stdout)
         self.assertIn("echo", self.pons("status").stdout)
         self.pons("down")
+
+    @unittest.skipUnless(harness.has("pons-gateway"), "the gateway is not built")
+    def test_the_gateway(self):
+        self.start_keyed()
+        port = harness.free_port()
+        gateway = self.start("pons-gateway", "--endpoint", self.address(), environment={
+            "PONS_AGENT_KEY": self.secret_path("gateway.here"), "PONS_CONFIG": self.path, "PONS_GATEWAY_LISTEN": f"tcp://127.0.0.1:{port}"})
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=harness.DEADLINE_S) as answer:
+            self.assertEqual(answer.status, 200)
+        operator = self.client("pons", keys=self.keys("pons.here"))
+        self.wait_service(operator, "Gateway")
+        self.assertTrue(gateway.alive)
 
 
 class Pair(Keyed):

@@ -91,12 +91,30 @@ static void only_files_have_a_path(void **state _unused_) {
   assert_null(address_path(&address));
 }
 
+static void what_is_of_this_machine_alone(void **state _unused_) {
+  static const struct {
+    const char *endpoint;
+    bool here;
+  } rows[] = {{"ipc:///tmp/x", true},          {"ipc://@x", true},
+              {"tcp://127.0.0.1:7100", true},  {"tcp://127.8.9.1:7100", true},
+              {"tcp://[::1]:7100", true},      {"tcp://localhost:7100", true},
+              {"tcp://lo:7100", true},         {"tcp://0.0.0.0:7100", false},
+              {"tcp://*:7100", false},         {"tcp://[::]:7100", false},
+              {"tcp://10.0.0.1:7100", false},  {"tcp://128.0.0.1:7100", false},
+              {"tcp://somewhere:7100", false}, {"nowhere", false}};
+
+  for (size_t i = 0; i < ELEMENTS(rows); i++)
+    if (address_is_here(rows[i].endpoint) != rows[i].here)
+      fail_msg("%s", rows[i].endpoint);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(endpoints_come_back),
       cmocka_unit_test(bad_ones_are_refused),
       cmocka_unit_test(a_name_is_told_and_keeps_its_port),
       cmocka_unit_test(only_files_have_a_path),
+      cmocka_unit_test(what_is_of_this_machine_alone),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
