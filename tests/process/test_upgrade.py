@@ -142,6 +142,26 @@ class Pair(TwoBrokers):
         self.wait_for("it is back", lambda rows: rows["broker"]["pid"] not in (0, after["broker"]) and
                       rows["broker"]["state"] == "ready")
 
+    def test_a_singleton(self):
+        """The new one stands by, and takes the lease that the old one gives back."""
+        self.configure(f"  - {{name: one, program: {harness.BUILD}/tests/singleton}}", "  - {name: single, agents: [one]}")
+        self.up("single")
+        before = self.wait_holder()
+        ran = self.pons("upgrade", "one", "--json")
+        self.assertEqual([(row["how"], row["why"]) for row in ran.json["processes"]], [("beside", "")])
+        self.assertGreater(self.wait_holder(), before)
+
+    def wait_holder(self):
+        """The token of the lease, once somebody has it, and serves."""
+        due = time.monotonic() + harness.DEADLINE_S
+        while True:
+            leases = self.pons("lease", "list", "--json", expect=None)
+            ready = self.pons("status", "--json", expect=None).json["registry"]["instances"]
+            if leases.status == 0 and leases.json["leases"] and any(
+                    row["state"] == "ready" for row in ready if not row["service"].startswith("pons.")):
+                return tuple(leases.json["leases"][0][key] for key in ("epoch", "counter"))
+            self.assertLess(time.monotonic(), due, "nobody holds the lease")
+
     def test_the_other_broker_is_missing(self):
         """A broker goes only when the other one has everything."""
         self.up()
