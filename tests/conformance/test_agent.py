@@ -12,6 +12,7 @@ import time
 import parts
 import pons
 import zmq
+import keyed
 from parts import harness
 
 HERE = os.path.abspath(__file__)
@@ -368,6 +369,54 @@ class WithKeys(harness.Fleet):
             agent.expects = (2,)
             self.assertEqual(agent.wait(), 2)
             self.assertIn(why, agent.log())
+
+
+class KeyedBroker(keyed.Keyed):
+    """A client and an agent in Python at a broker that has keys."""
+
+    def setUp(self):
+        super().setUp()
+        self.pons("keys", "add", "zoo.here", "--serve", "zoo", "--call", "*", "--subscribe", ">")
+        self.pons("keys", "add", "guest.here", "--call", "zoo.size")
+        self.start_keyed()
+        self.zoo = self.start(parts.PYTHON, HERE, "agent", "--endpoint", self.address(), "--key", self.secret_path("zoo.here"))
+
+    def guest(self, **how):
+        bus = pons.Client(self.address(), "guest", key=self.secret_path("guest.here"), **how)
+        self.addCleanup(bus.close)
+        return bus
+
+    def test_each_may_do_what_its_key_may(self):
+        bus = self.guest()
+        self.assertEqual(bus.ask("zoo.size", {"data": b"abc"}, attempts=20), {"size": 3})
+        self.assertEqual(bus.ask("zoo.size", {"data": bytes(LARGE)}), {"size": LARGE})
+        with self.assertRaises(pons.Denied) as caught:
+            bus.ask("zoo.seen")
+        self.assertIn("guest.here", str(caught.exception))
+
+    def test_who_is_revoked_is_out(self):
+        bus = self.guest()
+        bus.ask("zoo.size", {"data": b""}, attempts=20)
+        self.pons("keys", "revoke", "guest.here")
+        with self.assertRaises((pons.Unavailable, pons.Unknown)):
+            while True:
+                bus.ask("zoo.size", {"data": b""}, deadline_s=1)
+        with self.assertRaisesRegex(TimeoutError, "does not admit the key"):
+            bus.wait_open(2)
+
+    def test_an_agent_that_is_revoked_ends_and_says_why(self):
+        secret = self.secret("zoo.here").decode()
+        self.pons("keys", "revoke", "zoo.here")
+        self.zoo.expects = (3,)
+        self.assertEqual(self.zoo.wait(), 3)
+        self.assertIn("does not admit the key", self.zoo.log())
+        self.assertNotIn(secret, self.zoo.log())
+
+    def test_an_agent_that_may_not_serve_that(self):
+        wrong = self.start(parts.PYTHON, HERE, "agent", "--endpoint", self.address(), "--key", self.secret_path("guest.here"), ready=False)
+        wrong.expects = (3,)
+        self.assertEqual(wrong.wait(), 3)
+        self.assertIn("DENIED", wrong.log())
 
 
 class Led(Zoo):

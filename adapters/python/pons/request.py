@@ -244,7 +244,7 @@ class Pending:
         if self.at is not session and not (is_reply and message.number("number") == self.next_chunk):
             return False
         status = Status.OK if is_reply else Status.of(message.number("status"))
-        if self._ask_other(session, status):
+        if self._ask_other(session, status) or self._await_next(session, status):
             return True
         self.core.count(status)
         if is_reply:
@@ -273,6 +273,18 @@ class Pending:
             return False
         self.was_lost = self.was_lost or is_lost
         self.send_again(other)
+        return True
+
+    def _await_next(self, session: Session, status: Status) -> bool:
+        """A broker that is stopping, and was sent this before it could be known, has not begun it: whoever is there next is asked. It is
+        no retry: nobody has tried."""
+        if status != Status.DRAINING or not session.going_away or self.pieces:
+            return False
+        if other := self.core.other(session):
+            self.send_again(other)
+        else:
+            self.expect(None)
+            self.state = State.UNSENT if self.attempt == 0 else State.SENT
         return True
 
     def _doubt(self, session: Session, answer: Answer) -> None:

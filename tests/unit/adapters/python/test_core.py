@@ -329,6 +329,25 @@ class Moving(unittest.TestCase):
         self.world.hear(0, Kind.ERROR, id=pending.id, status=Status.REFUSED)
         self.assertEqual(statuses(ends), [Status.REFUSED])
 
+    def test_what_a_stopping_broker_did_not_take_waits_for_the_next(self):
+        self.world.lose(1)
+        pending, ends, _ = self.world.ask(attempts=1)
+        self.world.hear(0, Kind.GOAWAY)
+        self.world.hear(0, Kind.ERROR, id=pending.id, status=Status.DRAINING)
+        self.assertEqual((ends, self.world.core.stats.retried), ([], 0))
+        self.world.wait(SECOND // 2)
+        self.world.open(1)
+        self.assertNotIn("attempt", self.world.said(1, Kind.REQUEST)[1])
+        self.world.hear(1, Kind.ERROR, id=pending.id, status=Status.DRAINING)  # of one that stays
+        self.assertEqual(statuses(ends), [Status.DRAINING])
+
+    def test_what_a_stopping_broker_did_not_take_goes_to_the_other(self):
+        pending, ends, _ = self.world.ask(attempts=1)
+        self.world.core.sessions[0].going_away = True
+        self.world.hear(0, Kind.ERROR, id=pending.id, status=Status.DRAINING)
+        self.assertEqual(self.world.said(1, Kind.REQUEST)[1]["attempt"], 1)
+        self.assertEqual(ends, [])
+
     def test_a_cold_one_is_not_preferred(self):
         world = fake.World()
         world.open(1)
