@@ -23,6 +23,7 @@ typedef struct DrillRun {
   Ctl *ctl;
   Lab *lab;
   char *endpoints; /* of the live fleet */
+  KeyPair *key;    /* with which it is asked; NULL = none is wanted */
   Report **reports;
   uint32_t count;
 } DrillRun;
@@ -94,18 +95,10 @@ static CtlExit open_fleet(DrillRun *drill, const Drill *which) {
     ctl_say_lines(&text);
     return CTL_FAILED;
   }
-  status = ctl_load_config(drill->ctl);
+  status = ctl_load_config(drill->ctl); /* for its supervisor, also when --endpoint says where the brokers are */
   if (status)
     return status;
-  if (drill->ctl->config->keys.dir) {
-    ctl_say("`pons drill` has no key of its own and can't ask brokers that want one; use --lab");
-    return CTL_USAGE;
-  }
-  config_brokers(drill->ctl->config, &text, NULL); /* without keys it can't fail */
-  drill->endpoints = options->endpoint ? strdup(options->endpoint) : strndup((const char *)text.data, text.size);
-  if (!drill->endpoints)
-    abort();
-  return CTL_OK;
+  return reach_find(drill->ctl, &drill->endpoints, &drill->key);
 }
 
 /* --- the drills --- */
@@ -135,6 +128,7 @@ static DirectorOptions describe(DrillRun *drill, const Drill *which) {
     all.least = 1;
     all.endpoints = drill->endpoints;
     all.config = options->config;
+    all.key = drill->key;
     all.places[0] = (DirectorPlace){"here", drill->endpoints, -1};
     return all;
   }
@@ -218,6 +212,7 @@ static CtlExit do_drill(DrillRun *drill, const Drill *which) {
   if (status == CTL_OK)
     status = do_runs(drill, which);
   lab_close(&drill->lab);
+  key_unref(&drill->key);
   free(TAKE(drill->endpoints));
   return status;
 }

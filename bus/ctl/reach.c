@@ -142,6 +142,20 @@ static char *all_endpoints(Ctl *ctl, CtlExit *ret_status) {
   return all;
 }
 
+CtlExit reach_find(Ctl *ctl, char **ret_endpoints, KeyPair **ret_key) {
+  CtlExit status;
+  char *all = all_endpoints(ctl, &status);
+
+  if (!all)
+    return status;
+  if (read_key(ctl, all, ret_key) < 0) {
+    free(all);
+    return CTL_USAGE;
+  }
+  *ret_endpoints = all;
+  return CTL_OK;
+}
+
 CtlExit reach_open_one(Ctl *ctl, uint32_t number, uint64_t wait_ms, Reach *ret) {
   const char *endpoint = ctl->options.endpoint;
   CtlExit status;

@@ -27,6 +27,9 @@ CtlExit reach_open(Ctl *ctl, uint64_t wait_ms, bool quiet, Reach *ret);
 CtlExit reach_open_one(Ctl *ctl, uint32_t number, uint64_t wait_ms, Reach *ret);
 /* Usable as _cleanup_. */
 void reach_close(Reach *reach);
+/* Where the brokers are, and the key with which this command asks them (NULL: none is wanted). Returns CTL_OK, and the caller frees
+   *ret_endpoints and drops *ret_key; CTL_USAGE after it has said why. */
+CtlExit reach_find(Ctl *ctl, char **ret_endpoints, KeyPair **ret_key);
 /* How long commands wait for a broker, in ms: --timeout, but at most 2 s. */
 uint64_t reach_wait_ms(const Ctl *ctl);
 

@@ -102,6 +102,7 @@ static int start_load(Director *director, uint32_t machine, LoadKind kind, uint3
                             .endpoints = options->places[machine].endpoints,
                             .net = options->places[machine].net,
                             .kind = kind,
+                            .key = options->key,
                             .rate = rate ? rate : 1,
                             .length_us = options->length_us,
                             .deadline_us = options->deadline_us};
@@ -187,7 +188,7 @@ static int take(Director *director, Tally *ret) {
 
   if (!(director->options->drill->loads & DRILL_LOAD_ONCE))
     return 0;
-  r = tally_take(director->loop, director->options->endpoints,
+  r = tally_take(director->loop, director->options->endpoints, director->options->key,
                  (uint32_t)min_u64(watch_workers(director->watch), LIMIT_COLLECT), ret, error, sizeof error);
   if (r < 0)
     buffer_printf(director->errors, "%s", error);
@@ -256,7 +257,7 @@ static int direct(Director *director, uint32_t run, Report **ret) {
   if (r == 0)
     r = loop_on_signal(director->loop, SIGTERM, on_interrupt, director);
   if (r == 0)
-    r = watch_new(director->loop, director->options->endpoints, &director->watch);
+    r = watch_new(director->loop, director->options->endpoints, director->options->key, &director->watch);
   director->scene.loop = director->loop;
   director->scene.watch = director->watch;
   director->scene.config = director->options->config;

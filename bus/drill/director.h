@@ -22,6 +22,7 @@ typedef struct DirectorOptions {
   const Drill *drill;
   DirectorPlace places[LAB_MACHINES];
   const char *endpoints; /* where the director itself finds the brokers */
+  KeyPair *key;          /* with which all of them ask; NULL = none is wanted */
   Lab *lab;              /* NULL = a live fleet */
   FindProcess *find;
   void *find_userdata;

@@ -160,9 +160,11 @@ static int connect_all(Work *work) {
   if (r == 0)
     r = loop_watch_fd(work->loop, work->line, EPOLLIN, on_line, work, &work->watch);
   if (r == 0)
-    r = client_new(work->loop,
-                   &(ClientOptions){.endpoint = work->options->endpoints, .agent = TEXT("pons-drill"), .attempts = 1},
-                   &work->client);
+    r = client_new(
+        work->loop,
+        &(ClientOptions){
+            .endpoint = work->options->endpoints, .agent = TEXT("pons"), .key = work->options->key, .attempts = 1},
+        &work->client);
   if (r == 0)
     r = client_wait_open(work->client, OPEN_US);
   /* One broker alone will do: a drill may be about that. */

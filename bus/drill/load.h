@@ -7,6 +7,7 @@
 #ifndef PONS_DRILL_LOAD_H
 #define PONS_DRILL_LOAD_H
 
+#include "bus/loop/key.h"
 #include "bus/loop/loop.h"
 
 typedef struct Load Load;
@@ -28,7 +29,8 @@ typedef struct LoadOptions {
   const char *name; /* of where it runs */
   const char *endpoints;
   LoadKind kind;
-  int net; /* descriptor of the network namespace that it runs in; -1 = the caller's */
+  KeyPair *key; /* with which it asks, borrowed; NULL = none is wanted */
+  int net;      /* descriptor of the network namespace that it runs in; -1 = the caller's */
   uint32_t rate;
   uint64_t length_us;
   uint64_t deadline_us; /* of each request */

@@ -91,9 +91,10 @@ static bool never(void *userdata _unused_) {
   return false;
 }
 
-int tally_take(Loop *loop, const char *endpoints, uint32_t least, Tally *tally, char *error, size_t error_bytes) {
+int tally_take(Loop *loop, const char *endpoints, KeyPair *key, uint32_t least, Tally *tally, char *error,
+               size_t error_bytes) {
   _cleanup_(client_destroy) Client *client = NULL;
-  const ClientOptions options = {.endpoint = endpoints, .agent = TEXT("pons-drill"), .attempts = 1};
+  const ClientOptions options = {.endpoint = endpoints, .agent = TEXT("pons"), .key = key, .attempts = 1};
   Count count = {.tally = tally, .error = error, .error_bytes = error_bytes};
   int r = client_new(loop, &options, &client);
 

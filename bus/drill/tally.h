@@ -25,7 +25,8 @@ typedef struct Tally {
 /* Asks every instance how often it has done the work, which is done once more by that, and adds what they say to *tally. Asks
    again until so many instances as least have answered: one that has no session just now would be missing. Returns 0; -EIO with
    error filled; -ECANCELED as the loop. Blocks, turning the loop. */
-int tally_take(Loop *loop, const char *endpoints, uint32_t least, Tally *tally, char *error, size_t error_bytes);
+int tally_take(Loop *loop, const char *endpoints, KeyPair *key, uint32_t least, Tally *tally, char *error,
+               size_t error_bytes);
 /* How often it was done between two tallies, questions not counted. What an instance said in its answers meanwhile counts where
    it is not there any more. */
 uint64_t tally_between(const Tally *before, const Tally *after, const LoadInstance *meanwhile, uint32_t count);

@@ -209,16 +209,16 @@ const ReportLead *watch_leads_seen(const Watch *watch, uint32_t *ret_count) {
 
 /* --- from new to destroy --- */
 
-static int open_one(Watch *watch, const char *endpoint) {
+static int open_one(Watch *watch, const char *endpoint, KeyPair *key) {
   Seen *seen = &watch->brokers[watch->count];
-  const ClientOptions options = {.endpoint = endpoint, .agent = TEXT("pons-drill"), .attempts = 1};
+  const ClientOptions options = {.endpoint = endpoint, .agent = TEXT("pons"), .key = key, .attempts = 1};
 
   *seen = (Seen){.watch = watch, .number = watch->count};
   watch->count++;
   return client_new(watch->loop, &options, &seen->client);
 }
 
-int watch_new(Loop *loop, const char *endpoints, Watch **ret) {
+int watch_new(Loop *loop, const char *endpoints, KeyPair *key, Watch **ret) {
   Watch *watch = calloc(1, sizeof *watch);
   char *all = strdup(endpoints);
   char *rest = all;
@@ -229,7 +229,7 @@ int watch_new(Loop *loop, const char *endpoints, Watch **ret) {
   watch->loop = loop;
   r = loop_timer_new(loop, on_timer, watch, &watch->timer);
   for (char *one; r == 0 && watch->count < CLIENT_BROKERS_MAX && (one = strsep(&rest, ";"));)
-    r = open_one(watch, one);
+    r = open_one(watch, one, key);
   free(all);
   if (r < 0) {
     watch_destroy(&watch);

@@ -11,9 +11,9 @@
 
 typedef struct Watch Watch;
 
-/* Begins to look at the brokers of endpoints, as the client takes them. Returns 0 and the caller owns *ret; negative errno of
+/* Begins to look at the brokers of endpoints, as the client takes them and key, which may be NULL. Returns 0 and the caller owns *ret; negative errno of
    client_new. */
-int watch_new(Loop *loop, const char *endpoints, Watch **ret);
+int watch_new(Loop *loop, const char *endpoints, KeyPair *key, Watch **ret);
 /* Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void watch_destroy(Watch **watch);
 

@@ -165,14 +165,18 @@ class InALab(Drills):
 class AtALiveFleet(Drills):
     """`pons up` with both brokers of a pair on this machine."""
 
+    KEYS = ""
+
     def setUp(self):
         super().setUp()
         self.config = os.path.join(self.folder, "pons.yaml")
         ports = [harness.free_port() for _ in range(2)]
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(f'broker: {{listen: ["tcp://127.0.0.1:{ports[0]}", "ipc://broker.sock"]}}\n'
+            file.write(self.KEYS + f'broker: {{listen: ["tcp://127.0.0.1:{ports[0]}", "ipc://broker.sock"]}}\n'
                        f'other_broker: {{endpoints: ["tcp://127.0.0.1:{ports[1]}"], run: true}}\n'
                        "profile: drill\nprofiles:\n  - {name: drill, agents: [echo]}\n")
+        if self.KEYS:
+            self.pons("keys", "init")
         self.pons("up", "--detach")
         self.addCleanup(self.pons, "down")
 
@@ -195,6 +199,13 @@ class AtALiveFleet(Drills):
 
     def test_upgrade(self):
         self.expect_passed("upgrade", "--config", self.config, "--seconds", "30")
+
+
+class AtAFleetWithKeys(AtALiveFleet):
+    """Every connection of the drill has the key of the pons command."""
+
+    KEYS = "site: here\nkeys: {dir: keys}\n"
+    test_the_timeline = test_upgrade = test_broker_freeze = None
 
 
 class Refused(Drills):
