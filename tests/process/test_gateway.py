@@ -444,6 +444,17 @@ class Ending(gateway_fleet.Gateways):
         self.assertEqual((response.json["id"], response.headers["connection"]), ("last", "close"))
         self.assertEqual(self.gateway.wait(), 0)
 
+    def test_a_request_on_its_way_is_answered(self):
+        """By an idle connection, when the end has begun: a client can't know of it before it is told."""
+        client = self.http()
+        client.get("/healthz")
+        client.response()
+        self.gateway.terminate()
+        self.assertTrue(self.gateway.notify.wait("STOPPING=1", self.gateway.process))
+        client.get("/healthz")
+        self.assertEqual(client.response().headers["connection"], "close")
+        self.assertEqual(self.gateway.wait(), 0)
+
     def test_the_second_signal_ends_it_at_once(self):
         worker, client = self.coordinator(), self.http()
         client.post("/v1/chat/completions", CHAT)
