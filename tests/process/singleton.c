@@ -64,8 +64,10 @@ AGENT_HANDLER(on_say, Call *call, const EchoSay *say) {
 }
 
 AGENT_HANDLER(on_work, Call *call, const EchoWork *work) {
-  bool whole = call_wait(call, work->wait_ms * 1000);
+  bool whole;
 
+  fprintf(stderr, "begun\n"); /* for who waits for it */
+  whole = call_wait(call, work->wait_ms * 1000);
   if (whole && runtime_holds(call_runtime(call), NULL))
     call_reply(call, &(EchoWorked){.instance = call_instance(call), .done = 1});
   else

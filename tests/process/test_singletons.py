@@ -152,7 +152,7 @@ class Singletons(Holders):
         self.wait_writer("one")
         asker = self.asker(self.leader)
         running, queued = (asker.request("echo", "work", {"wait_ms": 20000}) for _ in range(2))
-        self.wait(lambda: any(row["state"] == "running" for row in asker.ask("pons", "requests", {})["requests"]), "it is not begun")
+        self.wait(lambda: "begun" in self.holders["one"].log(), "it is not begun")
         self.ask(self.leader, "pons.flags", "set", name="agent.one", value="off")  # it gives the lease back
         with self.assertRaises(RemoteError) as caught:
             asker.answer(running)
