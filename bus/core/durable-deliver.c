@@ -83,7 +83,7 @@ static void change(Durable *d, Row *row, DurableChange what) {
   if (next == before && !tries_again)
     return;
   entry->state = next;
-  if (next == DURABLE_WAITING) {
+  if (next == DURABLE_WAITING && (entry->idempotent || what == DURABLE_ON_REQUEUED)) { /* an id that nobody has seen */
     entry->since_us = d->now_us;
     row->certain = d->epoch > 0;
   }

@@ -67,8 +67,12 @@ uint64_t durable_version(const DurableEntry *entry) {
          (uint64_t)(entry->state == DURABLE_BEGUN) << 19 | 1;
 }
 
+/* One that must not be done twice is the same to its instances until a person requeues it: the other broker may have begun it, cut off from
+   this one, after this one's try had found nobody. */
 RequestId durable_delivery(const DurableEntry *entry) {
-  return (RequestId){entry->delivery.client, entry->delivery.sequence + entry->tries % DURABLE_TRIES_KEPT};
+  uint32_t number = entry->idempotent ? entry->tries : entry->round;
+
+  return (RequestId){entry->delivery.client, entry->delivery.sequence + number % DURABLE_TRIES_KEPT};
 }
 
 size_t durable_size(const DurableEntry *entry) {

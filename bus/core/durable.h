@@ -42,8 +42,9 @@ enum {
 
 /* One request. Times are microseconds since 1970, so that they mean the same after a restart and at the other broker. */
 typedef struct DurableEntry {
-  RequestId id;       /* given by its client, once for all */
-  RequestId delivery; /* what its instance sees: sequence + try modulo DURABLE_TRIES_KEPT; the same whoever delivers */
+  RequestId id; /* given by its client, once for all */
+  RequestId
+      delivery; /* what its instance sees: plus the try, or of a once request the round; the same whoever delivers */
   DurableState state;
   bool idempotent;
   uint8_t priority;
