@@ -44,10 +44,13 @@ static void on_held(void *userdata, LeaseToken token) {
   say(runtime);
 }
 
-/* What was not begun is for the next holder, and what was is told to stop. */
+/* What was not begun is for the next holder, and what was is told to stop: the youngest first, or a thread that has stopped would begin what
+   waits. */
 static void stop_calls(Runtime *runtime) {
-  LIST_EACH (&runtime->running, Call, in_runtime, call)
-    call_stop(call, STATUS_DRAINING);
+  for (List *at = runtime->running.previous, *older; at != &runtime->running; at = older) {
+    older = at->previous;
+    call_stop(CONTAINER_OF(at, Call, in_runtime), STATUS_DRAINING);
+  }
 }
 
 static void stop_holding(Runtime *runtime) {
