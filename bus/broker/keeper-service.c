@@ -218,6 +218,8 @@ static void on_submit(Keeper *k, RequestId asker, const void *request) {
     fail(k, asker, STATUS_INVALID, "bad_id", "id: wanted 16 hex digits, -, up to 16 hex digits");
   else if (memchr(wish->service.data, '*', wish->service.size))
     fail(k, asker, STATUS_REFUSED, "durable_to_all", "a durable request has one answer: it can't go to SERVICE@*");
+  else if (k->core && !core_may_call(k->core, asker.client, wish->service, wish->method))
+    fail(k, asker, STATUS_DENIED, "denied", "the key of who asks may not call this method; see `pons keys list`");
   else
     accept(k, asker, wish, id);
 }

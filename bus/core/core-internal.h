@@ -306,6 +306,7 @@ struct Core {
   uint64_t n_names;
   Buffer scratch;       /* for bodies that the core writes */
   char denial[384];     /* the last one, as a sentence */
+  bool keyed;           /* sessions are identified */
   uint64_t serial;      /* counts PINGs, WELCOMEs and what must be newer than an answer to one */
   uint64_t late;        /* serial of the last late turn */
   uint64_t late_for_us; /* what was due in it */

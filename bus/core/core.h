@@ -104,6 +104,9 @@ typedef struct CoreIdentity {
 /* Says who a session is: before its HELLO, and anew when keys or rights have changed; without it, it may do everything. A session that
    offers or hears what it may not any more is ended, and the sink told to close it. */
 void core_identify(Core *core, Session *session, const CoreIdentity *identity, uint64_t now_us);
+/* Whether a client may call a method, for a service of this process that is to have it called on its behalf. What it may not is counted
+   and told. Once somebody has been identified, a client without a session may nothing. */
+bool core_may_call(Core *core, ClientId client, Text service, Text method);
 /* Tells the subscribers of a topic, whatever it begins with, and keeps body as its last value. Returns false when too many or too large
    values are kept: then it is told and not kept. */
 bool core_publish(Core *core, Text topic, Bytes body, uint64_t now_us);

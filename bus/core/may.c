@@ -43,6 +43,14 @@ bool may_forward(Core *core, Session *session, const ForwardBody *forward) {
   return true;
 }
 
+bool core_may_call(Core *core, ClientId id, Text service, Text method) {
+  const Client *client = client_find(core, id);
+
+  if (!client || !client->session)
+    return !core->keyed;
+  return may(core, client->session, RIGHTS_CALL, service, method);
+}
+
 /* --- rights that change --- */
 
 static bool may_still_serve(Core *core, Session *session) {
@@ -69,6 +77,7 @@ static bool may_still_hear(Core *core, Session *session) {
 
 void core_identify(Core *core, Session *session, const CoreIdentity *identity, uint64_t now_us) {
   core->now_us = now_us;
+  core->keyed = true;
   session->identity = *identity;
   if (session->state != SESSION_OPEN || (may_still_serve(core, session) && may_still_hear(core, session)))
     return;

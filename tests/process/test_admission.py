@@ -171,6 +171,20 @@ class Admission(Keyed):
             raw.close()
 
 
+class Durable(Keyed):
+    def test_the_rights_of_who_submits(self):
+        """The broker delivers it, but nobody gets more rights by that."""
+        self.start_keyed(environment={"PONS_AUTHORITY_NODE": "alone"})
+        self.pons("keys", "add", "guest.here", "--call", "pons.durable.*,echo.say")
+        self.wait_log(self.broker, "PONS-KEYS-CHANGED")
+        guest = self.client("guest", keys=self.keys("guest.here"))
+        wish = {"service": "echo", "body": harness.packed({"text": "x"}), "idempotent": True}
+        self.assertIn("id", guest.ask("pons.durable", "submit", {**wish, "method": "say"}))
+        with self.assertRaises(RemoteError) as caught:
+            guest.ask("pons.durable", "submit", {**wish, "method": "work"})
+        self.assertEqual((caught.exception.status, caught.exception.body["code"]), (Status.DENIED, "denied"))
+
+
 class Secrets(Keyed):
     """Nothing that somebody may see has a secret key in it."""
 

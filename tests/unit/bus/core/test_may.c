@@ -168,6 +168,20 @@ static void a_client_id_belongs_to_its_key(void **state) {
   harness_forget(&thief);
 }
 
+/* A service of the broker's process that calls on behalf of a client. */
+static void what_is_called_on_behalf_of_a_client(void **state) {
+  World *world = *state;
+  Harness *h = &world->h;
+
+  assert_true(core_may_call(h->core, (ClientId){999}, TEXT("echo"), TEXT("say"))); /* nobody has keys yet */
+  allow(world, RIGHTS_CALL, "echo.say");
+  identify(world, &h->client);
+  assert_true(core_may_call(h->core, h->client.client, TEXT("echo"), TEXT("say")));
+  assert_false(core_may_call(h->core, h->client.client, TEXT("echo"), TEXT("once")));
+  assert_false(core_may_call(h->core, (ClientId){999}, TEXT("echo"), TEXT("say")));
+  assert_int_equal(core_counter(h->core, COUNTER_DENIED), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void) {
@@ -178,6 +192,7 @@ int main(void) {
       TEST(who_may_say_and_hear_what),
       TEST(rights_that_are_taken_away_end_the_session),
       TEST(a_client_id_belongs_to_its_key),
+      TEST(what_is_called_on_behalf_of_a_client),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
