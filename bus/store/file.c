@@ -251,6 +251,7 @@ typedef struct Check {
   const StoreReader *reader;
   Seal found;
   uint64_t damaged;
+  bool seal_is_lost;
 } Check;
 
 /* Something is not what was written: tells who goes on without it, or ends the opening. */
@@ -264,25 +265,33 @@ static int on_damage(Check *check, const char *what, Text key, Bytes value, char
   return 0;
 }
 
+/* The seal, read once: what is wrong with it is one damage. */
+static int check_seal(StoreFile *file, Check *check, char *ret_text) {
+  sqlite3_stmt *rows = file->statements[EACH];
+
+  if (is_sound(rows) && read_seal(column_bytes(rows, 1), &file->seal))
+    return 0;
+  check->seal_is_lost = true;
+  return on_damage(check, "the checksum does not fit at row ", TEXT_NONE, BYTES_NONE, ret_text);
+}
+
 /* Holds the row in hand against its checksum and adds it to what the seal should say. */
 static int check_row(StoreFile *file, Check *check, char *ret_text) {
   sqlite3_stmt *rows = file->statements[EACH];
   Text key = column_key(rows);
-  Bytes value = column_bytes(rows, 1);
-  int r = is_sound(rows) ? 0 : on_damage(check, "the checksum does not fit at row ", key, value, ret_text);
 
   if (key.size == 0)
-    return r != 0 || read_seal(value, &file->seal)
-               ? r
-               : on_damage(check, "the seal can't be read", TEXT_NONE, BYTES_NONE, ret_text);
+    return check_seal(file, check, ret_text);
   check->found.rows++;
   check->found.sum ^= (uint32_t)sqlite3_column_int64(rows, 2);
-  return r;
+  return is_sound(rows) ? 0
+                        : on_damage(check, "the checksum does not fit at row ", key, column_bytes(rows, 1), ret_text);
 }
 
 /* A row whose checksum is damaged is not a missing one too. */
 static bool is_sealed(const StoreFile *file, const Check *check) {
-  return check->found.rows == file->seal.rows && (check->damaged > 0 || check->found.sum == file->seal.sum);
+  return check->seal_is_lost ||
+         (check->found.rows == file->seal.rows && (check->damaged > 0 || check->found.sum == file->seal.sum));
 }
 
 static int check_rows(StoreFile *file, const char *path, const StoreReader *reader, char *ret_text) {

@@ -223,6 +223,38 @@ class Life(One):
         self.assertEqual(row["state"], "damaged")
         self.assertIn("rows are missing", row["message"])
 
+    @harness.unittest.skipUnless(subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode == 0,
+                                 "this machine makes no namespaces")
+    def test_a_full_disk_refuses_by_name_and_goes_on_when_there_is_room(self):
+        self.nodes["a"].kill()
+        disk = os.path.join(self.folder, "disk")
+        os.mkdir(disk)
+        self.nodes["a"] = self.start("/usr/bin/unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=1m none "$0" && exec "$@"', disk,
+                                     harness.program("pons-broker"), "--name", "broker-a", "--site", "a", "--listen", f"ipc://{self.folder}/a",
+                                     environment=self.environment("a", PONS_STATE_DIR=disk))
+        self.askers.clear()
+        self.wait_leads("a")
+        kept = self.submit("a")
+        ballast = f"/proc/{self.nodes['a'].pid}/root{disk}/ballast"
+        with open(ballast, "wb", buffering=0) as file:
+            with self.assertRaises(OSError):
+                while True:
+                    file.write(bytes(4096))
+        with self.assertRaises(RemoteError) as caught:
+            for _ in range(20):  # what is free inside the file is used up first
+                self.submit("a", "echo.say", {"text": "x" * 50000})
+        self.assertEqual((caught.exception.status.name, caught.exception.body["code"]), ("FAILED", "no_disk"))
+        self.assertIn("full", caught.exception.body["message"])
+        self.assertIn("full", self.durable_status("a")["disk"])
+        self.assertEqual(self.refused("a", "pons.durable", "submit", service="echo", method="say", body=b""), ("FAILED", "no_disk"))
+        before = self.durable_status("a")["waiting"]
+        os.unlink(ballast)
+        self.wait_durable("a", lambda status: status["disk"] == "")
+        self.assertIn("takes durable requests again", self.nodes["a"].log())
+        self.agent()
+        self.ended("a", kept)
+        self.wait_durable("a", lambda status: status["done"] == before)  # and nothing else than what was acknowledged
+
     def test_a_file_that_is_none_refuses_by_name_and_costs_nothing_else(self):
         self.spoil()
         self.wait_leads("a")  # authority has a file of its own

@@ -26,7 +26,10 @@ typedef struct Scene {
   uint64_t wanted;
   bool failed;
   char text[STORE_TEXT_BYTES];
-  char rows[4096]; /* "key=value " of each */
+  char rows[4096];  /* "key=value " of each */
+  char damage[256]; /* "[key]" of each */
+  int full;
+  int well;
 } Scene;
 
 static void on_written(void *userdata, uint64_t serial) {
@@ -307,6 +310,101 @@ static void an_unreachable_file_is_named(void **state) {
   assert_non_null(strstr(text, "/nowhere/at/all.db can't be opened: No such file"));
 }
 
+/* --- for who goes on with what is sound, and waits for room --- */
+
+static void on_damaged(void *userdata, Text key, Bytes value _unused_, const char *text) {
+  Scene *s = userdata;
+  size_t at = strlen(s->damage);
+
+  snprintf(s->damage + at, sizeof s->damage - at, "[%.*s]", TEXT_ARG(key));
+  assert_non_null(strstr(text, "is damaged"));
+}
+
+static void on_full(void *userdata, bool is_full, const char *text) {
+  Scene *s = userdata;
+
+  s->full += is_full;
+  s->well += !is_full;
+  if (is_full)
+    assert_non_null(strstr(text, "full"));
+}
+
+static int reopen_patient(Scene *s) {
+  StoreHandler handler = {on_written, on_failed, on_full, on_damaged, s};
+
+  store_close(&s->store);
+  s->written = 0;
+  s->damage[0] = '\0';
+  return store_open(&s->store, s->loop, s->path, &handler, s->text);
+}
+
+/* What is damaged is named once more at each opening until it is taken out; the seal is made anew with the next row. */
+static void sound_rows_go_on_without_damaged_ones(void **state) {
+  static const struct {
+    const char *sql;
+    const char *damage;
+    const char *rows;
+  } cases[] = {
+      {"UPDATE rows SET value = x'39' WHERE key = 'b'", "[b]", "a=1 c=3 "},
+      {"UPDATE rows SET crc = crc + 1 WHERE key = 'b'", "[b]", "a=1 c=3 "},
+      {"UPDATE rows SET key = 'x' WHERE key = 'b'", "[x]", "a=1 c=3 "},
+      {"DELETE FROM rows WHERE key = 'b'", "[]", "a=1 c=3 "},
+      {"DELETE FROM rows WHERE key = ''", "[]", "a=1 b=2 c=3 "},
+      {"UPDATE rows SET value = x'39' WHERE key = ''", "[]", "a=1 b=2 c=3 "},
+  };
+  Scene *s = *state;
+
+  for (size_t i = 0; i < ELEMENTS(cases); i++) {
+    put(s, "a", "1");
+    put(s, "b", "2");
+    put(s, "c", "3");
+    settle(s);
+    tamper(s, cases[i].sql);
+    for (int again = 0; again < 2; again++) {
+      assert_int_equal(reopen_patient(s), 0);
+      assert_string_equal(s->damage, cases[i].damage);
+      assert_string_equal(rows(s), cases[i].rows);
+    }
+    assert_int_equal(store_drop(s->store, TEXT("b"), &s->wanted), 0);
+    assert_int_equal(store_drop(s->store, TEXT("x"), &s->wanted), 0);
+    put(s, "d", "4");
+    settle(s);
+    assert_int_equal(reopen_patient(s), 0);
+    assert_string_equal(s->damage, "");
+    assert_string_equal(rows(s), "a=1 c=3 d=4 ");
+    store_forget(s->store);
+    assert_string_equal(rows(s), "");
+    store_close(&s->store);
+    unlink(s->path);
+    assert_int_equal(reopen(s), 0);
+  }
+}
+
+static bool has_become_full(void *userdata) {
+  return ((Scene *)userdata)->full > 0;
+}
+
+/* What was asked for meanwhile is in the same transaction: a row that is taken back was never there. */
+static void a_full_disk_is_tried_again(void **state) {
+  Scene *s = *state;
+
+  assert_int_equal(reopen_patient(s), 0);
+  put(s, "a", "before");
+  settle(s);
+  disk_fail(DISK_WRITE, 1, SQLITE_FULL);
+  put(s, "a", "after");
+  put(s, "b", "refused");
+  assert_int_equal(loop_run_until(s->loop, has_become_full, s, clock_monotonic_us() + DEADLINE_US), 0);
+  assert_int_equal(store_drop(s->store, TEXT("b"), &s->wanted), 0);
+  disk_fail(DISK_WRITE, 0, 0);
+  settle(s);
+  assert_int_equal(s->full, 1);
+  assert_int_equal(s->well, 1);
+  assert_false(s->failed);
+  assert_int_equal(reopen(s), 0);
+  assert_string_equal(rows(s), "a=after ");
+}
+
 /* --- power cuts --- */
 
 static void number_of(void *userdata, Text key, Bytes value) {
@@ -366,11 +464,18 @@ static void a_power_cut_takes_nothing_back(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(keeps_rows_over_a_restart),      TEST(closing_writes_what_waits),
-      TEST(the_file_is_its_owners_alone),   TEST(a_second_process_is_refused),
-      TEST(another_file_is_not_touched),    TEST(damage_is_named),
-      TEST(no_flipped_bit_goes_unnoticed),  TEST(a_full_disk_is_said_once_and_ends_it),
-      TEST(what_waits_is_bounded),          TEST(an_unreachable_file_is_named),
+      TEST(keeps_rows_over_a_restart),
+      TEST(closing_writes_what_waits),
+      TEST(the_file_is_its_owners_alone),
+      TEST(a_second_process_is_refused),
+      TEST(another_file_is_not_touched),
+      TEST(damage_is_named),
+      TEST(no_flipped_bit_goes_unnoticed),
+      TEST(a_full_disk_is_said_once_and_ends_it),
+      TEST(what_waits_is_bounded),
+      TEST(an_unreachable_file_is_named),
+      TEST(sound_rows_go_on_without_damaged_ones),
+      TEST(a_full_disk_is_tried_again),
       TEST(a_power_cut_takes_nothing_back),
   };
 
