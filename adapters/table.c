@@ -9,7 +9,8 @@
 
 const Dialect *const *table_dialects(void) {
   static const Dialect *const dialects[] = {
-      &openai_dialect, &anthropic_dialect, &gemini_dialect, &bedrock_dialect, &azure_dialect, &custom_dialect, NULL};
+      &openai_dialect,         &anthropic_dialect, &gemini_dialect, &bedrock_dialect,
+      &bedrock_invoke_dialect, &azure_dialect,     &custom_dialect, NULL};
 
   return dialects;
 }

@@ -10,8 +10,6 @@
 #include "adapters/anthropic/model.h"
 #include "adapters/dialect/tell.h"
 
-extern const AskTable anthropic_table;
-
 /* These as in Dialect. */
 int anthropic_encode(Json request, DialectRequest *ret, DialectFault *ret_fault);
 int anthropic_decode(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,

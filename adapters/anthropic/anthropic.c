@@ -4,6 +4,8 @@ static bool stream_is_whole(const DialectStream *stream) {
   return stream->done || stream->finished;
 }
 
+_Static_assert(sizeof(AnthropicStream) <= ANTHROPIC_STREAM_BYTES, "a stream's state has the room that others give it");
+
 const Dialect anthropic_dialect = {
     .name = "anthropic",
     .about = "Anthropic's API",

@@ -10,4 +10,8 @@
 
 extern const Dialect anthropic_dialect;
 
+/* For an API that has Anthropic's words behind another way there: its table, and room for the state of its streams. */
+extern const AskTable anthropic_table;
+enum { ANTHROPIC_STREAM_BYTES = 512 };
+
 #endif

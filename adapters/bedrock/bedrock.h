@@ -9,5 +9,7 @@
 #include "adapters/dialect/dialect.h"
 
 extern const Dialect bedrock_dialect;
+/* The same for Claude alone, by InvokeModel and in Anthropic's words. */
+extern const Dialect bedrock_invoke_dialect;
 
 #endif

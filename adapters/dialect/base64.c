@@ -19,3 +19,38 @@ void base64_put(Buffer *out, Bytes bytes) {
   }
   out->size += (bytes.size + 2) / 3 * 4;
 }
+
+static int value_of(char c) {
+  if (c >= 'A' && c <= 'Z')
+    return c - 'A';
+  if (c >= 'a' && c <= 'z')
+    return c - 'a' + 26;
+  if (c >= '0' && c <= '9')
+    return c - '0' + 52;
+  return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+bool base64_get(Text text, Buffer *out) {
+  uint32_t bits = 0;
+  unsigned count = 0;
+
+  while (text.size > 0 && text.data[text.size - 1] == '=')
+    text.size--;
+  if (text.size % 4 == 1)
+    return false;
+  for (size_t i = 0; i < text.size; i++) {
+    int value = value_of(text.data[i]);
+    uint8_t byte;
+
+    if (value < 0)
+      return false;
+    bits = bits << 6 | (uint32_t)value;
+    count += 6;
+    if (count < 8)
+      continue;
+    count -= 8;
+    byte = (uint8_t)(bits >> count);
+    buffer_append(out, &byte, 1);
+  }
+  return true;
+}

@@ -11,4 +11,7 @@
 /* Appends bytes in base64, padded, without line breaks. */
 void base64_put(Buffer *out, Bytes bytes);
 
+/* Appends the bytes of a text in base64, padded or not. Returns false when it is none; something may have been appended then. */
+bool base64_get(Text text, Buffer *out);
+
 #endif

@@ -87,7 +87,7 @@ static bool goes_in_clear(const char *url) {
 }
 
 static void check_url(const Whole *whole, const ConfigProvider *provider, uint32_t index) {
-  bool is_bedrock = strcmp(provider->dialect, "bedrock") == 0;
+  bool is_bedrock = strncmp(provider->dialect, "bedrock", 7) == 0;
   char path[KEY_PATH_SIZE];
 
   if (!provider->base_url)

@@ -196,7 +196,7 @@ static char *standard_price_list(const char *file) {
 }
 
 static void complete_provider(ConfigProvider *provider, const char *file) {
-  if (!provider->base_url && provider->region && strcmp(provider->dialect, "bedrock") == 0)
+  if (!provider->base_url && provider->region && strncmp(provider->dialect, "bedrock", 7) == 0)
     provider->base_url = text_format("https://bedrock-runtime.%s.amazonaws.com", provider->region);
   for (size_t size = provider->base_url ? strlen(provider->base_url) : 0; size > 0; size--) {
     if (provider->base_url[size - 1] != '/')

@@ -65,4 +65,11 @@ void bedrock_put_part(const Ask *ask, Story *story, Part part, uint32_t index, B
 /* Answers InvokeModel for embeddings of Titan and of Cohere. */
 void bedrock_answer_invoke(const Ask *ask, Text model, Json body, Answer *ret);
 
+/* --- bedrock-claude.c --- */
+
+/* Answers InvokeModel and InvokeModelWithResponseStream for Claude, in Anthropic's words. */
+void bedrock_answer_claude(const Ask *ask, const char *model, Json body, bool streams, Answer *ret);
+/* Appends one part of such a stream. */
+void bedrock_put_claude(const Ask *ask, Story *story, Part part, uint32_t index, Buffer *out);
+
 #endif

@@ -163,6 +163,10 @@ static void put_metadata(const Ask *ask, const Story *story, Buffer *out) {
 }
 
 void bedrock_put_part(const Ask *ask, Story *story, Part part, uint32_t index, Buffer *out) {
+  if (story->claude) {
+    bedrock_put_claude(ask, story, part, index, out);
+    return;
+  }
   if (part == PART_FIRST)
     put_first(ask, story, out);
   else if (part == PART_CHUNK)

@@ -226,6 +226,9 @@ static void answer(const Ask *ask, Answer *ret) {
     bedrock_invalid(ret, "The provided model identifier is invalid.");
   else if (text_is(target.operation, "converse") || text_is(target.operation, "converse-stream"))
     answer_converse(ask, &target, body, text_is(target.operation, "converse-stream"), ret);
+  else if (text_is(target.operation, "invoke-with-response-stream") ||
+           (text_is(target.operation, "invoke") && json_type(json_find(body, "messages")) == JSON_ARRAY))
+    bedrock_answer_claude(ask, target.model, body, !text_is(target.operation, "invoke"), ret);
   else if (text_is(target.operation, "invoke"))
     bedrock_answer_invoke(ask, text_of(target.model), body, ret);
   else

@@ -36,6 +36,8 @@ bool openai_check_embeddings(const Ask *ask, OpenAiAsk *ret_ask, Answer *ret);
 
 /* Answers a form with a recording in it. */
 void openai_answer_transcriptions(const Ask *ask, Answer *ret);
+/* Appends bytes in base64. */
+void openai_put_base64(const uint8_t *data, size_t size, Buffer *out);
 /* Appends one part of a transcription that comes as a stream. */
 void openai_put_words(Story *story, Part part, uint32_t index, Buffer *out);
 /* Answers /v1/fine_tuning/jobs and what lies below it. */

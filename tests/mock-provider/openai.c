@@ -285,7 +285,7 @@ static void put_part(const Ask *ask, Story *story, Part part, uint32_t index, Bu
 
 /* --- embeddings and models --- */
 
-static void put_base64(const uint8_t *data, size_t size, Buffer *out) {
+void openai_put_base64(const uint8_t *data, size_t size, Buffer *out) {
   static const char LETTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
   for (size_t i = 0; i < size; i += 3) {
@@ -306,7 +306,7 @@ static void put_embedding(const OpenAiAsk *asked, uint32_t index, uint32_t words
   buffer_printf(out, "%s{\"object\":\"embedding\",\"index\":%u,\"embedding\":", index ? "," : "", index);
   if (asked->base64) {
     buffer_append(out, "\"", 1);
-    put_base64((const uint8_t *)values, (size_t)asked->dimensions * sizeof values[0], out);
+    openai_put_base64((const uint8_t *)values, (size_t)asked->dimensions * sizeof values[0], out);
     buffer_append(out, "\"", 1);
   } else {
     for (uint64_t i = 0; i < asked->dimensions; i++)

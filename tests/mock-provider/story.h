@@ -20,6 +20,7 @@ typedef struct Story {
   uint32_t answer_tokens;
   bool cut_short; /* the caller's limit of tokens came first */
   bool usage;     /* wanted, and not withheld */
+  bool claude;    /* it is told in Anthropic's words inside of Bedrock's messages */
   bool words;     /* what is told is a transcription and no completion */
   bool broken;    /* the next chunk is to be no JSON */
   Buffer echo;    /* contents of JSON strings, escapes as they came; empty = words of our own */

@@ -23,7 +23,10 @@ MODELS = {"good": ("tokens=3", CLAUDE), "arn": ("tokens=3", "arn:aws:bedrock:eu-
           "calls": ("tokens=1,calls=2", CLAUDE), "thinks": ("tokens=1,thoughts=2,calls=1", CLAUDE), "cached": ("tokens=1,cached=90", CLAUDE),
           "guarded": ("tokens=1,finish=guardrail_intervened", CLAUDE), "limited": ("status=429,retry_after=7", CLAUDE),
           "early": ("error_in_stream=0,status=429", CLAUDE), "late": ("tokens=5,error_in_stream=2,code=ModelStreamErrorException", CLAUDE),
-          "damaged": ("tokens=5,bad_checksum=1", CLAUDE), "unfinished": ("tokens=2,no_done", CLAUDE), "long": ("code=context_length_exceeded", CLAUDE)}
+          "damaged": ("tokens=5,bad_checksum=1", CLAUDE), "unfinished": ("tokens=2,no_done", CLAUDE), "long": ("code=context_length_exceeded", CLAUDE),
+          # by InvokeModel, in Anthropic's words
+          "own": ("tokens=3", CLAUDE), "own-calls": ("tokens=1,calls=2", CLAUDE), "own-late": ("tokens=5,error_in_stream=2", CLAUDE),
+          "own-damaged": ("tokens=5,bad_checksum=1", CLAUDE)}
 
 
 class Bedrock(harness.Fleet):
@@ -56,7 +59,8 @@ class Bedrock(harness.Fleet):
 
         def add(name, knobs, upstream, key="aws", more=""):
             url = self.mock.base_url + (f"/mock/{knobs}" if knobs else "")
-            providers.append(f"  - {{name: p-{name}, dialect: bedrock, region: eu-central-1, base_url: '{url}', key: {{file: {key}}}, attempts: 1}}\n")
+            dialect = "bedrock_invoke" if name.startswith("own") else "bedrock"
+            providers.append(f"  - {{name: p-{name}, dialect: {dialect}, region: eu-central-1, base_url: '{url}', key: {{file: {key}}}, attempts: 1}}\n")
             models.append(f"  - {{name: {name}, executor: RemoteApiAdapter, provider: p-{name}, upstream: '{upstream}', context_tokens: 200000,"
                           f" input_usd: '1', output_usd: '2', cached_usd: '0.1'{more}}}\n")
 
@@ -221,6 +225,38 @@ class Failures(Bedrock):
                         text = file.read()
                     for secret in (SECRET, SECRET[::-1], TOKEN):
                         self.assertNotIn(secret.encode(), text, path)
+
+
+class InvokeModel(Bedrock):
+    """Claude in its own words; each signature is checked."""
+
+    def test_plain_and_streamed(self):
+        answer = self.chat("own", top_k=5, messages=[{"role": "user", "content": [{"type": "text", "text": "say it", "cache_control": {"type": "ephemeral"}}]}])
+        self.assertEqual(len(answer["choices"][0]["message"]["content"].split()), 3)
+        self.assertEqual(answer["usage"]["completion_tokens"], 3)
+        request = self.mock.stats()["last_request"]
+        self.assertTrue(request["path"].endswith("/invoke"), request["path"])
+        body = json.loads(request["body"])
+        self.assertEqual((body["anthropic_version"], body["top_k"]), ("bedrock-2023-05-31", 5))
+        self.assertEqual(body["messages"][0]["content"][0]["cache_control"], {"type": "ephemeral"})
+        self.assertFalse({"model", "stream"} & set(body))
+        chunks, whole = self.stream("own", stream_options={"include_usage": True})
+        self.assertTrue(whole)
+        self.assertEqual(len("".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks if chunk["choices"]).split()), 3)
+        self.assertEqual(chunks[-1]["usage"]["completion_tokens"], 3)
+        self.assertTrue(self.mock.stats()["last_request"]["path"].endswith("/invoke-with-response-stream"))
+
+    def test_calls(self):
+        message = self.chat("own-calls", tools=[WEATHER])["choices"][0]["message"]
+        self.assertEqual([call["function"]["name"] for call in message["tool_calls"]], ["weather", "weather"])
+
+    def test_what_breaks_is_no_success(self):
+        self.assertFalse(self.stream("own-late")[1])
+        self.assertEqual(self.post("own-damaged", stream=True).status, 502, "before the first piece it is a plain error")
+
+    def test_refusals(self):
+        answer = self.post("own", messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.example/a.png"}}]}])
+        self.assertEqual((answer.status, json.loads(answer.read())["error"]["param"]), (400, "messages"))
 
 
 if __name__ == "__main__":

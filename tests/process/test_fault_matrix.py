@@ -27,6 +27,7 @@ REACH = {
     "anthropic": ("/v1", ""),
     "gemini": ("/v1beta", ""),
     "bedrock": ("", "region: eu-central-1"),
+    "bedrock_invoke": ("", "region: eu-central-1"),
     "azure": ("", "api_version: 2024-10-21"),
     "custom": ("", "chat_path: '/custom/{model}/chat', key_header: 'X-Custom-Key: Token {key}', headers: ['X-Team: blue']"),
 }
@@ -52,7 +53,7 @@ FAULTS = {
     "halferror": ("tokens=5,error_in_stream=2,status=500", None, "done", "overload", None, None),
     "halfbad": ("tokens=5,malformed=3", None, "malformed", "malformed", None, None),
 }
-OWN = {("bedrock", "locked"): "status=403"}  # knobs where a dialect has another word: AWS says 403 for a key that is none
+OWN = {("bedrock", "locked"): "status=403", ("bedrock_invoke", "locked"): "status=403"}  # knobs where a dialect has another word: AWS says 403 for a key that is none
 MID_STREAM = {"halfcut", "halfstall", "halferror", "halfbad"}  # pieces are out before it happens
 TOLD = {"auth": ("FAILED", 502), "rate_limit": ("OVERLOADED", 429), "overload": ("FAILED", 503), "transport": ("FAILED", 502),
         "stall": ("FAILED", 504), "malformed": ("FAILED", 502), "cut": ("FAILED", 502)}
@@ -61,7 +62,7 @@ TOLD = {"auth": ("FAILED", 502), "rate_limit": ("OVERLOADED", 429), "overload": 
 def dialects():
     """Those of the table of keys: a new one that nobody has put into REACH fails the test."""
     with open(os.path.join(os.path.dirname(harness.TESTS), "bus", "config", "keys.def"), encoding="utf-8") as file:
-        return re.search(r'WORD\(ConfigProvider, dialect, "[a-z]+", "([a-z ]+)"', file.read()).group(1).split()
+        return re.search(r'WORD\(ConfigProvider, dialect, "[a-z]+", "([a-z_ ]+)"', file.read()).group(1).split()
 
 
 class Matrix(harness.Fleet):
@@ -95,7 +96,7 @@ class Matrix(harness.Fleet):
                     url = f"https://127.0.0.1:{self.tls.port}{behind}"
                 limits = {**dict.fromkeys(("connect_ms", "headers_ms", "first_ms", "idle_ms", "total_ms"), FAR_MS),
                           **({short: SHORT_MS} if short else {})}
-                key = "aws" if dialect == "bedrock" else "key"
+                key = "aws" if dialect.startswith("bedrock") else "key"
                 providers.append(f"  - {{name: p-{dialect}-{fault}, dialect: {dialect}, base_url: '{url}', key: {{file: {key}}}, attempts: 1, "
                                  + "".join(f"{name}: {ms}, " for name, ms in limits.items()) + f"{more}}}\n")
                 models.append(f"  - {{name: {dialect}-{fault}, executor: RemoteApiAdapter, provider: p-{dialect}-{fault}, "
