@@ -45,6 +45,12 @@ int main(int argc, char **argv) {
       printf(" %s %llu", status_name((Status)i), (unsigned long long)tally.statuses[i]);
   if (tally.moved > 0)
     printf("; sent again %llu, taken over %llu", (unsigned long long)tally.moved, (unsigned long long)tally.taken_over);
+  if (tally.pairs.leaders > 0)
+    printf("; %llu leaders, %llu leases, %llu renewals", (unsigned long long)tally.pairs.leaders,
+           (unsigned long long)tally.pairs.leases, (unsigned long long)tally.pairs.renewals);
+  if (tally.pairs.durable.kept > 0)
+    printf("; %llu durable requests kept, %llu done, %llu dead letters", (unsigned long long)tally.pairs.durable.kept,
+           (unsigned long long)tally.pairs.durable.done, (unsigned long long)tally.pairs.durable.dead);
   printf("\n");
   if (tally.statuses[STATUS_OK] == 0) {
     fprintf(stderr, "sim: no request was ever answered: the world is broken\n");

@@ -129,12 +129,66 @@ TWO = {
     "have-ignored": (
         "who has it goes on with it", "outside",
         [("probe.c", "    attach(core, request, session, header, is_forwarded);\n    return;", "    decide(core, request, false);\n    return;")]),
+    "cant-vouch-passes": (
+        "who can't be asked can't vouch", "outside",
+        [("probe.c", "    probing->unsure = true;\n    return;\n  }\n  probe = calloc", "    return;\n  }\n  probe = calloc")]),
+    "elsewhere-forgotten": (
+        "an instance of the other broker alone is missing", "outside",
+        [("roster.c", "      if (text_is(service, each->services[i]) && !is_here(", "      if (false && !is_here(")]),
+    "newcomers-unnoted": (
+        "no `once` work for whom the other broker has not noted", "outside",
+        [("once.c", "(session->noted && is_confirmed(", "(is_confirmed(")]),
+    "unconfirmed": (
+        "no `once` work for newcomers before the client has confirmed it", "outside",
+        [("once.c", "  return request->confirmed > newest(core, session) || !may_have_moved(request);", "  return request->confirmed > 0 || newest(core, session) > 0 || !may_have_moved(request);")]),
 }
-MUTANTS = {**ONE, **TWO}
+
+# Authority and durable requests: pons-sim-two has to find them too.
+PAIR = {
+    "votes-twice": (
+        "a vote is given to nobody else before it has run out", "outside",
+        [("vote.c", "  return is_free(voter, promise, ask, now_us) ? ", "  return is_free(voter, promise, ask, now_us) || true ? ")]),
+    "restarted-votes": (
+        "a restarted node votes only after one vote", "outside",
+        [("pair-vote.c", "  pair->promise.until_us = now_us + pair->options.vote_us;\n  pair->blocked_us", "  pair->promise.until_us = now_us;\n  pair->blocked_us")]),
+    "votes-counted-long": (
+        "a vote is counted for 0.98 of what it was promised for", "outside",
+        [("vote.c", "  return vote_us / 100 * 98;", "  return vote_us / 100 * 200;")]),
+    "blind-consent": (
+        "a refused port counts only for who can't be ignorant of an epoch", "outside",
+        [("pair-lead.c", "  return pair->options.has_witness ? pair->noted_us >= pair->consent_from_us : pair->ever_linked;", "  return true;")]),
+    "epoch-again": (
+        "each leadership has an epoch of its own", "outside",
+        [("pair-lead.c", "  if (!pair->used && pair->epoch > 0 && ", "  if (pair->epoch > 0 && ")]),
+    "lease-too-long": (
+        "a lease does not outlive the leadership", "outside",
+        [("pair-lease.c", "pair->state == PAIR_LEADER ? pair_second_us(pair) : TIME_NEVER;", "TIME_NEVER;"),
+         ("pair-lease.c", "  return min_u64(until_us - now_us, pair->options.vote_us);", "  return min_u64(until_us - now_us, 4 * pair->options.vote_us);")]),
+    "early-leader-grants": (
+        "who came early waits for leases that it does not know", "outside",
+        [("pair-lease.c", "  return pair->state == PAIR_LEADER && now_us < pair->blocked_us", "  return false && now_us < pair->blocked_us")]),
+    "granted-anew": (
+        "a copied row is no claim of who asks anew", "outside",
+        [("pair-lease.c", "!(row && row->token.epoch == pair->epoch);", "!row;")]),
+    "half-a-copy": (
+        "a handover waits until the copy is whole", "outside",
+        [("pair-copy.c", "  if (pair->peer_position == pair->position)\n    hand_over(pair, now_us);\n  else\n", "  if (true)\n    hand_over(pair, now_us);\n  else\n"),
+         ("pair-copy.c", "  if (!whole || barred", "  if ((!whole && false) || barred")]),
+    "holder-goes-on": (
+        "a holder stops at 0.8 of its time", "outside",
+        [("lease.c", "  return sent_us + duration_us / 5 * 4;", "  return sent_us + duration_us / 5 * 6;")]),
+    "other-holder": (
+        "a lease is granted to one holder", "outside",
+        [("pair-lease.c", "  else if (row && row->holder.value != ask->holder.value)\n    refuse(pair, LEASE_HELD);\n", "")]),
+    "kept-too-early": (
+        "a durable request is acknowledged when it is on disk", "outside",
+        [("durable.c", "row->serial <= serial)", "row->serial <= serial + 2)")]),
+}
+MUTANTS = {**ONE, **TWO, **PAIR}
 
 
 def simulator(name):
-    return "pons-sim-two" if name in TWO else "pons-sim"
+    return "pons-sim" if name in ONE else "pons-sim-two"
 
 
 def mutated(name, file):
@@ -181,7 +235,7 @@ def run(folder, seeds):
 
 
 def written(rows):
-    return "".join(f"| `{name}` | {rule} | {by} | {seen} |\n" for name, rule, by, _, seen in rows)
+    return "".join(f"| `{name}` | {rule} | {by} | {seed} | {seen} |\n" for name, rule, by, seed, seen in rows)
 
 
 def check_document(rows):

@@ -7,6 +7,7 @@
 #define PONS_TESTS_SIM_RUN_H
 
 #include "bus/wire/header.h"
+#include "tests/sim/pairs.h"
 
 /* How the requests of all seeds ended. */
 typedef struct Tally {
@@ -14,6 +15,7 @@ typedef struct Tally {
   uint64_t statuses[STATUS_END];
   uint64_t moved;      /* requests that were sent again */
   uint64_t taken_over; /* of them, those that an instance had */
+  PairsTally pairs;
 } Tally;
 
 /* Runs one seed for so many steps of storm and then until all is quiet; adds to *tally. Aborts when a rule is broken. blind:

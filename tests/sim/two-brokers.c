@@ -84,6 +84,7 @@ void broker_start(World *world, Broker *broker) {
   broker->frozen = broker->up = false;
   broker->down_at_us = 0;
   assert(core_new(&broker->core, &options, &sink, broker_now_us(world, broker)) == 0);
+  pairs_start(world->pairs, broker->index);
 }
 
 /* What it had sent may still arrive, or not. */
@@ -105,6 +106,7 @@ void broker_kill(World *world, Broker *broker) {
   world->tally->taken_over += core_counter(broker->core, COUNTER_TAKEN_OVER);
   core_destroy(&broker->core);
   forget_words(broker);
+  pairs_kill(world->pairs, broker->index);
   broker->up = broker->frozen = false;
   LIST_EACH (&world->conns, Conn, in_world, conn) {
     if (conn->broker == broker->index)
@@ -211,6 +213,7 @@ void link_deliver(World *world, Broker *to) {
 
 void brokers_tick(World *world) {
   the_world = world;
+  pairs_run(world->pairs, world->now_us);
   move_link(world);
   for (int i = 0; i < BROKERS; i++) {
     Broker *broker = &world->brokers[i];

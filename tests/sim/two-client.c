@@ -184,7 +184,7 @@ void client_act(World *world, Peer *peer) {
     return;
   if (ask && world_chance(world, 20))
     cancel(world, peer, ask);
-  else if (world_chance(world, 10))
+  else if (world_chance(world, world->restless ? 80 : 10))
     move(world, peer); /* it suspects its broker, for nothing */
   else if (world_chance(world, 5) && can_send(peer)) {
     int at = peer->at;

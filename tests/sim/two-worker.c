@@ -38,7 +38,11 @@ static bool is_stale(World *world, Peer *peer, RequestId id, uint32_t attempt) {
 /* Something that is done is forgotten; what is older than now can't be vouched for any more. */
 static void forget_one(World *world, Peer *peer) {
   uint32_t at = peer->n_visits ? world_random(world, peer->n_visits) : 0;
-  Visit *visit = &peer->visits[at];
+  Visit *visit;
+
+  if (peer->n_visits && world_chance(world, 500))
+    at = peer->n_visits - 1; /* which may not be answered yet */
+  visit = &peer->visits[at];
 
   if (peer->n_visits == 0 || visit->state < VISIT_DONE)
     return;
@@ -62,7 +66,7 @@ static Conn *open_conn(const Peer *peer) {
 
 /* Where the answer goes: to who waits for it, else to the other broker. */
 static Conn *answer_conn(const Peer *peer, const Visit *visit) {
-  return visit->conn ? visit->conn : open_conn(peer);
+  return visit->conn || peer->is_basic ? visit->conn : open_conn(peer);
 }
 
 static void send_forward(World *world, Visit *visit) {
@@ -197,7 +201,9 @@ static void take_request(World *world, Peer *peer, Conn *conn, const Header *hea
   Visit *visit = find_visit(peer, header->id, header->hop);
 
   check_request(world, header, body);
-  if (is_stale(world, peer, header->id, header->attempt)) {
+  if (peer->is_basic)
+    visit = NULL; /* it remembers nothing */
+  else if (is_stale(world, peer, header->id, header->attempt)) {
     say(conn, KIND_NACK, header->id, header->hop, header->attempt, STATUS_STALE);
     return;
   }
@@ -233,7 +239,7 @@ static void take_request(World *world, Peer *peer, Conn *conn, const Header *hea
 
 /* A cancel of an attempt that was left behind counts for nothing. */
 static void take_cancel(World *world, Peer *peer, const Header *header) {
-  if (header->attempt < seen_of(world, peer, header->id)->attempt)
+  if (!peer->is_basic && header->attempt < seen_of(world, peer, header->id)->attempt)
     return;
   for (uint32_t i = 0; i < peer->n_visits; i++)
     if (request_id_equal(peer->visits[i].id, header->id) && peer->visits[i].state < VISIT_DONE)
@@ -363,7 +369,7 @@ void worker_act(World *world, Peer *peer) {
 
   if (peer->leaving || (may_fail && world_chance(world, 3)))
     leave(world, peer);
-  else if (may_fail && world_chance(world, 10))
+  else if (may_fail && world_chance(world, world->restless ? 60 : 10))
     forget_one(world, peer);
   visit = peer->alive ? pick_open(world, peer) : NULL;
   if (visit)

@@ -108,7 +108,7 @@ void peer_connect(World *world, Peer *peer, int broker) {
   hello.agent = text_of(name);
   hello.has_site = true;
   hello.site = peer->index % 2 ? TEXT("main") : TEXT("pc2");
-  hello.features = FEATURE_PROBE | FEATURE_CONFIRM;
+  hello.features = peer->is_basic ? 0 : FEATURE_PROBE | FEATURE_CONFIRM;
   hello.has_services = peer->is_worker;
   hello.services.items = services;
   hello.services.count = peer->is_worker ? 2 : 0;
@@ -244,11 +244,21 @@ static void worker_tick(World *world, Peer *peer) {
   }
 }
 
+/* Whether it gets to a broker in this moment. */
+static bool may_connect(World *world, const Peer *peer, int broker) {
+  bool is_late = world->restless && peer->is_worker && broker == (int)(peer->incarnation % 2);
+
+  if (!world->brokers[broker].core || world->brokers[broker].frozen ||
+      (peer->is_basic && world->seed % 8 == 1 && broker != peer->index % 2))
+    return false;
+  return world_chance(world, is_late ? 1 : 200);
+}
+
 static void peer_tick(World *world, Peer *peer) {
   if (!peer->alive || peer->frozen)
     return;
   for (int i = 0; i < BROKERS && !peer->leaving; i++)
-    if (!peer->conns[i] && world->brokers[i].core && !world->brokers[i].frozen && world_chance(world, 200))
+    if (!peer->conns[i] && may_connect(world, peer, i))
       peer_connect(world, peer, i);
   if (peer->is_worker)
     worker_tick(world, peer);
@@ -276,7 +286,7 @@ static bool is_in_trouble(const World *world) {
   for (int i = CLIENTS; i < PEERS; i++) {
     const Peer *peer = &world->peers[i];
 
-    trouble = trouble || !peer->alive || peer->frozen;
+    trouble = trouble || !peer->alive || peer->frozen || peer->is_basic;
     for (int k = 0; k < BROKERS; k++) {
       const Conn *conn = peer->conns[k];
 
@@ -343,6 +353,7 @@ static void fault_of_broker(World *world) {
   }
   if (broker->frozen || world_chance(world, 300)) {
     broker->frozen = !broker->frozen;
+    pairs_freeze(world->pairs, broker->index, broker->frozen);
   } else if (world_chance(world, 200)) {
     core_drain(broker->core, broker_now_us(world, broker));
   } else {
@@ -381,10 +392,25 @@ static void heal(World *world) {
   LIST_EACH (&world->conns, Conn, in_world, conn)
     conn->deaf = conn->mute = false;
   world->link_cut = false;
+  pairs_cut(world->pairs, false);
+}
+
+/* An instance restarts, perhaps while the brokers can't tell each other. */
+static void unsettle(World *world) {
+  Peer *peer = &world->peers[CLIENTS + world_random(world, WORKERS)];
+
+  world->trouble_us = world->now_us;
+  if (!world->link_cut && world_chance(world, 500)) {
+    world->link_cut = true;
+    pairs_cut(world->pairs, true);
+  }
+  if (peer->alive)
+    peer_die(world, peer);
+  peer_start(world, peer);
 }
 
 static void fault(World *world) {
-  uint32_t what = world_random(world, world->gentle ? 3 : 10);
+  uint32_t what = world_random(world, world->gentle ? 3 : world->restless ? 16 : 10);
 
   if (what < 3) {
     fault_of_broker(world);
@@ -392,11 +418,14 @@ static void fault(World *world) {
     fault_of_peer(world);
   } else if (what < 8) {
     fault_of_conn(world);
-  } else if (what < 9) {
+  } else if (what < 9 || what >= 14) {
     world->link_cut = !world->link_cut;
+    pairs_cut(world->pairs, world->link_cut);
     world->trouble_us = world->now_us;
-  } else {
+  } else if (what < 12) {
     heal(world);
+  } else {
+    unsettle(world);
   }
 }
 
@@ -455,16 +484,24 @@ static void check_end(World *world) {
 static void calm_down(World *world) {
   world->quiet = true;
   heal(world);
+  pairs_calm(world->pairs);
   for (int i = 0; i < PEERS; i++)
     world->peers[i].frozen = false;
   for (int i = 0; i < BROKERS; i++) {
     world->brokers[i].frozen = false;
+    pairs_freeze(world->pairs, i, false);
     if (!world->brokers[i].core)
       broker_start(world, &world->brokers[i]);
   }
   flow(world, 3 * US_PER_S);
   world->now_us += 30 * US_PER_S;
   flow(world, US_PER_S);
+  pairs_check_end(world->pairs, &world->tally->pairs);
+}
+
+/* A rule of authority is broken. */
+static void on_pairs_fail(void *userdata, const char *what) {
+  world_fail(userdata, "%s", what);
 }
 
 static void start(World *world) {
@@ -476,7 +513,7 @@ static void start(World *world) {
     broker_start(world, broker);
   }
   for (int i = 0; i < PEERS; i++) {
-    world->peers[i] = (Peer){.index = i, .is_worker = i >= CLIENTS};
+    world->peers[i] = (Peer){.index = i, .is_worker = i >= CLIENTS, .is_basic = i == PEERS - 1 && world->seed % 4 == 1};
     peer_start(world, &world->peers[i]);
   }
   flow(world, 3 * US_PER_S);
@@ -492,8 +529,10 @@ void world_run(uint64_t seed, uint32_t steps, bool blind, Tally *tally) {
   world->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
   world->now_us = START_US;
   world->gentle = seed % 4 == 0;
+  world->restless = seed % 4 == 2;
   world->tally = tally;
   list_init(&world->conns);
+  pairs_new(&world->pairs, seed, world->now_us, on_pairs_fail, world);
   start(world);
   for (uint32_t i = 0; i < steps; i++)
     step(world);
@@ -505,5 +544,6 @@ void world_run(uint64_t seed, uint32_t steps, bool blind, Tally *tally) {
   for (int i = 0; i < BROKERS; i++)
     broker_kill(world, &world->brokers[i]);
   sweep(world);
+  pairs_destroy(&world->pairs);
   free(world);
 }

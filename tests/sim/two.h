@@ -12,6 +12,7 @@
 #include "bus/core/core.h"
 #include "bus/core/roster.h"
 #include "bus/wire/session.h"
+#include "tests/sim/pairs.h"
 #include "tests/sim/run.h"
 
 enum {
@@ -102,7 +103,8 @@ struct Peer {
   bool is_worker;
   bool alive;
   bool frozen;
-  bool leaving; /* a worker drains */
+  bool leaving;  /* a worker drains */
+  bool is_basic; /* a worker that remembers nothing and can't be asked; in every second such seed with one session */
   ClientId client;
   uint64_t incarnation;
   uint64_t sequence;
@@ -151,11 +153,14 @@ typedef struct World {
   bool quiet;
   bool blind;
   bool gentle; /* only brokers have faults: nothing may be lost then */
+  bool
+      restless; /* instances come and go all the time, and are known to one broker long before the other; clients move often */
   bool link_cut;
   uint64_t link;
   Broker brokers[BROKERS];
   Peer peers[PEERS];
   List conns;
+  Pairs *pairs;
   Ask asks[ASKS_MAX];
   uint32_t n_asks;
   uint64_t trouble_us; /* when something happened last that can make it unknowable what became of a request */

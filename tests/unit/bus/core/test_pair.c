@@ -1,4 +1,4 @@
-/* The authority machine, rule by rule, with a clock and a disk of the test's own. Random histories: test_pair_histories.c. */
+/* The authority machine, rule by rule, with a clock and a disk of the test's own. Random histories: tests/sim/pairs.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,0 +1,36 @@
+/* What:      durable requests in the simulated world: a machine at each broker, its disk, what the brokers tell each other about
+ *            them, instances that fail, and clients that remember what was acknowledged.
+ * Owns:      all of it; who leads, dies and is linked it is told.
+ * May use:   base, wire, core.
+ * Threading: one thread.
+ * Spec:      docs/durable.md; the invariants are listed in README.md of this folder */
+#ifndef PONS_TESTS_SIM_KEEPERS_H
+#define PONS_TESTS_SIM_KEEPERS_H
+
+#include "bus/base/clock.h"
+#include "bus/core/durable.h"
+
+typedef struct Keepers Keepers;
+
+typedef struct KeepersTally {
+  uint64_t kept;
+  uint64_t done;
+  uint64_t dead;
+} KeepersTally;
+
+/* Nobody runs yet. Does not fail. */
+void keepers_new(Keepers **ret, uint64_t seed);
+/* Frees it, disks included; nulls the pointer. */
+void keepers_destroy(Keepers **keepers);
+/* A broker's process starts with what is on its disk, or dies, and what was not synced may be lost. */
+void keepers_start(Keepers *keepers, int broker, uint64_t now_us);
+void keepers_kill(Keepers *keepers, int broker);
+/* It leads in epoch; 0 = it leads no more. */
+void keepers_lead(Keepers *keepers, int broker, uint64_t epoch, uint64_t now_us);
+void keepers_link(Keepers *keepers, int broker, bool up, uint64_t now_us);
+/* What happens at a broker that runs until now_us. quiet: nothing new, and nothing fails any more. */
+void keepers_run(Keepers *keepers, int broker, uint64_t now_us, bool quiet);
+/* Every request that was acknowledged was executed, or is a dead letter at one of the brokers. Returns what is wrong, or NULL. */
+const char *keepers_check_end(Keepers *keepers, KeepersTally *tally);
+
+#endif
