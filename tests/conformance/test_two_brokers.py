@@ -19,6 +19,7 @@ spec.loader.exec_module(two)
 OUTSTANDING = 40
 # Two interpreters, two brokers and a load on a machine that has more to do: who waits for its processor is not taken for dead.
 PATIENT = {**harness.PATIENT_HEARTBEATS, "PONS_BROKER_HEARTBEAT_TIMEOUT_MS": "2000"}
+AGE_S = 4  # of an agent, from which on it vouches: twice that patience
 LEAST = 200  # requests that a broker has had before something happens to it
 
 
@@ -42,9 +43,10 @@ class Moving(parts.Parts, two.Pair):
     LINKED = True
 
     def setUp(self):
-        """With a first load: an agent vouches for nothing that may be older than itself."""
+        """With a first load: an agent vouches for nothing that may be older than itself, and a request may be older than a broker
+        knows, by a PING and its patience."""
         super().setUp()
-        self.expect_all(self.load_result(self.load("echo.say", '{"text": "x"}', seconds=2, outstanding=4)), 4)
+        self.expect_all(self.load_result(self.load("echo.say", '{"text": "x"}', seconds=AGE_S, outstanding=4)), 4)
         self.before = self.counters(self.askers[0])["REQUESTS"]
 
     def load_work(self, seconds=3):
@@ -118,7 +120,7 @@ class Handed(parts.Parts, two.Pair):
             self.wait_service(asker, "relay")
 
     def test_a_broker_is_killed(self):
-        self.expect_all(self.load_result(self.load("relay.work", seconds=2, outstanding=4)), 4)
+        self.expect_all(self.load_result(self.load("relay.work", seconds=AGE_S, outstanding=4)), 4)
         before, self.before = self.times_done(0), self.counters(self.askers[0])["REQUESTS"]
         load = self.load("relay.work", seconds=3, outstanding=OUTSTANDING)
         self.wait_work(0, LEAST)
