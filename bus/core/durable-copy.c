@@ -274,6 +274,7 @@ static bool has_room(const Durable *d, const DurableEntry *entry) {
 /* Takes over what is further than the own copy. A delivery in hand goes on, unless that is the end. */
 static void merge(Durable *d, Row *row, DurableEntry *entry) {
   RequestId delivery = row->entry.delivery;
+  uint32_t tries = row->entry.tries;
 
   d->bytes -= durable_size(&row->entry);
   durable_entry_done(&row->entry);
@@ -283,7 +284,8 @@ static void merge(Durable *d, Row *row, DurableEntry *entry) {
   row->certain = false;
   row->retry_us = d->now_us;
   row->failures = 0;
-  if (row->in_flight && durable_is_over(&row->entry)) {
+  /* The answer to a try that the other has seen end says nothing any more: nobody waits for it. */
+  if (row->in_flight && (durable_is_over(&row->entry) || (row->entry.idempotent && row->entry.tries > tries))) {
     row->in_flight = false;
     d->n_in_flight--;
   }
