@@ -623,6 +623,28 @@ static void a_gap_in_a_digest_is_no_knowledge(void **state) {
   assert_true(durable_stats(two->a.durable).level);
 }
 
+/* While it is delivered the other broker tells that this try has ended elsewhere: its answer counts for nothing, and the next one begins. */
+static void test_a_try_that_has_ended_elsewhere(void **state) {
+  Box box = {.options = durable_options_default(), .now_us = BOX_START};
+  DurableEntry further;
+  RequestId id;
+
+  (void)state;
+  box_open(&box, (ClientId){5});
+  durable_lead(box.durable, 2, box.now_us);
+  id = box_accept(&box, 1, true);
+  box_tick(&box, 5 * US_PER_S);
+  assert_int_equal(box.delivered, 1);
+  further = box_copy(durable_find(box.durable, id));
+  further.tries++;
+  durable_take(box.durable, &further, box.now_us);
+  box_answer(&box, STATUS_NO_SERVICE, "");
+  for (int i = 0; i < 10; i++)
+    box_tick(&box, US_PER_S);
+  assert_true(box.delivered >= 2);
+  box_done(&box);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TWO(name) cmocka_unit_test_setup_teardown(name, set_up_two, tear_down_two)
@@ -630,6 +652,7 @@ int main(void) {
       cmocka_unit_test(no_cell_brings_back_what_is_over),
       cmocka_unit_test(outcomes),
       cmocka_unit_test(each_change_is_further),
+      cmocka_unit_test(test_a_try_that_has_ended_elsewhere),
       TEST(it_is_on_disk_before_anybody_hears_of_it),
       TEST(it_is_forgotten_after_a_time),
       TEST(a_follower_delivers_nothing),
