@@ -274,7 +274,7 @@ static bool has_room(const Durable *d, const DurableEntry *entry) {
 /* Takes over what is further than the own copy. A delivery in hand goes on, unless that is the end. */
 static void merge(Durable *d, Row *row, DurableEntry *entry) {
   RequestId delivery = row->entry.delivery;
-  uint32_t tries = row->entry.tries;
+  RequestId flying = durable_delivery(&row->entry);
 
   d->bytes -= durable_size(&row->entry);
   durable_entry_done(&row->entry);
@@ -284,8 +284,8 @@ static void merge(Durable *d, Row *row, DurableEntry *entry) {
   row->certain = false;
   row->retry_us = d->now_us;
   row->failures = 0;
-  /* The answer to a try that the other has seen end says nothing any more: nobody waits for it. */
-  if (row->in_flight && (durable_is_over(&row->entry) || (row->entry.idempotent && row->entry.tries > tries))) {
+  /* The answer to a try that has ended elsewhere says nothing any more, but for a success: nobody waits for it. */
+  if (row->in_flight && (!durable_is_live(&row->entry) || !request_id_equal(durable_delivery(&row->entry), flying))) {
     row->in_flight = false;
     d->n_in_flight--;
   }

@@ -21,14 +21,14 @@ void zmtp_greeting(const char *mechanism, bool as_server, uint8_t ret[ZMTP_GREET
   ret[0] = 0xff;
   ret[SIGNATURE_BYTES - 1] = 0x7f;
   ret[VERSION_AT] = 3;
-  memcpy(ret + MECHANISM_AT, mechanism, strnlen(mechanism, ZMTP_MECHANISM_BYTES));
+  memcpy(ret + MECHANISM_AT, mechanism, min_u64(strlen(mechanism), ZMTP_MECHANISM_BYTES));
   ret[AS_SERVER_AT] = as_server;
 }
 
 int zmtp_greeting_check(Bytes in, const char *mechanism) {
   char expected[ZMTP_MECHANISM_BYTES] = {0};
 
-  memcpy(expected, mechanism, strnlen(mechanism, sizeof expected));
+  memcpy(expected, mechanism, min_u64(strlen(mechanism), sizeof expected));
   if ((in.size > 0 && in.data[0] != 0xff) || (in.size >= SIGNATURE_BYTES && in.data[SIGNATURE_BYTES - 1] != 0x7f))
     return ZMTP_E_MALFORMED;
   if (in.size > VERSION_AT && in.data[VERSION_AT] < 3)

@@ -624,6 +624,28 @@ static void a_gap_in_a_digest_is_no_knowledge(void **state) {
 }
 
 /* While it is delivered the other broker tells that this try has ended elsewhere: its answer counts for nothing, and the next one begins. */
+static void test_a_dead_letter_elsewhere_is_one_here(void **state) {
+  Box box = {.options = durable_options_default(), .now_us = BOX_START};
+  DurableEntry further;
+  RequestId id;
+
+  (void)state;
+  box_open(&box, (ClientId){5});
+  durable_lead(box.durable, 2, box.now_us);
+  id = box_accept(&box, 1, false);
+  box_tick(&box, 5 * US_PER_S);
+  assert_int_equal(box.delivered, 1);
+  further = box_copy(durable_find(box.durable, id));
+  further.state = DURABLE_DEAD;
+  further.status = STATUS_UNKNOWN;
+  durable_take(box.durable, &further, box.now_us);
+  assert_int_equal(durable_requeue(box.durable, id, box.now_us), 0);
+  for (int i = 0; i < 10; i++)
+    box_tick(&box, US_PER_S);
+  assert_int_equal(box.delivered, 2);
+  box_done(&box);
+}
+
 static void test_a_try_that_has_ended_elsewhere(void **state) {
   Box box = {.options = durable_options_default(), .now_us = BOX_START};
   DurableEntry further;
@@ -652,6 +674,7 @@ int main(void) {
       cmocka_unit_test(no_cell_brings_back_what_is_over),
       cmocka_unit_test(outcomes),
       cmocka_unit_test(each_change_is_further),
+      cmocka_unit_test(test_a_dead_letter_elsewhere_is_one_here),
       cmocka_unit_test(test_a_try_that_has_ended_elsewhere),
       TEST(it_is_on_disk_before_anybody_hears_of_it),
       TEST(it_is_forgotten_after_a_time),
