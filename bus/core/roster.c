@@ -143,25 +143,6 @@ void roster_remove(Core *core, const Session *session) {
   tell(core, session, true);
 }
 
-void core_tell_roster(Core *core, uint64_t now_us) {
-  core->now_us = now_us;
-  LIST_EACH (&core->sessions, Session, in_core, session) {
-    if (session->trusted)
-      continue;
-    session->noted = 0;
-    if (session->state == SESSION_OPEN)
-      tell(core, session, false);
-  }
-  for (uint64_t i = 0; i < n_leavers(core) && core->sink.roster; i++) {
-    const Leaver *leaver = &core->leavers[i];
-    Text service = text_of(leaver->service);
-    RosterEntry entry = {leaver->client, leaver->incarnation, &service, 1};
-
-    if (leaver->client.value && leaver->left_us + TIME_HORIZON_US > now_us)
-      core->sink.roster(core->sink.userdata, &entry, true, now_us - leaver->left_us);
-  }
-}
-
 RosterHistory core_history(const Core *core, uint64_t now_us) {
   const PeerBroker *peer = &core->peer;
 
@@ -195,6 +176,39 @@ static bool is_here(const Core *core, ClientId id, uint64_t incarnation) {
 
   return client && client->session && client->session->state == SESSION_OPEN &&
          client->session->incarnation == incarnation;
+}
+
+/* What the other broker had, as far as was known. If it is another process now it does not know them, nor that they have left. */
+static void tell_elsewhere(Core *core) {
+  TABLE_EACH (&core->peer.instances, Elsewhere, link, each) {
+    for (uint32_t i = 0; i < each->n_services && core->sink.roster; i++) {
+      Text service = text_of(each->services[i]);
+      RosterEntry entry = {each->client, each->incarnation, &service, 1};
+
+      if (!is_here(core, each->client, each->incarnation))
+        core->sink.roster(core->sink.userdata, &entry, true, 0);
+    }
+  }
+}
+
+void core_tell_roster(Core *core, uint64_t now_us) {
+  core->now_us = now_us;
+  LIST_EACH (&core->sessions, Session, in_core, session) {
+    if (session->trusted)
+      continue;
+    session->noted = 0;
+    if (session->state == SESSION_OPEN)
+      tell(core, session, false);
+  }
+  for (uint64_t i = 0; i < n_leavers(core) && core->sink.roster; i++) {
+    const Leaver *leaver = &core->leavers[i];
+    Text service = text_of(leaver->service);
+    RosterEntry entry = {leaver->client, leaver->incarnation, &service, 1};
+
+    if (leaver->client.value && leaver->left_us + TIME_HORIZON_US > now_us)
+      core->sink.roster(core->sink.userdata, &entry, true, now_us - leaver->left_us);
+  }
+  tell_elsewhere(core);
 }
 
 void core_peer_has(Core *core, const RosterEntry *entry, uint64_t now_us) {

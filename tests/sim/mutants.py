@@ -180,9 +180,6 @@ PAIR = {
     "other-holder": (
         "a lease is granted to one holder", "outside",
         [("pair-lease.c", "  else if (row && row->holder.value != ask->holder.value)\n    refuse(pair, LEASE_HELD);\n", "")]),
-    "kept-too-early": (
-        "a durable request is acknowledged when it is on disk", "outside",
-        [("durable.c", "row->serial <= serial)", "row->serial <= serial + 2)")]),
 }
 MUTANTS = {**ONE, **TWO, **PAIR}
 

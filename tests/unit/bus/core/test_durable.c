@@ -106,6 +106,21 @@ static void it_is_on_disk_before_anybody_hears_of_it(void **state) {
   assert_null(durable_find(box->durable, (RequestId){{7}, 1})->body);
 }
 
+static void of_two_that_are_written_only_the_first_is_on_disk(void **state) {
+  Box *box = *state;
+  DurableEntry first = box_wish(1, true);
+  DurableEntry second = box_wish(2, true);
+
+  durable_lead(box->durable, 2, box->now_us);
+  assert_int_equal(durable_accept(box->durable, &first, box->now_us), 0);
+  assert_int_equal(durable_accept(box->durable, &second, box->now_us), 0);
+  assert_int_equal(box->n_writes, 2);
+  durable_written(box->durable, box->serial - 1, box->now_us);
+  assert_int_equal(box->kept, 1);
+  durable_written(box->durable, box->serial, box->now_us);
+  assert_int_equal(box->kept, 2);
+}
+
 static void it_is_forgotten_after_a_time(void **state) {
   Box *box = *state;
   RequestId id;
@@ -677,6 +692,7 @@ int main(void) {
       cmocka_unit_test(test_a_dead_letter_elsewhere_is_one_here),
       cmocka_unit_test(test_a_try_that_has_ended_elsewhere),
       TEST(it_is_on_disk_before_anybody_hears_of_it),
+      TEST(of_two_that_are_written_only_the_first_is_on_disk),
       TEST(it_is_forgotten_after_a_time),
       TEST(a_follower_delivers_nothing),
       TEST(failures_back_off_and_end_as_a_dead_letter),

@@ -153,6 +153,23 @@ static void test_a_stream_of_which_a_part_is_gone_is_lost(void **state) {
   harness_stop(&h);
 }
 
+/* Who asked it before got the first of it. */
+static void test_a_stream_that_was_begun_for_another_has_a_hole(void **state) {
+  Header ask = {.method = TEXT("stream"), .flags = FLAG_STREAM, .window_bytes = 3000000};
+  RequestId id;
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  id = moved_ask(&h, ask);
+  moved_have(&h, &h.worker, (Header){.id = id}, "running");
+  harness_chunk(&h, &h.worker, id, 1, 0, moved_bytes("two"));
+  harness_ended(&h.client, id, STATUS_STREAM_LOST);
+  assert_int_equal(harness_count(&h.worker, KIND_CANCEL), 1);
+  assert_int_equal(core_counter(h.core, COUNTER_MALFORMED), 0);
+  harness_stop(&h);
+}
+
 static void test_a_reply_that_is_gone(void **state) {
   RequestId once;
   RequestId idempotent;
@@ -560,6 +577,7 @@ int main(void) {
       cmocka_unit_test(test_what_is_taken_over_can_be_cancelled),
       cmocka_unit_test(test_a_stream_goes_on_where_the_client_is),
       cmocka_unit_test(test_a_stream_of_which_a_part_is_gone_is_lost),
+      cmocka_unit_test(test_a_stream_that_was_begun_for_another_has_a_hole),
       cmocka_unit_test(test_a_reply_that_is_gone),
       cmocka_unit_test(test_what_was_forwarded_is_asked_for_further_on),
       cmocka_unit_test(test_what_nobody_has_is_handed_on),

@@ -559,6 +559,27 @@ static void test_what_the_other_broker_is_told(void **state) {
   harness_forget(&other);
 }
 
+/* A broker that has just started does not know whom the one before it had; nor has this one seen them leave. */
+static void test_what_the_other_had_its_successor_is_told(void **state) {
+  CoreSink sink = {.send = on_harness_send, .close = on_harness_close, .roster = on_roster};
+  RosterEntry gone = entry_of(33);
+  RosterEntry here = entry_of(22);
+  Harness h;
+
+  (void)state;
+  moved_start(&h, &sink);
+  core_peer_has(h.core, &gone, h.now_us);
+  core_peer_has(h.core, &here, h.now_us);
+  core_peer_down(h.core, h.now_us, h.now_us);
+  core_peer_up(h.core, TEXT("pc2"), h.now_us);
+  n_told = 0;
+  core_tell_roster(h.core, h.now_us);
+  assert_int_equal(n_told, 2);
+  assert_true(told[0].client == 22 && !told[0].has_left);
+  assert_true(told[1].client == 33 && told[1].has_left && told[1].ago_us == 0);
+  harness_stop(&h);
+}
+
 /* More leavers than can be remembered: only what was sent after the last that was forgotten is sure. */
 static void test_too_many_leavers(void **state) {
   Harness h;
@@ -599,6 +620,7 @@ int main(void) {
       cmocka_unit_test(test_warm_after_two_seconds),
       cmocka_unit_test(test_what_is_sent_again_while_warming),
       cmocka_unit_test(test_what_the_other_broker_is_told),
+      cmocka_unit_test(test_what_the_other_had_its_successor_is_told),
       cmocka_unit_test(test_too_many_leavers),
   };
 
