@@ -16,19 +16,26 @@ enum {
 
 /* --- greeting --- */
 
+/* Padded with zeros; a name of the whole length has none. */
+static void put_mechanism(const char *mechanism, uint8_t ret[ZMTP_MECHANISM_BYTES]) {
+  memset(ret, 0, ZMTP_MECHANISM_BYTES);
+  for (size_t i = 0; i < ZMTP_MECHANISM_BYTES && mechanism[i]; i++)
+    ret[i] = (uint8_t)mechanism[i];
+}
+
 void zmtp_greeting(const char *mechanism, bool as_server, uint8_t ret[ZMTP_GREETING_BYTES]) {
   memset(ret, 0, ZMTP_GREETING_BYTES);
   ret[0] = 0xff;
   ret[SIGNATURE_BYTES - 1] = 0x7f;
   ret[VERSION_AT] = 3;
-  memcpy(ret + MECHANISM_AT, mechanism, min_u64(strlen(mechanism), ZMTP_MECHANISM_BYTES));
+  put_mechanism(mechanism, ret + MECHANISM_AT);
   ret[AS_SERVER_AT] = as_server;
 }
 
 int zmtp_greeting_check(Bytes in, const char *mechanism) {
-  char expected[ZMTP_MECHANISM_BYTES] = {0};
+  uint8_t expected[ZMTP_MECHANISM_BYTES];
 
-  memcpy(expected, mechanism, min_u64(strlen(mechanism), sizeof expected));
+  put_mechanism(mechanism, expected);
   if ((in.size > 0 && in.data[0] != 0xff) || (in.size >= SIGNATURE_BYTES && in.data[SIGNATURE_BYTES - 1] != 0x7f))
     return ZMTP_E_MALFORMED;
   if (in.size > VERSION_AT && in.data[VERSION_AT] < 3)
