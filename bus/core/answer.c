@@ -257,7 +257,7 @@ void answer_chunk(Core *core, Session *session, const Header *header, Bytes body
     return;
   }
   if (request->moved && header->number > request->chunks) /* begun for who asked it before: no fault of the instance */
-    request_fail(core, request, STATUS_STREAM_LOST, "what the instance sent first did not get here", 0);
+    request_fail(core, request, request_status_cut(request), "what the instance sent first did not get here", 0);
   else if (!is_in_order(request, header, body.size))
     break_stream(core, request);
   else if (part && request->part_bytes + body.size > LIMIT_REPLY_BYTES)
