@@ -83,6 +83,13 @@ TaskStep task_begin(Task *task, Text service, Bytes annotations, Text model) {
   return task->now < task->n_candidates ? TASK_TRY : TASK_END;
 }
 
+void task_add(Task *task, Text model) {
+  for (uint32_t i = 0; i < task->n_candidates; i++)
+    if (text_is(model, task->candidates[i].model) && strcmp(task->candidates[i].executor, task->service) == 0)
+      return;
+  add_candidate(task, model, text_of(task->service));
+}
+
 /* --- the next one --- */
 
 /* The failure that is added next decides what the caller is told. */

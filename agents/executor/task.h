@@ -61,6 +61,8 @@ typedef struct Task {
    is model at this service. Candidates before the first of ours are counted as unavailable: the broker found no
    instance of theirs. Returns TASK_TRY, or TASK_END when none of them is ours. */
 TaskStep task_begin(Task *task, Text service, Bytes annotations, Text model);
+/* A further candidate of ours, behind all others; one that is there already, or one too many, is left out. */
+void task_add(Task *task, Text model);
 /* Whether the context of candidate b is larger than that of a. */
 typedef bool TaskLarger(void *userdata, const char *a, const char *b);
 

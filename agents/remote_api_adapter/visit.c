@@ -242,12 +242,20 @@ static void begin_round(Visit *visit, uint64_t now_us) {
 }
 
 static void try_candidate(Visit *visit) {
+  char message[128];
+
   visit->tries = visit->rounds = visit->renewed = 0;
   visit->key = KEY_NONE;
   visit->began_us = clock_monotonic_us();
   visit->model = providers_find_model(&visit->remote->providers, task_model(&visit->task));
   if (!visit->model) {
     fail_unasked(visit, CAUSE_UNAVAILABLE, "this machine's pons.yaml has no model of RemoteApiAdapter with this name");
+    return;
+  }
+  if (visit->kind && strcmp(visit->model->config->kind, visit->kind->models) != 0) {
+    snprintf(message, sizeof message, "it is a model of kind %s, and this is work for one of kind %s",
+             visit->model->config->kind, visit->kind->models);
+    fail_unasked(visit, CAUSE_UNAVAILABLE, message);
     return;
   }
   begin_round(visit, visit->began_us);
@@ -288,6 +296,7 @@ static bool is_whole(const DialectStream *stream) {
 
 void visit_begin_work(Remote *remote, Call *call, const WorkKind *kind, Text model, const void *ask) {
   Visit *visit = calloc(1, sizeof *visit);
+  Text fallback;
 
   if (!visit)
     abort();
@@ -311,6 +320,8 @@ void visit_begin_work(Remote *remote, Call *call, const WorkKind *kind, Text mod
     end_visit(visit);
     return;
   }
+  for (size_t i = 0; kind->fallback(ask, i, &fallback); i++)
+    task_add(&visit->task, fallback);
   call_keep(call);
   try_candidate(visit);
 }

@@ -5,6 +5,23 @@
 #include "adapters/dialect/base64.h"
 #include "agents/remote_api_adapter/errand.h"
 
+/* --- who else is asked --- */
+
+#define FALLBACK(Ask)                                                                                                  \
+  static bool fallback_of_##Ask(const void *ask, size_t number, Text *ret) {                                           \
+    const Ask *of = ask;                                                                                               \
+                                                                                                                       \
+    if (number >= of->fallbacks.count)                                                                                 \
+      return false;                                                                                                    \
+    *ret = of->fallbacks.items[number];                                                                                \
+    return true;                                                                                                       \
+  }
+
+FALLBACK(TranscribeAsk)
+FALLBACK(SpeakAsk)
+FALLBACK(DescribeAsk)
+FALLBACK(TranslateAsk)
+
 /* --- speech --- */
 
 static int encode_transcribe(const Dialect *dialect, const void *ask, DialectRequest *ret, DialectFault *ret_fault) {
@@ -179,19 +196,39 @@ static void reply_translate(Call *call, const void *ask, const DialectMade *made
   call_reply(call, &(TranslateReply){.text = made->text, .done = *done});
 }
 
-const WorkKind work_transcribe = {.encode = encode_transcribe, .decode = decode_transcribe, .reply = reply_transcribe};
-const WorkKind work_transcribe_stream = {.encode = encode_transcribe_stream,
+const WorkKind work_transcribe = {.models = "transcription",
+                                  .fallback = fallback_of_TranscribeAsk,
+                                  .encode = encode_transcribe,
+                                  .decode = decode_transcribe,
+                                  .reply = reply_transcribe};
+const WorkKind work_transcribe_stream = {.models = "transcription",
+                                         .fallback = fallback_of_TranscribeAsk,
+                                         .encode = encode_transcribe_stream,
                                          .decode = decode_transcribe,
                                          .reply = reply_transcribe,
                                          .event = transcribe_event,
                                          .pass = pass_words,
                                          .framing = &framing_sse};
-const WorkKind work_speak = {.encode = encode_speak, .decode = decode_speak, .reply = reply_speak};
-const WorkKind work_speak_stream = {.encode = encode_speak,
+const WorkKind work_speak = {.models = "speech",
+                             .fallback = fallback_of_SpeakAsk,
+                             .encode = encode_speak,
+                             .decode = decode_speak,
+                             .reply = reply_speak};
+const WorkKind work_speak_stream = {.models = "speech",
+                                    .fallback = fallback_of_SpeakAsk,
+                                    .encode = encode_speak,
                                     .decode = decode_speak,
                                     .reply = reply_speak_stream,
                                     .event = speak_event,
                                     .pass = pass_sound,
                                     .framing = &framing_raw};
-const WorkKind work_describe = {.encode = encode_describe, .decode = decode_chat, .reply = reply_describe};
-const WorkKind work_translate = {.encode = encode_translate, .decode = decode_chat, .reply = reply_translate};
+const WorkKind work_describe = {.models = "chat",
+                                .fallback = fallback_of_DescribeAsk,
+                                .encode = encode_describe,
+                                .decode = decode_chat,
+                                .reply = reply_describe};
+const WorkKind work_translate = {.models = "chat",
+                                 .fallback = fallback_of_TranslateAsk,
+                                 .encode = encode_translate,
+                                 .decode = decode_chat,
+                                 .reply = reply_translate};

@@ -10,6 +10,9 @@
 #include "bus/agent/agent.h"
 
 typedef struct WorkKind {
+  const char *models; /* the kind of models that can do it, as the model table has it */
+  /* The model that is asked when the ones before it can't, counted from 0. Returns false behind the last. */
+  bool (*fallback)(const void *ask, size_t number, Text *ret);
   /* ask is the struct of the method's contract. Returns 0, or DIALECT_E_FAULT with *ret_fault filled: CAUSE_UNAVAILABLE when
      the provider's API has no such thing. */
   int (*encode)(const Dialect *dialect, const void *ask, DialectRequest *ret, DialectFault *ret_fault);

@@ -37,6 +37,12 @@ class Again(Retry):
                          [("twice", "overload", 2)])
         self.assertEqual((reply["model"], self.asked()), ("twice", 3))
 
+    def test_embeddings_too(self):
+        ask = {"request": '{"model": "twice", "input": "a b"}'}
+        self.assertEqual(self.client_.ask("RemoteApiAdapter", "embed", ask)["failures"][0]["tries"], 2)
+        reply = self.client_.ask("RemoteApiAdapter", "embed", ask, annotations=self.route("broken", "good"))
+        self.assertEqual((reply["model"], [(row["model"], row["cause"]) for row in reply["failures"]]), ("good", [("broken", "overload")]))
+
     def test_a_stream_before_its_first_piece(self):
         for model, cause in (("twice", "overload"), ("snapped", "cut"), ("rude", "overload")):
             with self.subTest(model):

@@ -30,7 +30,7 @@ MODELS = {
     "cut": ("speech", "openai", "cut=1"), "no-ear": ("transcription", "gemini", ""), "dumb": ("chat", "openai", "tokens=0"),
     "azure-ear": ("transcription", "azure", "tokens=3"), "whisper": ("transcription", "openai", "tokens=3"),
     "ear-cut": ("transcription", "openai", "cut=2"), "ear-no-end": ("transcription", "openai", "no_done=1"),
-    "ear-bad": ("transcription", "openai", "malformed=2"),
+    "ear-bad": ("transcription", "openai", "malformed=2"), "mute": ("speech", "openai", "status=500"), "blind": ("chat", "openai", "status=503"),
 }
 
 
@@ -82,6 +82,17 @@ class Work(harness.Fleet):
 
     def sent(self):
         return self.mock.stats()["last_request"]
+
+    def pieces(self, verb, model, **ask):
+        request = self.asker.request("RemoteApiAdapter", verb, {"model": model, **ask}, flags=Flag.STREAM, window=WINDOW)
+        unpacker, size = msgpack.Unpacker(max_buffer_size=1 << 24), 0  # where a CHUNK ends means nothing
+        while (message := self.asker.expect(Kind.CHUNK, Kind.REPLY, Kind.ERROR, id=request)).kind == Kind.CHUNK:
+            size += len(message.body)
+            self.asker.send(Kind.WINDOW, id=request, number=message.number + 1, window=size + WINDOW)
+            unpacker.feed(message.body)
+        if message.kind == Kind.ERROR:
+            raise RemoteError(harness.Status(message.status), message.data)
+        return list(unpacker), message.data
 
 
 class Speech(Work):
@@ -154,17 +165,6 @@ class Speech(Work):
 class Pieces(Work):
     """The same in pieces, as they come."""
 
-    def pieces(self, verb, model, **ask):
-        request = self.asker.request("RemoteApiAdapter", verb, {"model": model, **ask}, flags=Flag.STREAM, window=WINDOW)
-        unpacker, size = msgpack.Unpacker(max_buffer_size=1 << 24), 0  # where a CHUNK ends means nothing
-        while (message := self.asker.expect(Kind.CHUNK, Kind.REPLY, Kind.ERROR, id=request)).kind == Kind.CHUNK:
-            size += len(message.body)
-            self.asker.send(Kind.WINDOW, id=request, number=message.number + 1, window=size + WINDOW)
-            unpacker.feed(message.body)
-        if message.kind == Kind.ERROR:
-            raise RemoteError(harness.Status(message.status), message.data)
-        return list(unpacker), message.data
-
     def test_sound(self):
         chunks, end = self.pieces("speak_stream", "loud", text="x", voice="alloy", format="wav")
         sound = b"".join(chunk["audio"] for chunk in chunks)
@@ -194,6 +194,65 @@ class Pieces(Work):
     def test_before_the_first_piece_it_is_tried_again(self):
         chunks, end = self.pieces("transcribe_stream", "flaky", audio=b"x")
         self.assertEqual((len(end["text"].split()), end["done"]["failures"][0]["cause"]), (2, "overload"))
+
+
+class Fallbacks(Work):
+    """Who is asked when the first one can't, in the order in which the caller names them."""
+
+    def who(self, done):
+        return done["model"], [(row["model"], row["cause"]) for row in done["failures"]]
+
+    def test_each_kind_of_work_has_them(self):
+        for verb, first, next_, cause, ask in (
+                ("transcribe", "busy", "ear", "rate_limit", {"audio": b"x"}), ("speak", "mute", "mouth", "overload", {"text": "x", "voice": "v"}),
+                ("describe", "blind", "other-eye", "overload", {"image": PNG, "type": "image/png"}),
+                ("translate", "blind", "other-mirror", "overload", {"text": "x", "to": "de"})):
+            with self.subTest(verb):
+                self.assertEqual(self.who(self.work(verb, first, fallbacks=[next_], **ask)["done"]), (next_, [(first, cause)]))
+
+    def test_in_pieces(self):
+        for verb, first, next_, ask in (("speak_stream", "mute", "mouth", {"text": "x", "voice": "v"}),
+                                        ("transcribe_stream", "busy", "words", {"audio": b"x"})):
+            with self.subTest(verb):
+                chunks, end = self.pieces(verb, first, fallbacks=[next_], **ask)
+                self.assertGreater(len(chunks), 0)
+                self.assertEqual(self.who(end["done"])[0], next_)
+
+    def test_after_the_first_piece_nobody_else_begins(self):
+        with self.assertRaises(RemoteError) as raised:
+            self.pieces("speak_stream", "cut", text="x", voice="v", fallbacks=["mouth"])
+        self.assertEqual(raised.exception.status.name, "STREAM_LOST")
+        self.assertEqual(self.mock.stats()["requests"], 1)
+
+    def test_who_can_not_is_passed_over_by_name(self):
+        """Another API without speech, a model of another kind, one that nobody knows; one that is named twice is asked once."""
+        reply = self.work("transcribe", "no-ear", audio=b"x", fallbacks=["eye", "nobody", "busy", "busy", "ear"])
+        self.assertEqual(self.who(reply["done"]), ("ear", [("no-ear", "unavailable"), ("eye", "unavailable"), ("nobody", "unavailable"),
+                                                           ("busy", "rate_limit")]))
+        self.assertIn("kind chat", reply["done"]["failures"][1]["message"])
+        self.assertEqual(self.mock.stats()["requests"], 2)
+
+    def test_somebody_else_at_once(self):
+        """With others left the same one is not asked again, whatever attempts says."""
+        done = self.work("transcribe", "flaky", audio=b"x", fallbacks=["words"])["done"]
+        self.assertEqual(self.who(done), ("words", [("flaky", "overload")]))
+
+    def test_a_mistake_of_the_caller_goes_to_nobody_else(self):
+        status, body = self.refused("speak", "mouth", text="x" * 5000, voice="v", fallbacks=["loud"])
+        self.assertEqual((status, body["http_status"], self.mock.stats()["requests"]), ("REFUSED", 400, 1))
+
+    def test_all_fail(self):
+        """The first cause decides, and each failure is in the books."""
+        books = self.worker(SETTLER, agent="books", credit=4)
+        status, body = self.refused("transcribe", "busy", audio=b"x", fallbacks=["no-ear", "ear-bad"])
+        self.assertEqual((status, body["http_status"], body["retry_after_us"]), ("OVERLOADED", 429, 7_000_000))
+        self.assertTrue(body["message"].startswith("busy: "), body)
+        rows = []
+        while len(rows) < 2:
+            message = books.take(method="settle")
+            rows += [(row["model"], row["outcome"], row["cause"]) for row in message.data["settlements"]]
+            books.reply(message, {"counted": len(message.data["settlements"])})
+        self.assertEqual(rows, [("busy", "failed", "rate_limit"), ("ear-bad", "failed", "malformed")])
 
 
 class Models(Work):

@@ -58,6 +58,25 @@ static void candidates_are_tried_in_their_order(void **state) {
   assert_string_equal(task.candidates[task.now].executor, "Local");
 }
 
+static void further_ones_of_ours_come_behind(void **state) {
+  Fault lost = fault(CAUSE_TRANSPORT, "refused");
+  Task task;
+
+  (void)state;
+  begin(&task, "Remote", 2, 0);
+  task_add(&task, TEXT("b"));
+  assert_int_equal(task.n_candidates, 2);
+  task_add(&task, TEXT("e"));
+  assert_int_equal(task.n_candidates, 3);
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(task_fail(&task, &lost, 1, false, NULL, NULL), TASK_TRY);
+  assert_string_equal(task.candidates[task.now].model, "e");
+  assert_string_equal(task.candidates[task.now].executor, "Remote");
+  for (const char *name = "qrstuvwxyz"; *name; name++)
+    task_add(&task, (Text){name, 1});
+  assert_int_equal(task.n_candidates, TASK_CANDIDATES_MAX);
+}
+
 static void after_a_piece_nobody_else_begins(void **state) {
   Task task;
   Fault cut = fault(CAUSE_CUT, "broke off");
@@ -313,6 +332,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(without_a_route_the_request_names_the_model),
       cmocka_unit_test(candidates_are_tried_in_their_order),
+      cmocka_unit_test(further_ones_of_ours_come_behind),
       cmocka_unit_test(after_a_piece_nobody_else_begins),
       cmocka_unit_test(each_cause_goes_on_as_its_table_says),
       cmocka_unit_test(too_long_goes_to_a_larger_context_alone),
