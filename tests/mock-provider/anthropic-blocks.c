@@ -31,6 +31,7 @@ TABLE THINKING[] = {{"type", JSON_STRING, true},
                     {"signature", JSON_STRING, true},
                     {NULL, JSON_NONE, false}};
 TABLE REDACTED[] = {{"type", JSON_STRING, true}, {"data", JSON_STRING, true}, {NULL, JSON_NONE, false}};
+TABLE MARK[] = {{"type", JSON_STRING, true}, {"ttl", JSON_STRING, false}, {NULL, JSON_NONE, false}};
 TABLE BASE64[] = {{"type", JSON_STRING, true},
                   {"media_type", JSON_STRING, true},
                   {"data", JSON_STRING, true},
@@ -69,6 +70,7 @@ typedef struct Talk {
   Json calls[CALLS_MAX]; /* ids of the message before */
   unsigned call_count;
   unsigned marks; /* for the cache, of the whole request */
+  bool unthought; /* the last turn with the model's words calls tools, and does not begin with what was thought */
 } Talk;
 
 /* --- one block --- */
@@ -110,13 +112,18 @@ static bool check_source(Talk *talk, const char *path, Kind kind, Json source) {
 
 static bool check_mark(Talk *talk, const char *path, Json block) {
   Json mark = json_find(block, "cache_control");
+  char name[PATH_BYTES + 32];
 
   if (json_is_none(mark) || json_type(mark) == JSON_NULL)
     return true;
   if (++talk->marks > MARKS_MAX)
     return anthropic_invalid(talk->ret, "A maximum of 4 blocks with cache_control may be provided. Found %u.",
                              talk->marks);
-  return anthropic_check_word(path, json_find(mark, "type"), "ephemeral", talk->ret);
+  snprintf(name, sizeof name, "%scache_control.", path);
+  return anthropic_check_fields(talk->ask, name, mark, MARK, talk->ret) &&
+         anthropic_check_word(name, json_find(mark, "type"), "ephemeral", talk->ret) &&
+         (json_is_none(json_find(mark, "ttl")) ||
+          anthropic_check_word(name, json_find(mark, "ttl"), "5m 1h", talk->ret));
 }
 
 static bool is_said(Json text) {
@@ -213,7 +220,7 @@ static bool check_list(Talk *talk, unsigned number, bool user, Json content) {
   const char *kinds = user ? "text image document tool_result" : "text tool_use thinking redacted_thinking";
   JsonWalk walk = json_walk(content);
   Talk next = *talk;
-  bool others = false;
+  bool others = false, thought = false;
   char path[PATH_BYTES];
   Kind kind = KIND_TEXT;
   unsigned i = 0;
@@ -233,6 +240,7 @@ static bool check_list(Talk *talk, unsigned number, bool user, Json content) {
     if (kind == KIND_CALL && next.call_count < CALLS_MAX)
       next.calls[next.call_count++] = json_find(block, "id");
     others |= kind != KIND_RESULT;
+    thought |= i == 0 && (kind == KIND_THINKING || kind == KIND_REDACTED);
   }
   if (i == 0)
     return anthropic_invalid(talk->ret, "messages.%u: all messages must have non-empty content", number);
@@ -241,6 +249,8 @@ static bool check_list(Talk *talk, unsigned number, bool user, Json content) {
         talk->ret, "messages.%u: `tool_use` ids were found without `tool_result` blocks immediately after: %.*s.",
         number, TEXT_ARG(talk->calls[0].text));
   next.marks = talk->marks;
+  if (!user)
+    next.unthought = next.call_count > 0 && !thought;
   *talk = next;
   return true;
 }
@@ -266,6 +276,7 @@ static bool check_message(Talk *talk, unsigned number, Json message) {
     return anthropic_invalid(talk->ret, "messages.%u: all messages must have non-empty content", number);
   if (talk->call_count)
     return anthropic_invalid(talk->ret, "messages.%u: `tool_use` ids were found without `tool_result` blocks", number);
+  talk->unthought &= user;
   return true;
 }
 
@@ -278,6 +289,10 @@ bool anthropic_check_messages(const Ask *ask, const AnthropicAsk *asked, Answer 
   for (; json_next_element(&walk, &message); number++)
     if (!check_message(&talk, number, message))
       return false;
+  if (asked->by_budget && talk.unthought)
+    return anthropic_invalid(ret, "messages: Expected `thinking` or `redacted_thinking`, but found `tool_use`. When "
+                                  "`thinking` is enabled, a final `assistant` message must start with a thinking block "
+                                  "(preceeding the lastmost set of `tool_use` and `tool_result` blocks).");
   return number > 0 || anthropic_invalid(ret, "messages: at least one message is required");
 }
 

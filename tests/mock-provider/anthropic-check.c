@@ -90,6 +90,45 @@ bool anthropic_check_word(const char *path, Json text, const char *words, Answer
 
 /* --- tools --- */
 
+/* Where a schema is kept to, its objects have to say that they have no other members. */
+static bool is_closed(Json schema, unsigned depth) {
+  static const char *const LISTS[] = {"properties", "anyOf", "$defs"};
+  bool closed = true, more = true;
+  JsonWalk walk;
+  Json key, value;
+
+  if (depth == 32 || json_type(schema) != JSON_OBJECT)
+    return true;
+  if (json_string_is(json_find(schema, "type"), "object"))
+    closed = json_get_bool(json_find(schema, "additionalProperties"), &more) == 0 && !more;
+  for (size_t i = 0; closed && i < ELEMENTS(LISTS); i++) {
+    Json list = json_find(schema, LISTS[i]);
+
+    walk = json_walk(list);
+    while (closed &&
+           (json_type(list) == JSON_ARRAY ? json_next_element(&walk, &value) : json_next_member(&walk, &key, &value)))
+      closed = is_closed(value, depth + 1);
+  }
+  return closed && is_closed(json_find(schema, "items"), depth + 1);
+}
+
+static bool check_closed(const char *path, Json schema, Answer *ret) {
+  return is_closed(schema, 0) ||
+         anthropic_invalid(ret, "%s: For 'object' type, 'additionalProperties' must be explicitly set to false", path);
+}
+
+static bool check_input_schema(const char *path, Json tool, Answer *ret) {
+  Json schema = json_find(tool, "input_schema");
+  bool strict = false;
+  char name[80];
+
+  if (!json_string_is(json_find(schema, "type"), "object"))
+    return anthropic_invalid(ret, "%sinput_schema.type: Field required", path);
+  snprintf(name, sizeof name, "%sinput_schema", path);
+  json_get_bool(json_find(tool, "strict"), &strict);
+  return !strict || check_closed(name, schema, ret);
+}
+
 static bool is_name(Json name) {
   Text text = TEXT_NONE;
 
@@ -124,8 +163,8 @@ static bool check_tools(const Ask *ask, Json tools, Answer *ret) {
       return false;
     if (!is_name(json_find(tool, "name")))
       return anthropic_invalid(ret, "%sname: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'", path);
-    if (!json_string_is(json_find(json_find(tool, "input_schema"), "type"), "object"))
-      return anthropic_invalid(ret, "%sinput_schema.type: Field required", path);
+    if (!check_input_schema(path, tool, ret))
+      return false;
     if (is_repeated(tools, json_find(tool, "name"), i))
       return anthropic_invalid(ret, "tools: Tool names must be unique.");
   }
@@ -196,6 +235,7 @@ static bool check_thinking(const Ask *ask, AnthropicAsk *asked, Answer *ret) {
       !anthropic_check_word("thinking.type", type, "enabled adaptive disabled", ret))
     return false;
   asked->thinks = enabled || adaptive;
+  asked->by_budget = enabled;
   if (enabled && is_new(asked))
     return anthropic_invalid(ret,
                              "\"thinking.type.enabled\" is not supported for this model. Use "
@@ -213,11 +253,17 @@ static bool check_thinking(const Ask *ask, AnthropicAsk *asked, Answer *ret) {
 
 static bool check_sampling(const AnthropicAsk *asked, Answer *ret) {
   Json temperature = json_find(asked->body, "temperature"), top_p = json_find(asked->body, "top_p");
-  double value = 1;
+  double value = 1, share = 1, most = 1;
 
   json_get_real(temperature, &value);
+  json_get_real(top_p, &share);
+  json_get_real(json_find(asked->body, "top_k"), &most);
   if (value < 0 || value > 1)
     return anthropic_invalid(ret, "temperature: range: 0..1");
+  if (share < 0 || share > 1)
+    return anthropic_invalid(ret, "top_p: range: 0..1");
+  if (most < 0)
+    return anthropic_invalid(ret, "top_k: Input should be greater than or equal to 0");
   if (is_new(asked) && (!json_is_none(temperature) || !json_is_none(top_p)))
     return anthropic_invalid(ret, "`temperature` and `top_p` are not supported by this model.");
   if (!json_is_none(temperature) && !json_is_none(top_p))
@@ -242,7 +288,8 @@ static bool check_output(const Ask *ask, const AnthropicAsk *asked, Answer *ret)
     return anthropic_invalid(ret, "This model does not support the effort parameter.");
   return json_is_none(format) ||
          (anthropic_check_fields(ask, "output_config.format.", format, FORMAT, ret) &&
-          anthropic_check_word("output_config.format.type", json_find(format, "type"), "json_schema", ret));
+          anthropic_check_word("output_config.format.type", json_find(format, "type"), "json_schema", ret) &&
+          check_closed("output_config.format.schema", json_find(format, "schema"), ret));
 }
 
 static bool check_stops(const AnthropicAsk *asked, Answer *ret) {
@@ -292,6 +339,9 @@ bool anthropic_check(const Ask *ask, bool counts, AnthropicAsk *ret_ask, Answer 
   if (!has_model(ask, ret_ask->model))
     return anthropic_fail(ret, 404, "not_found_error", "model: %.*s", (int)min_u64(ret_ask->model.text.size - 2, 128),
                           ret_ask->model.text.data + 1);
+  if (!json_is_none(json_find(body, "service_tier")) &&
+      !anthropic_check_word("service_tier", json_find(body, "service_tier"), "auto standard_only", ret))
+    return false;
   return (json_is_none(metadata) || anthropic_check_fields(ask, "metadata.", metadata, METADATA, ret)) &&
          anthropic_check_system(ask, json_find(body, "system"), ret) && check_tools(ask, tools, ret) &&
          check_thinking(ask, ret_ask, ret) && check_choice(ask, ret_ask, ret) && check_sampling(ret_ask, ret) &&

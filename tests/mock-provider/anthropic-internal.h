@@ -24,6 +24,7 @@ typedef struct AnthropicAsk {
   bool stream;
   bool no_calls; /* tool_choice forbids them */
   bool thinks;
+  bool by_budget;        /* and not adaptively: then a turn with calls begins with what was thought */
   uint64_t limit_tokens; /* 0 = none */
 } AnthropicAsk;
 

@@ -1,4 +1,6 @@
 /* Anthropic's dialect: /v1/messages and /v1/messages/count_tokens. */
+#include <stdlib.h>
+
 #include "tests/mock-provider/anthropic-internal.h"
 #include "tests/mock-provider/pages.h"
 
@@ -40,7 +42,8 @@ static bool check_headers(const Ask *ask, Answer *ret) {
 
   if (!check_version(ask, ret))
     return false;
-  return (type.size >= 16 && memcmp(type.data, "application/json", 16) == 0) ||
+  return (type.size >= 16 && memcmp(type.data, "application/json", 16) == 0 &&
+          (type.size == 16 || type.data[16] == ';')) ||
          anthropic_invalid(ret, "content-type: must be application/json");
 }
 
@@ -76,15 +79,15 @@ static void put_model(Text name, Buffer *out) {
 }
 
 void anthropic_answer_models(const Ask *ask, Answer *ret) {
-  char room[256], limit_room[256];
+  char room[256] = "", limit_room[256] = "";
   Text after = pages_query(ask->http->query, "after_id", room), last;
   Text limit = pages_query(ask->http->query, "limit", limit_room);
   bool has_more;
 
   if (!check_key(ask, ret) || !check_version(ask, ret))
     return;
-  if (limit.size > 4 || (limit.size == 4 && memcmp(limit.data, "1000", 4) > 0)) {
-    anthropic_invalid(ret, "limit: Input should be less than or equal to 1000");
+  if (limit.size && (strtol(limit.data, NULL, 10) < 1 || strtol(limit.data, NULL, 10) > 1000)) {
+    anthropic_invalid(ret, "limit: Input should be from 1 to 1000");
     return;
   }
   ret->status = 200;

@@ -24,8 +24,14 @@ static void refuse(Answer *ret, unsigned status, const char *code, const char *m
   buffer_printf(&ret->body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", code, message);
 }
 
+/* The API v1 takes the key as a bearer's too, as OpenAI's SDK sends it; the dated one takes only Entra's tokens there. */
 static bool check_key(const Ask *ask, Answer *ret) {
-  if (!ask->key || text_is(http_header(ask->http, "api-key"), ask->key))
+  static const char BEARER[] = "Bearer ";
+  Text key = http_header(ask->http, "api-key"), bearer = http_header(ask->http, "authorization");
+
+  if (!key.size && begins(ask->path, "/openai/v1/") && begins(bearer, BEARER))
+    key = (Text){bearer.data + sizeof BEARER - 1, bearer.size - (sizeof BEARER - 1)};
+  if (!ask->key || text_is(key, ask->key))
     return true;
   refuse(ret, 401, "401", "Access denied due to invalid subscription key or wrong API endpoint.");
   return false;
@@ -47,6 +53,20 @@ static Text method_of(const Ask *ask, bool *ret_dated) {
   return slash && slash > rest.data ? (Text){slash + 1, rest.size - (size_t)(slash - rest.data) - 1} : TEXT_NONE;
 }
 
+/* A day, maybe of a preview, up to the end or the next parameter. */
+static bool is_version(Text text) {
+  static const char SHAPE[] = "dddd-dd-dd";
+  size_t n = sizeof SHAPE - 1;
+
+  for (size_t i = 0; i < n; i++)
+    if (i >= text.size || (SHAPE[i] == 'd' ? text.data[i] < '0' || text.data[i] > '9' : text.data[i] != '-'))
+      return false;
+  text = (Text){text.data + n, text.size - n};
+  if (begins(text, "-preview"))
+    text = (Text){text.data + 8, text.size - 8};
+  return text.size == 0 || *text.data == '&';
+}
+
 /* The dated API wants its date, and before 2024-09 it knew no stream_options. */
 static bool check_version(const Ask *ask, Answer *ret) {
   static const char NAME[] = "api-version=";
@@ -54,7 +74,7 @@ static bool check_version(const Ask *ask, Answer *ret) {
   const char *at = query.size ? memmem(query.data, query.size, NAME, sizeof NAME - 1) : NULL;
   Text body = ask->http->body;
 
-  if (!at || query.size - (size_t)(at - query.data) < sizeof NAME - 1 + 10) {
+  if (!at || !is_version((Text){at + sizeof NAME - 1, query.size - (size_t)(at - query.data) - (sizeof NAME - 1)})) {
     refuse(ret, 404, "404", "Resource not found");
     return false;
   }

@@ -1,5 +1,6 @@
 /* InvokeModel takes the model's own words: those of Titan's and of Cohere's embeddings. */
 #include "tests/mock-provider/bedrock-internal.h"
+#include "tests/mock-provider/openai-internal.h"
 
 enum { TITAN_DIMENSIONS = 1024, COHERE_DIMENSIONS = 1024, COHERE_TEXTS_MAX = 96 };
 
@@ -68,6 +69,15 @@ static void answer_titan(const Ask *ask, Json body, Answer *ret) {
   buffer_append(&ret->body, "}", 1);
 }
 
+/* Whether a member, if it is there, is one of words. */
+static bool is_word(Json body, const char *name, const char *words) {
+  Json value = json_find(body, name);
+  Text text = TEXT_NONE;
+
+  json_get_plain(value, &text);
+  return json_is_none(value) || openai_is_one_of(text, words);
+}
+
 static void answer_cohere(const Ask *ask, Json body, Answer *ret) {
   static const char *const NAMES[] = {"texts", "input_type", "truncate", "embedding_types", NULL};
   Json texts = json_find(body, "texts"), text;
@@ -76,6 +86,12 @@ static void answer_cohere(const Ask *ask, Json body, Answer *ret) {
 
   if (!ask->knobs.lax && !check_names(body, NAMES, ret))
     return;
+  if (!is_word(body, "input_type", "search_document search_query classification clustering image") ||
+      !is_word(body, "truncate", "NONE START END LEFT RIGHT")) {
+    bedrock_invalid(ret, "Malformed input request: #: a value is not a valid enum value, please reformat your input "
+                         "and try again.");
+    return;
+  }
   if (json_type(texts) != JSON_ARRAY || json_type(json_find(body, "input_type")) != JSON_STRING) {
     bedrock_invalid(
         ret, "Malformed input request: #: required key [%s] not found, please reformat your input and try again.",
@@ -84,6 +100,13 @@ static void answer_cohere(const Ask *ask, Json body, Answer *ret) {
   }
   buffer_printf(&ret->body, "{\"embeddings\":[");
   for (; json_next_element(&walk, &text); count++) {
+    if (json_string_bytes(text) == 0) {
+      bedrock_invalid(ret,
+                      "Malformed input request: #/texts/%u: expected minLength: 1, please reformat your input and "
+                      "try again.",
+                      count);
+      return;
+    }
     buffer_printf(&ret->body, "%s", count ? "," : "");
     put_vector(COHERE_DIMENSIONS, story_words(text.text), &ret->body);
     words += story_words(text.text);

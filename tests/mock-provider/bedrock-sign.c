@@ -146,6 +146,24 @@ static bool covers(const Proof *proof, const char *name) {
   return false;
 }
 
+/* Whether each header of Amazon's own is signed. */
+static bool covers_own(const HttpRequest *http, const Proof *proof) {
+  for (unsigned i = 0; i < http->header_count; i++) {
+    Text name = http->headers[i].name;
+    char lower[64];
+
+    if (name.size < 6 || name.size >= sizeof lower || !http_same((Text){name.data, 6}, TEXT("x-amz-")))
+      continue;
+    for (size_t k = 0; k <= name.size; k++)
+      lower[k] = k == name.size
+                     ? '\0'
+                     : (char)(name.data[k] >= 'A' && name.data[k] <= 'Z' ? name.data[k] | 0x20 : name.data[k]);
+    if (!covers(proof, lower))
+      return false;
+  }
+  return true;
+}
+
 static bool check_moment(const HttpRequest *http, const Proof *proof, Answer *ret) {
   Text date = http_header(http, "x-amz-date");
   struct tm utc = {.tm_sec = 0};
@@ -177,7 +195,7 @@ static bool check_signed(const Ask *ask, const Proof *proof, Text id, Text secre
                         "Credential should be scoped to correct service: 'bedrock'.");
   if (!check_moment(ask->http, proof, ret))
     return false;
-  if (!covers(proof, "host") || !covers(proof, "x-amz-date") || (token.size && !covers(proof, "x-amz-security-token")))
+  if (!covers(proof, "host") || !covers(proof, "x-amz-date") || !covers_own(ask->http, proof))
     return bedrock_fail(ret, 403, "InvalidSignatureException",
                         "'Host' or headers that begin with 'x-amz-' must be a 'SignedHeader' in the AWS "
                         "Authorization.");

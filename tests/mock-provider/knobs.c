@@ -40,6 +40,10 @@ static const KnobRow *find_row(Text name) {
   return NULL;
 }
 
+bool knobs_has(Text name) {
+  return find_row(name) != NULL;
+}
+
 static int hex_value(char c) {
   if (c >= '0' && c <= '9')
     return c - '0';

@@ -21,6 +21,9 @@ typedef struct Knobs {
 /* The defaults of knobs.def. */
 Knobs knobs_default(void);
 
+/* Whether there is a knob of this name. */
+bool knobs_has(Text name);
+
 /* Sets one knob; '-' in its name counts as '_', an empty value of a number is 1. Returns NULL, or says what is wrong: the
    text is static. */
 const char *knobs_set(Knobs *knobs, Text name, Text value);

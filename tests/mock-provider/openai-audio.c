@@ -1,5 +1,6 @@
 /* OpenAI's /v1/audio/transcriptions, which takes a form, and /v1/audio/speech, which answers with sound. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tests/mock-provider/openai-internal.h"
 #include "tests/mock-provider/sha256.h"
@@ -70,23 +71,18 @@ static const Field *find(const Form *form, const char *name) {
   return NULL;
 }
 
-static bool is_one_of(Text text, const char *words) {
-  while (*words) {
-    size_t n = strcspn(words, " ");
-
-    if (text_equal((Text){words, n}, text))
-      return true;
-    words += n + (words[n] ? 1 : 0);
-  }
-  return false;
-}
-
 /* --- transcriptions --- */
 
 static bool check_fields(const Ask *ask, const Form *form, Answer *ret) {
+  for (unsigned i = 0; i < form->count; i++)
+    for (unsigned k = 0; k < i; k++)
+      if (text_equal(form->fields[i].name, form->fields[k].name) &&
+          !memchr(form->fields[i].name.data, '[', form->fields[i].name.size))
+        return openai_fail(ret, 400, INVALID, "duplicate_parameter", "form", "Duplicate parameter: '%.*s'.",
+                           TEXT_ARG(form->fields[i].name));
   for (unsigned i = 0; i < form->count && !ask->knobs.lax; i++)
-    if (!is_one_of(form->fields[i].name, "file model language prompt response_format temperature "
-                                         "timestamp_granularities[] stream include[] chunking_strategy"))
+    if (!openai_is_one_of(form->fields[i].name, "file model language prompt response_format temperature "
+                                                "timestamp_granularities[] stream include[] chunking_strategy"))
       return openai_fail(ret, 400, INVALID, "unknown_parameter", "form", "Unknown parameter: '%.*s'.",
                          TEXT_ARG(form->fields[i].name));
   return true;
@@ -100,16 +96,45 @@ static bool check_file(const Form *form, Answer *ret) {
     return openai_fail(ret, 400, INVALID, "missing_required_parameter", "file", "Missing required parameter: 'file'.");
   dot = memrchr(file->file_name.data, '.', file->file_name.size);
   if (!file->value.size || !dot ||
-      !is_one_of((Text){dot + 1, (size_t)(file->file_name.data + file->file_name.size - dot) - 1},
-                 "flac m4a mp3 mp4 mpeg mpga oga ogg wav webm"))
+      !openai_is_one_of((Text){dot + 1, (size_t)(file->file_name.data + file->file_name.size - dot) - 1},
+                        "flac m4a mp3 mp4 mpeg mpga oga ogg wav webm"))
     return openai_fail(ret, 400, INVALID, NULL, "file",
                        "Unrecognized file format. Supported formats: ['flac', 'm4a', 'mp3', 'mp4', 'mpeg', 'mpga', "
                        "'oga', 'ogg', 'wav', 'webm']");
   return true;
 }
 
+/* Numbers and words of a form are text. */
+static bool check_values(const Form *form, Answer *ret) {
+  const Field *language = find(form, "language"), *format = find(form, "response_format");
+  const Field *temperature = find(form, "temperature"), *stream = find(form, "stream");
+  const Field *granularity = find(form, "timestamp_granularities[]");
+  char number[32], *end = number;
+
+  if (language && language->value.size != 2)
+    return openai_fail(ret, 400, INVALID, "invalid_language_format", "language",
+                       "Invalid language '%.*s'. Language parameter must be specified in ISO-639-1 format.",
+                       TEXT_ARG(language->value));
+  if (format && !openai_is_one_of(format->value, "json text srt verbose_json vtt diarized_json"))
+    return openai_fail(ret, 400, INVALID, "unsupported_value", "response_format", "response_format is not compatible.");
+  if (stream && !openai_is_one_of(stream->value, "true false"))
+    return openai_fail(ret, 400, INVALID, "invalid_type", "stream", "Invalid type for 'stream': expected a boolean.");
+  if (temperature) {
+    snprintf(number, sizeof number, "%.*s", (int)min_u64(temperature->value.size, sizeof number - 1),
+             temperature->value.data);
+    if (strtod(number, &end) < 0 || strtod(number, NULL) > 1 || end == number || *end)
+      return openai_fail(ret, 400, INVALID, "invalid_value", "temperature", "temperature must be between 0 and 1.");
+  }
+  if (granularity && !openai_is_one_of(granularity->value, "word segment"))
+    return openai_fail(ret, 400, INVALID, "invalid_value", "timestamp_granularities", "Unknown granularity.");
+  if (granularity && !(format && text_is(format->value, "verbose_json")))
+    return openai_fail(ret, 400, INVALID, NULL, "timestamp_granularities",
+                       "timestamp_granularities are only supported with response_format verbose_json.");
+  return true;
+}
+
 static bool check_form(const Ask *ask, const Form *form, Answer *ret) {
-  const Field *model = find(form, "model"), *language = find(form, "language"), *format = find(form, "response_format");
+  const Field *model = find(form, "model");
 
   if (!check_fields(ask, form, ret) || !check_file(form, ret))
     return false;
@@ -117,16 +142,7 @@ static bool check_form(const Ask *ask, const Form *form, Answer *ret) {
     return openai_fail(ret, 400, INVALID, NULL, NULL, "you must provide a model parameter");
   if (!openai_has_model(ask, model->value) || model->value.size > 128)
     return openai_fail(ret, 404, INVALID, "model_not_found", NULL, "The model does not exist.");
-  if (language && language->value.size != 2)
-    return openai_fail(ret, 400, INVALID, "invalid_language_format", "language",
-                       "Invalid language '%.*s'. Language parameter must be specified in ISO-639-1 format.",
-                       TEXT_ARG(language->value));
-  if (format && !is_one_of(format->value, "json text srt verbose_json vtt"))
-    return openai_fail(ret, 400, INVALID, "unsupported_value", "response_format", "response_format is not compatible.");
-  if (find(form, "timestamp_granularities[]") && !(format && text_is(format->value, "verbose_json")))
-    return openai_fail(ret, 400, INVALID, NULL, "timestamp_granularities",
-                       "timestamp_granularities are only supported with response_format verbose_json.");
-  return true;
+  return check_values(form, ret);
 }
 
 static bool model_is(const Form *form, const char *name) {
@@ -204,42 +220,33 @@ void openai_answer_transcriptions(const Ask *ask, Answer *ret) {
 
 /* --- speech --- */
 
-static bool check_speech(const Ask *ask, Json body, Answer *ret) {
-  Json voice = json_find(body, "voice"), format = json_find(body, "response_format"), key, value;
-  JsonWalk walk = json_walk(body);
-  double speed = 1;
-  Text text = TEXT("mp3");
+static const OpenAiField SPEECH[] = {OPENAI_HAS("model", TEXT),
+                                     OPENAI_NEEDS("input", TEXT),
+                                     OPENAI_NEEDS("voice", ANY),
+                                     OPENAI_IS_MAYBE("response_format", "mp3 opus aac flac wav pcm"),
+                                     OPENAI_RANGE("speed", REAL, 0.25, 4),
+                                     OPENAI_HAS("instructions", TEXT),
+                                     OPENAI_IS_MAYBE("stream_format", "audio sse"),
+                                     OPENAI_END};
 
-  while (json_next_member(&walk, &key, &value))
-    if (!ask->knobs.lax && json_get_plain(key, &text) == 0 &&
-        !is_one_of(text, "model input voice response_format speed instructions stream_format"))
-      return openai_fail(ret, 400, INVALID, "unknown_parameter", NULL, "Unknown parameter: '%.*s'.", TEXT_ARG(text));
-  if (!json_string_bytes(json_find(body, "input")) || json_string_bytes(json_find(body, "input")) > 4096)
-    return openai_fail(ret, 400, INVALID, "string_too_long", "input", "input must have 1 to 4096 characters.");
-  if (!json_string_bytes(voice))
-    return openai_fail(ret, 400, INVALID, "missing_required_parameter", "voice",
-                       "Missing required parameter: 'voice'.");
-  text = TEXT("mp3");
-  json_get_plain(format, &text);
-  if (!is_one_of(text, "mp3 opus aac flac wav pcm"))
-    return openai_fail(ret, 400, INVALID, "invalid_value", "response_format", "Unknown response_format.");
-  json_get_real(json_find(body, "speed"), &speed);
-  return (speed >= 0.25 && speed <= 4) ||
-         openai_fail(ret, 400, INVALID, "decimal_above_max_value", "speed", "speed must be between 0.25 and 4.");
+static bool check_speech(const Ask *ask, Json body, Answer *ret) {
+  size_t size = json_string_bytes(json_find(body, "input"));
+
+  if (!openai_check_fields(ask, "", body, SPEECH, ret))
+    return false;
+  if (size == 0 || size > 4096)
+    return openai_fail(ret, 400, INVALID, size ? "string_above_max_length" : "string_below_min_length", "input",
+                       "Invalid 'input': expected a string with 1 to 4096 characters, but got %zu.", size);
+  return json_string_bytes(json_find(body, "voice")) > 0 || json_type(json_find(body, "voice")) == JSON_OBJECT ||
+         openai_fail(ret, 400, INVALID, "invalid_value", "voice", "Invalid value for 'voice'.");
 }
 
 void openai_answer_speech(const Ask *ask, Answer *ret) {
   uint32_t size = ask->knobs.bytes == UNSET ? 1000 : ask->knobs.bytes;
   Json body = {TEXT_NONE};
-  Text model = TEXT_NONE;
 
-  json_check(ask->http->body, &body, NULL);
-  json_get_plain(json_find(body, "model"), &model);
-  if (!openai_has_model(ask, model)) {
-    openai_fail(ret, 404, INVALID, "model_not_found", NULL, "The model does not exist.");
-    return;
-  }
-  if (!check_speech(ask, body, ret))
+  if (!openai_check_body(ask, &body, ret) || !openai_check_model(ask, openai_find(body, "model"), ret) ||
+      !check_speech(ask, body, ret))
     return;
   ret->status = 200;
   ret->type = "audio/mpeg";

@@ -21,12 +21,64 @@ typedef struct OpenAiAsk {
   bool base64;
 } OpenAiAsk;
 
+typedef enum OpenAiKind {
+  OPENAI_ANY, /* or looked at elsewhere */
+  OPENAI_TEXT,
+  OPENAI_WORD,
+  OPENAI_BOOL,
+  OPENAI_WHOLE,
+  OPENAI_REAL,
+  OPENAI_LIST,
+  OPENAI_OBJECT,
+} OpenAiKind;
+
+/* A member of an object; tables of them end with OPENAI_END. null is as good as absent. */
+typedef struct OpenAiField {
+  const char *name;
+  OpenAiKind kind;
+  bool required;
+  const char *words;  /* of OPENAI_WORD, with blanks between them */
+  double least, most; /* of numbers */
+} OpenAiField;
+
+#define OPENAI_HAS(name, kind)                                                                                         \
+  { name, OPENAI_##kind, false, NULL, 0, 0 }
+#define OPENAI_NEEDS(name, kind)                                                                                       \
+  { name, OPENAI_##kind, true, NULL, 0, 0 }
+#define OPENAI_RANGE(name, kind, least, most)                                                                          \
+  { name, OPENAI_##kind, false, NULL, least, most }
+#define OPENAI_IS(name, words)                                                                                         \
+  { name, OPENAI_WORD, true, words, 0, 0 }
+#define OPENAI_IS_MAYBE(name, words)                                                                                   \
+  { name, OPENAI_WORD, false, words, 0, 0 }
+#define OPENAI_END                                                                                                     \
+  { NULL, OPENAI_ANY, false, NULL, 0, 0 }
+
 /* Fills ret with {"error":{message,type,param,code}}. param and code may be NULL. Returns false, for a caller to pass on. */
 bool openai_fail(Answer *ret, unsigned status, const char *type, const char *code, const char *param,
                  const char *format, ...) _printf_(6, 7);
+/* The same for what is there with another type, or is not there. */
+bool openai_wrong_type(Answer *ret, const char *param, JsonType wanted, Json got);
+bool openai_missing(Answer *ret, const char *param);
 
-/* Checks the Authorization header. Returns true, or false with ret filled. */
+/* Holds an object against a table; path stands before the names of its members, "" or "tools[0].". Returns true, or false with
+   ret filled. */
+bool openai_check_fields(const Ask *ask, const char *path, Json object, const OpenAiField *fields, Answer *ret);
+/* A member, or none when it is null. */
+Json openai_find(Json object, const char *name);
+/* Whether text is one of words, which have blanks between them. */
+bool openai_is_one_of(Text text, const char *words);
+/* Whether value is a string of 1 to 64 letters, digits, _ and -. */
+bool openai_is_name(Json value);
+
+/* Checks the Authorization header. Returns true, or false with ret filled, as all of these. */
 bool openai_check_key(const Ask *ask, Answer *ret);
+/* Checks the content type, and that the body is an object. */
+bool openai_check_body(const Ask *ask, Json *ret_body, Answer *ret);
+bool openai_check_model(const Ask *ask, Json model, Answer *ret);
+bool openai_check_messages(const Ask *ask, Json messages, Answer *ret);
+/* tools, tool_choice, parallel_tool_calls and response_format of a chat's body. */
+bool openai_check_tools(const Ask *ask, Json body, Answer *ret);
 
 /* Checks the body of a chat request. Returns true with *ret_ask filled, or false with ret filled. */
 bool openai_check_chat(const Ask *ask, OpenAiAsk *ret_ask, Answer *ret);

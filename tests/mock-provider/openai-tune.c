@@ -32,58 +32,89 @@ static bool begins(Text text, const char *prefix) {
   return text.size >= n && memcmp(text.data, prefix, n) == 0;
 }
 
-static bool check_create(Json body, Answer *ret) {
-  static const char KNOWN[] = " model training_file validation_file suffix seed method metadata integrations "
-                              "hyperparameters ";
-  JsonWalk walk = json_walk(body);
-  char word[80];
-  Text text;
-  Json key, value;
+#define TABLE static const OpenAiField
 
-  while (json_next_member(&walk, &key, &value)) {
-    if (json_get_plain(key, &text) != 0 || snprintf(word, sizeof word, " %.*s ", TEXT_ARG(text)) < 0 ||
-        !strstr(KNOWN, word))
-      return openai_fail(ret, 400, INVALID, "unknown_parameter", NULL, "Unknown parameter: %.*s.", TEXT_ARG(key.text));
-  }
-  if (!json_string_bytes(json_find(body, "model")))
-    return openai_fail(ret, 400, INVALID, "missing_required_parameter", "model",
-                       "Missing required parameter: 'model'.");
-  if (json_get_plain(json_find(body, "training_file"), &text) != 0 || !begins(text, "file-"))
-    return openai_fail(ret, 400, INVALID, "invalid_value", "training_file",
-                       "invalid training_file: no such File object");
-  value = json_find(body, "method");
-  if (!json_is_none(value) &&
-      (!json_string_is(json_find(value, "type"), "supervised") ||
-       json_type(json_find(json_find(json_find(value, "supervised"), "hyperparameters"), "n_epochs")) != JSON_NUMBER))
-    return openai_fail(ret, 400, INVALID, "invalid_value", "method", "Invalid value for 'method'.");
-  return true;
+TABLE CREATE[] = {OPENAI_NEEDS("model", TEXT),
+                  OPENAI_NEEDS("training_file", TEXT),
+                  OPENAI_HAS("validation_file", TEXT),
+                  OPENAI_HAS("suffix", TEXT),
+                  OPENAI_RANGE("seed", WHOLE, 0, 2147483647),
+                  OPENAI_HAS("method", OBJECT),
+                  OPENAI_HAS("metadata", OBJECT),
+                  OPENAI_HAS("integrations", LIST),
+                  OPENAI_HAS("hyperparameters", OBJECT),
+                  OPENAI_END};
+TABLE METHOD[] = {OPENAI_IS("type", "supervised dpo reinforcement"), OPENAI_HAS("supervised", OBJECT),
+                  OPENAI_HAS("dpo", OBJECT), OPENAI_HAS("reinforcement", OBJECT), OPENAI_END};
+TABLE SUPERVISED[] = {OPENAI_HAS("hyperparameters", OBJECT), OPENAI_END};
+TABLE HYPER[] = {OPENAI_HAS("batch_size", ANY), OPENAI_HAS("learning_rate_multiplier", ANY),
+                 OPENAI_HAS("n_epochs", ANY), OPENAI_END};
+TABLE EPOCHS[] = {OPENAI_RANGE("n_epochs", WHOLE, 1, 50), OPENAI_HAS("batch_size", ANY),
+                  OPENAI_HAS("learning_rate_multiplier", ANY), OPENAI_END};
+
+static bool check_file(Json body, const char *name, Answer *ret) {
+  Json file = openai_find(body, name);
+  Text text = TEXT_NONE;
+
+  json_get_plain(file, &text);
+  return json_is_none(file) || begins(text, "file-") ||
+         openai_fail(ret, 400, INVALID, "invalid_value", name, "invalid %s: no such File object", name);
+}
+
+static bool check_method(const Ask *ask, Json method, Answer *ret) {
+  Json supervised = openai_find(method, "supervised"), hyper = openai_find(supervised, "hyperparameters");
+  bool is_auto = json_string_is(json_find(hyper, "n_epochs"), "auto");
+
+  return json_is_none(method) ||
+         (openai_check_fields(ask, "method.", method, METHOD, ret) &&
+          (json_is_none(supervised) || openai_check_fields(ask, "method.supervised.", supervised, SUPERVISED, ret)) &&
+          (json_is_none(hyper) ||
+           openai_check_fields(ask, "method.supervised.hyperparameters.", hyper, is_auto ? HYPER : EPOCHS, ret)));
+}
+
+static bool check_create(const Ask *ask, Json body, Answer *ret) {
+  size_t suffix = json_string_bytes(openai_find(body, "suffix"));
+
+  if (!openai_check_fields(ask, "", body, CREATE, ret) || !check_file(body, "training_file", ret) ||
+      !check_file(body, "validation_file", ret) || !check_method(ask, openai_find(body, "method"), ret))
+    return false;
+  return suffix <= 64 || openai_fail(ret, 400, INVALID, "string_above_max_length", "suffix",
+                                     "Invalid 'suffix': string too long. Expected a string with maximum length 64, "
+                                     "but got %zu.",
+                                     suffix);
 }
 
 static void answer_create(const Ask *ask, Answer *ret) {
-  Json body = {TEXT_NONE};
+  Json body;
   char id[64];
 
-  if (json_check(ask->http->body, &body, NULL) != 0 || json_type(body) != JSON_OBJECT) {
-    openai_fail(ret, 400, INVALID, NULL, NULL, "We could not parse the JSON body of your request.");
-    return;
-  }
-  if (!check_create(body, ret))
+  if (!openai_check_body(ask, &body, ret) || !check_create(ask, body, ret))
     return;
   snprintf(id, sizeof id, "ftjob-mock-%llu", (unsigned long long)ask->number);
   put_job(text_of(id), "validating_files", ret);
+}
+
+static bool check_page(Text limit, Answer *ret) {
+  long count = limit.size ? strtol(limit.data, NULL, 10) : 20;
+
+  return (count >= 1 && count <= 100) ||
+         openai_fail(ret, 400, INVALID, count < 1 ? "integer_below_min_value" : "integer_above_max_value", "limit",
+                     "Invalid 'limit': expected 1 to 100, but got %ld instead.", count);
 }
 
 /* Newest first; the id of an event is its number. */
 static void answer_events(const Ask *ask, Answer *ret) {
   static const char *const MESSAGES[] = {"Created fine-tuning job", "Step 1/2: \\\"loss\\\" 1.50",
                                          "Step 2/2: loss 0.75"};
-  char room[256], limit_room[256];
+  char room[256] = "", limit_room[256] = "";
   Text after = pages_query(ask->http->query, "after", room);
   Text limit = pages_query(ask->http->query, "limit", limit_room);
   int at = after.size ? after.data[after.size - 1] - '0' : 3;
   int count = limit.size ? (int)strtol(limit.data, NULL, 10) : 20;
   bool first = true;
 
+  if (!check_page(limit, ret))
+    return;
   ret->status = 200;
   ret->type = "application/json";
   buffer_printf(&ret->body, "{\"object\":\"list\",\"data\":[");

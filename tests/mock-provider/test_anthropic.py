@@ -18,6 +18,7 @@ WEATHER = {"name": "weather", "input_schema": {"type": "object", "properties": {
 CLOCK = {"name": "clock", "input_schema": {"type": "object", "properties": {}}}
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "clock", "input": {}}
 TOLD = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "noon"}
+OPEN = {"type": "object", "properties": {"a": {"type": "string"}}}
 MARK = {"cache_control": {"type": "ephemeral"}}
 
 
@@ -111,6 +112,9 @@ class Refusals(Case):
         self.refused(self.post(body, headers=[f"x-api-key: {KEY}", "anthropic-version: 1"]), "not a valid version")
         self.assertEqual(self.post(body, headers=[version, f"Authorization: Bearer {KEY}"]).status, 200)
         self.refused(self.mock.ask("GET", "/v1/messages"), "Method", 405)
+        for content_type in ("text/plain", "application/jsonlines"):
+            self.refused(self.post(body, headers=[version, f"x-api-key: {KEY}", f"Content-Type: {content_type}"]), "content-type")
+        self.refused(self.mock.ask("GET", "/v1/models?limit=1001", headers=[version, f"x-api-key: {KEY}"]), "limit")
         self.refused(self.post(b"{"), "not valid JSON")
 
     def test_members(self):
@@ -129,7 +133,11 @@ class Refusals(Case):
                 ({"model": "claude-opus-5", "thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking.type.adaptive"),
                 ({"output_config": {"effort": "low"}}, "effort"),
                 ({"model": "claude-opus-5", "output_config": {"effort": "endless"}}, "output_config.effort"),
-                ({"output_config": {"format": {"type": "json_schema"}}}, "format.schema: Field required")]:
+                ({"output_config": {"format": {"type": "json_schema"}}}, "format.schema: Field required"),
+                ({"output_config": {"format": {"type": "json_schema", "schema": OPEN}}}, "'additionalProperties' must be explicitly"),
+                ({"top_p": 2}, "top_p: range"), ({"top_k": -1}, "top_k"), ({"service_tier": "best"}, "service_tier"),
+                ({"system": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "2h"}}]}, "5m 1h"),
+                ({"system": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "age": 1}}]}, "age: Extra")]:
             with self.subTest(words, members=members):
                 self.refused(self.create(**members), words)
         self.assertEqual(self.create("lax", bogus=1).status, 200)
@@ -146,9 +154,19 @@ class Refusals(Case):
                 ({"tools": [CLOCK], "tool_choice": {"type": "tool", "name": "x"}}, "not found in provided tools"),
                 ({"tools": [CLOCK], "tool_choice": {"type": "tool"}}, "Field required"),
                 ({"tools": [CLOCK], "tool_choice": {"type": "none", "disable_parallel_tool_use": True}}, "Extra"),
+                ({"tools": [{"name": "a", "strict": True, "input_schema": OPEN}]}, "'additionalProperties' must be explicitly"),
                 ({"tools": [CLOCK], "tool_choice": {"type": "any"}, **budget}, "forces tool use")]:
             with self.subTest(words):
                 self.refused(self.create(**members), words)
+
+    def test_calls_without_thoughts(self):
+        """Who thinks by a budget has to show what was thought before the calls that are answered; adaptively one need not."""
+        talk = [USER, {"role": "assistant", "content": [CALL]}, {"role": "user", "content": [TOLD]}]
+        budget = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000}
+        self.refused(self.create(messages=talk, tools=[CLOCK], **budget), "must start with a thinking block")
+        later = [*talk, {"role": "assistant", "content": "noon"}, USER]
+        self.assertEqual(self.create(messages=later, tools=[CLOCK], **budget).status, 200)
+        self.assertEqual(self.create(messages=talk, tools=[CLOCK], model="claude-opus-5", thinking={"type": "adaptive"}).status, 200)
 
     def test_messages(self):
         def user(*blocks):

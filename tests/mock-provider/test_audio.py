@@ -56,6 +56,10 @@ class Audio(unittest.TestCase):
                 ((("model", "m"), file, ("language", "english")), "language", "invalid_language_format"),
                 ((("model", "m"), file, ("response_format", "xml")), "response_format", "unsupported_value"),
                 ((("model", "m"), file, ("timestamp_granularities[]", "word")), "timestamp_granularities", None),
+                ((("model", "m"), file, ("temperature", "2")), "temperature", "invalid_value"),
+                ((("model", "m"), file, ("temperature", "warm")), "temperature", "invalid_value"),
+                ((("model", "m"), file, ("stream", "yes")), "stream", "invalid_type"),
+                ((("model", "m"), ("model", "m"), file), "form", "duplicate_parameter"),
                 ((("model", "m"), file, ("wonder", "1")), "form", "unknown_parameter")]:
             with self.subTest(param, code=code):
                 status, error = self.listen(*fields).error()
@@ -65,7 +69,8 @@ class Audio(unittest.TestCase):
         answer = self.speak(knobs="bytes=300")
         self.assertEqual((answer.status, answer.headers["content-type"], len(answer.body)), (200, "audio/mpeg", 300))
         self.assertEqual(answer.body[:3], bytes([0, 7, 14]))
-        for members in ({"input": ""}, {"input": "x" * 4097}, {"voice": None}, {"response_format": "ogg"}, {"speed": 5}, {"wonder": 1}):
+        for members in ({"input": ""}, {"input": "x" * 4097}, {"voice": None}, {"response_format": "ogg"}, {"speed": 5}, {"wonder": 1},
+                        {"input": 1}, {"voice": 7}, {"speed": "1"}, {"stream_format": "wav"}):
             self.assertEqual(self.speak(**members).error()[0], 400, members)
 
 

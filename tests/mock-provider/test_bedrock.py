@@ -261,7 +261,9 @@ class Tokens(Signatures):
 
     def test_token(self):
         self.refused(self.signed(token="another"), "security token", 403, "UnrecognizedClientException")
-        self.refused(self.signed(), "SignedHeader", 403, "InvalidSignatureException")
+        self.refused(self.signed(), "security token", 403, "UnrecognizedClientException")
+        headers = [*sign(self.PATH, self.BODY), f"X-Amz-Security-Token: {TOKEN}"]
+        self.refused(self.mock.ask("POST", self.PATH, self.BODY, headers), "SignedHeader", 403, "InvalidSignatureException")
 
 
 class Bearer(Case):

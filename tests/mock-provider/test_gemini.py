@@ -148,6 +148,17 @@ class Refused(Case):
         self.assertEqual(self.ask("generateContent", {"contents": [USER]}, key=None, query=f"?key={KEY}").status, 200)
         stats = self.mock.stats()["last_request"]
         self.assertEqual(stats["query"], "(hidden)")
+        answer = self.mock.ask("POST", "/v1beta/models/m:generateContent", {"contents": [USER]}, [f"Authorization: Bearer {KEY}"])
+        self.refused(answer, "OAuth 2", 401, "UNAUTHENTICATED")
+
+    def test_content_type_and_query(self):
+        key = f"x-goog-api-key: {KEY}"
+        answer = self.mock.ask("POST", "/v1beta/models/m:generateContent", {"contents": [USER]}, [key, "Content-Type: text/plain"])
+        self.refused(answer, "Invalid JSON payload")
+        for method, path in (("POST", "/m:generateContent?pageSize=2"), ("GET", "?wonder=1"), ("GET", "/m?pageSize=2")):
+            answer = self.mock.ask(method, "/v1beta/models" + path, {"contents": [USER]} if method == "POST" else None, [key])
+            self.refused(answer, "Cannot bind query parameter")
+        self.assertEqual(self.mock.ask("GET", "/v1beta/models?pageSize=2&page=1&$alt=json", headers=[key]).status, 200)
 
     def test_paths(self):
         with Mock(PROGRAM, "--models", "there") as mock:

@@ -16,6 +16,8 @@ from mock_client import Mock, request_text  # noqa: E402
 
 PROGRAM = ""
 USER = [{"role": "user", "content": "say it"}]
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+TOOL = {"type": "function", "function": {"name": "f"}}
 CHAT = "/v1/chat/completions"
 
 
@@ -219,9 +221,9 @@ class OpenAi(Case):
 
     def test_parts_and_tools_are_accepted(self):
         messages = [{"role": "user", "content": [{"type": "text", "text": "one two"}, {"type": "text", "text": " three"}]},
-                    {"role": "assistant", "content": None, "tool_calls": []},
+                    {"role": "assistant", "content": None, "tool_calls": [CALL]},
                     {"role": "tool", "tool_call_id": "c", "content": "4"}]
-        reply = self.mock.chat("echo=1", messages=messages, tools=[], tool_choice="auto", seed=-1, temperature=None).json()
+        reply = self.mock.chat("echo=1", messages=messages, tools=[TOOL], tool_choice="auto", seed=-1, temperature=None).json()
         self.assertEqual(reply["choices"][0]["message"]["content"], "one two three")
         self.assertEqual(reply["usage"]["prompt_tokens"], 4)
 
@@ -242,7 +244,7 @@ class OpenAi(Case):
                 (chat(messages=[{"role": "user", "content": [{}]}]), "messages[0].content[0].type", "missing_required_parameter"),
                 (chat(messages=[{"role": "tool", "content": "x"}]), "messages[0].tool_call_id", "missing_required_parameter"),
                 (chat(stream="yes"), "stream", "invalid_type"), (chat(stream_options={}), "stream_options", None),
-                (chat(temperature=3), "temperature", "integer_above_max_value"), (chat(n=0), "n", "integer_below_min_value"),
+                (chat(temperature=3), "temperature", "decimal_above_max_value"), (chat(n=0), "n", "integer_below_min_value"),
                 (chat(max_tokens=1, max_completion_tokens=1), "max_tokens", "invalid_parameter_combination"),
                 (chat(profile="x"), "profile", "unknown_parameter")]:
             with self.subTest(body):
@@ -273,6 +275,128 @@ class OpenAi(Case):
         self.assertEqual(self.mock.ask("POST", "/v1/embeddings", {"model": "m"}).error()[1]["param"], "input")
 
 
+class Strict(Case):
+    """What OpenAI refuses beyond types and ranges: parts, calls and their answers, tools, shapes, what goes with what."""
+
+    def refused(self, param, code, path=CHAT, **members):
+        body = {"model": "m", **({"messages": USER} if path == CHAT else {}), **members}
+        status, error = self.mock.ask("POST", path, body).error()
+        self.assertEqual((status, error["param"], error["code"]), (400, param, code), error)
+
+    def taken(self, path=CHAT, **members):
+        answer = self.mock.ask("POST", path, {"model": "m", **({"messages": USER} if path == CHAT else {}), **members})
+        self.assertEqual(answer.status, 200, answer.body)
+
+    def part(self, **part):
+        return [{"role": "user", "content": [part]}]
+
+    def test_parts(self):
+        at = "messages[0].content[0]"
+        self.taken(messages=[{"role": "user", "content": [
+            {"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,aa", "detail": "low"}},
+            {"type": "input_audio", "input_audio": {"data": "aa", "format": "wav"}}, {"type": "file", "file": {"file_id": "file-1"}}]}])
+        for param, code, part in [
+                (f"{at}.type", "invalid_value", {"type": "video"}), (f"{at}.text", "missing_required_parameter", {"type": "text"}),
+                (f"{at}.wonder", "unknown_parameter", {"type": "text", "text": "x", "wonder": 1}),
+                (f"{at}.image_url.url", "missing_required_parameter", {"type": "image_url", "image_url": {}}),
+                (f"{at}.image_url.url", "invalid_value", {"type": "image_url", "image_url": {"url": "ftp://x/a.png"}}),
+                (f"{at}.image_url.url", "invalid_value", {"type": "image_url", "image_url": {"url": "data:text/plain;base64,aa"}}),
+                (f"{at}.image_url.detail", "invalid_value", {"type": "image_url", "image_url": {"url": "https://x/a", "detail": "huge"}}),
+                (f"{at}.image_url", "invalid_type", {"type": "image_url", "image_url": "https://x/a"}),
+                (f"{at}.input_audio.format", "invalid_value", {"type": "input_audio", "input_audio": {"data": "aa", "format": "ogg"}})]:
+            with self.subTest(part):
+                self.refused(param, code, messages=self.part(**part))
+        self.refused("messages[0].content", "empty_array", messages=[{"role": "user", "content": []}])
+        self.refused("messages[0].content[0].type", "invalid_value", messages=[
+            {"role": "system", "content": [{"type": "image_url", "image_url": {"url": "https://x/a"}}]}])
+
+    def test_messages(self):
+        self.refused("messages[0].wonder", "unknown_parameter", messages=[{"role": "user", "content": "x", "wonder": 1}])
+        self.refused("messages[0].reasoning_content", "unknown_parameter",
+                     messages=[{"role": "assistant", "content": "x", "reasoning_content": "y"}])
+
+    def test_calls_and_their_answers(self):
+        asked, answer = {"role": "assistant", "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "c", "content": "4"}
+        self.taken(messages=[*USER, asked, answer], tools=[TOOL])
+        self.refused("messages[1].role", None, messages=[*USER, answer])
+        self.refused("messages[2].role", None, messages=[*USER, asked, *USER])
+        self.refused("messages[1].role", None, messages=[*USER, asked])
+        self.refused("messages[2].tool_call_id", None, messages=[*USER, asked, {**answer, "tool_call_id": "d"}])
+        self.refused("messages[0].tool_calls", "empty_array", messages=[{"role": "assistant", "tool_calls": []}])
+        self.refused("messages[0].tool_calls[0].function.arguments", "invalid_type", messages=[
+            {"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": {}}}]}])
+
+    def test_tools(self):
+        closed = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
+
+        def tool(**function):
+            return [{"type": "function", "function": {"name": "f", **function}}]
+        self.taken(tools=tool(parameters=closed, strict=True), tool_choice={"type": "function", "function": {"name": "f"}})
+        self.refused("tools", "empty_array", tools=[])
+        self.refused("tools[0].type", "invalid_value", tools=[{"type": "wonder", "function": {"name": "f"}}])
+        self.refused("tools[0].function.name", "invalid_value", tools=tool(name="a b"))
+        self.refused("tools[0].function.wonder", "unknown_parameter", tools=tool(wonder=1))
+        self.refused("tools[0].function.parameters", "invalid_function_parameters", tools=tool(parameters={"type": "array"}))
+        for schema in ({**closed, "additionalProperties": True}, {**closed, "required": []},
+                       {**closed, "properties": {"a": {"type": "array", "items": {"type": "object"}}}}):
+            self.refused("tools[0].function.parameters", "invalid_json_schema", tools=tool(parameters=schema, strict=True))
+        self.refused("tool_choice", None, tool_choice="auto")
+        self.refused("tool_choice", "invalid_value", tools=tool(), tool_choice="some")
+        self.refused("tool_choice", None, tools=tool(), tool_choice={"type": "function", "function": {"name": "g"}})
+        self.refused("parallel_tool_calls", None, parallel_tool_calls=False)
+
+    def test_shapes(self):
+        schema = {"type": "object", "properties": {}, "additionalProperties": False}
+        self.taken(response_format={"type": "json_schema", "json_schema": {"name": "a", "strict": True, "schema": schema}})
+        self.taken(response_format={"type": "json_object"}, messages=[{"role": "user", "content": "as JSON"}])
+        self.refused("messages", None, response_format={"type": "json_object"})
+        self.refused("response_format.type", "invalid_value", response_format={"type": "xml"})
+        self.refused("response_format.json_schema", "missing_required_parameter", response_format={"type": "json_schema"})
+        self.refused("response_format.json_schema.name", "invalid_value",
+                     response_format={"type": "json_schema", "json_schema": {"name": "a b", "schema": schema}})
+        self.refused("response_format", "invalid_json_schema", response_format={
+            "type": "json_schema", "json_schema": {"name": "a", "strict": True, "schema": {"type": "object"}}})
+
+    def test_what_goes_with_what(self):
+        for param, code, members in [
+                ("top_logprobs", None, {"top_logprobs": 2}), ("stop", "array_above_max_length", {"stop": list("abcde")}),
+                ("logit_bias", "invalid_value", {"logit_bias": {"1": 101}}), ("metadata", "invalid_type", {"metadata": {"a": 1}}),
+                ("audio", "missing_required_parameter", {"modalities": ["text", "audio"]}), ("n", "invalid_type", {"n": 1.5}),
+                ("stream_options.wonder", "unknown_parameter", {"stream": True, "stream_options": {"wonder": 1}}),
+                ("service_tier", "invalid_value", {"service_tier": "best"}), ("reasoning_effort", "invalid_value", {"reasoning_effort": "much"}),
+                ("prediction.content", "missing_required_parameter", {"prediction": {"type": "content"}})]:
+            with self.subTest(members):
+                self.refused(param, code, **members)
+
+    def test_embeddings(self):
+        path = "/v1/embeddings"
+        self.taken(path, input=[[1, 2], [3]])
+        for wrong in ("", [], [""], ["a", 1], [[]], [{}], ["a"] * 2049):
+            self.refused("input", None, path, input=wrong)
+
+    def test_bodies_that_are_no_json(self):
+        for path in ("/v1/audio/speech", "/v1/fine_tuning/jobs", "/v1/embeddings"):
+            for headers in (["Content-Type: text/plain"], []):
+                status, error = self.mock.ask("POST", path, b"{", headers).error()
+                self.assertEqual((status, error["type"]), (400, "invalid_request_error"))
+
+    def test_fine_tuning(self):
+        path, job = "/v1/fine_tuning/jobs", {"training_file": "file-1"}
+        self.taken(path, **job, validation_file="file-2", suffix="x" * 64, seed=1, method={
+            "type": "supervised", "supervised": {"hyperparameters": {"n_epochs": "auto"}}})
+        for param, code, more in [
+                ("training_file", "missing_required_parameter", {}), ("training_file", "invalid_value", {"training_file": "x"}),
+                ("validation_file", "invalid_value", {**job, "validation_file": "x"}), ("seed", "integer_above_max_value", {**job, "seed": 1 << 31}),
+                ("suffix", "string_above_max_length", {**job, "suffix": "x" * 65}), ("wonder", "unknown_parameter", {**job, "wonder": 1}),
+                ("method.type", "invalid_value", {**job, "method": {"type": "magic"}}),
+                ("method.supervised.hyperparameters.n_epochs", "integer_above_max_value",
+                 {**job, "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 51}}}})]:
+            with self.subTest(more):
+                self.refused(param, code, path, **more)
+        status, error = self.mock.ask("GET", f"{path}/ftjob-1/events?limit=101").error()
+        self.assertEqual((status, error["param"]), (400, "limit"))
+
+
 class KeyAndModels(Case):
     OPTIONS = ("--key", "sk-secret", "--models", "a,b")
 
@@ -300,6 +424,30 @@ class KeyAndModels(Case):
         self.assertEqual((last["authorization"], last["headers"]["x-other"]), ("present", "shown"))
         self.assertEqual(last["sha256"], {"authorization": hashlib.sha256(b"Bearer sk-secret").hexdigest(),
                                           "api-key": hashlib.sha256(b"other-secret").hexdigest()})
+
+
+class Relatives(Case):
+    """Azure's paths, versions and keys, and a custom server's."""
+    OPTIONS = ("--key", "sk-secret")
+    BODY = {"model": "m", "messages": USER}
+
+    def status(self, path, *headers):
+        return self.mock.ask("POST", path, self.BODY, list(headers)).status
+
+    def test_azure(self):
+        dated, v1 = "/openai/deployments/m/chat/completions", "/openai/v1/chat/completions"
+        key, bearer = "api-key: sk-secret", "Authorization: Bearer sk-secret"
+        for version, status in (("2024-10-21", 200), ("2025-04-01-preview", 200), ("2024-10-2", 404), ("latest", 404), ("2024-10-21x", 404)):
+            self.assertEqual(self.status(f"{dated}?api-version={version}", key), status, version)
+        self.assertEqual(self.status(dated, key), 404)
+        self.assertEqual(self.status(f"{dated}?api-version=2024-10-21", bearer), 401)
+        self.assertEqual([self.status(v1, header) for header in (key, bearer, "api-key: x", "Authorization: sk-secret")], [200, 200, 401, 401])
+
+    def test_custom(self):
+        team, key = "x-team: blue", "x-custom-key: Token sk-secret"
+        self.assertEqual(self.status("/custom/m/chat", key, team), 200)
+        self.assertEqual(self.status("/custom/m/chat", key), 400)
+        self.assertEqual(self.status("/custom/m/chat", team, "x-custom-key: sk-secret"), 401)
 
 
 class Knobs(Case):
