@@ -53,6 +53,8 @@ FAULTS = {
     "halferror": ("tokens=5,error_in_stream=2,status=500", None, "done", "overload", None, None),
     "halfbad": ("tokens=5,malformed=3", None, "malformed", "malformed", None, None),
 }
+# What is running when its client goes: fault: (knobs, no limit that is short).
+GONE = {"slow": ("tokens=1000,gap_ms=20", None), "hushed": ("silent", None)}
 OWN = {("bedrock", "locked"): "status=403", ("bedrock_invoke", "locked"): "status=403"}  # knobs where a dialect has another word: AWS says 403 for a key that is none
 MID_STREAM = {"halfcut", "halfstall", "halferror", "halfbad"}  # pieces are out before it happens
 TOLD = {"auth": ("FAILED", 502), "rate_limit": ("OVERLOADED", 429), "overload": ("FAILED", 503), "transport": ("FAILED", 502),
@@ -88,7 +90,7 @@ class Matrix(harness.Fleet):
         providers, models = [], []
         for dialect in self.dialects:
             behind, more = REACH[dialect]
-            for fault, (knobs, short, *_) in {**FAULTS, "slow": ("tokens=1000,gap_ms=20", None)}.items():
+            for fault, (knobs, short, *_) in {**FAULTS, **GONE}.items():
                 url = f"{self.mock.base_url}/mock/{OWN.get((dialect, fault), knobs)}{behind}"
                 if fault == "refused":
                     url = f"http://127.0.0.1:{harness.free_port()}{behind}"
@@ -185,6 +187,14 @@ class Matrix(harness.Fleet):
         self.assertFalse(stream and text and self.finish(text), "a finish reason was passed on and the stream was lost")
         return cause
 
+    def test_no_cell_is_missing(self):
+        """Each fault that a provider client must survive, by the rows that show it; those in a stream's middle besides."""
+        wanted = {"refused": {"refused"}, "TLS": {"tls"}, "silent": {"silent"}, "slow headers": {"slowhead"}, "first-token stall": {"first"},
+                  "cut": {"cut", "halfcut"}, "bad chunk": {"malformed", "halfbad"}, "no end mark": {"unmarked"},
+                  "429 with Retry-After": {"limited"}, "429 without": {"limited0"}, "401": {"locked"}, "529": {"busy"},
+                  "oversized": {"oversized"}, "client gone": set(GONE)}
+        self.assertEqual(set().union(*wanted.values()), (set(FAULTS) | set(GONE)) - {"good", "halfstall", "halferror"})
+
     def test_all_cells(self):
         cells = {self.begin(dialect, fault, stream): (dialect, fault, stream)
                  for dialect in self.dialects for fault in FAULTS for stream in (False, True)}
@@ -198,16 +208,20 @@ class Matrix(harness.Fleet):
                 self.assertIn(("done", None) if cause == "done" else ("failed", cause), told)
 
     def test_the_client_goes(self):
-        """Its request is taken back from each provider, whole or streamed, and nothing is left running."""
-        cells = [self.begin(dialect, "slow", stream=True) for dialect in self.dialects]
+        """Its request is taken back from each provider, whole or streamed, in its middle or before its head; nothing is left running,
+        nobody else is asked, and the books say who wanted it no more."""
+        cells = {self.begin(dialect, "slow", stream=True): (dialect, "slow") for dialect in self.dialects}
         for request in cells:
             self.asker.expect(Kind.CHUNK, id=request)
-        cells += [self.begin(dialect, "silent", stream=False) for dialect in self.dialects]
+        cells |= {self.begin(dialect, "hushed", stream): (dialect, "hushed") for dialect in self.dialects for stream in (False, True)}
         self.mock.wait_stats(lambda stats: stats["requests"] >= len(cells))
         for request in cells:
             self.asker.send(Kind.CANCEL, id=request)
-        self.mock.wait_stats(lambda stats: stats["streams_running"] == 0 and stats["cancelled"]["count"] >= len(self.dialects))
-        self.assertEqual({outcome for outcome, _ in self.settled(len(cells)).values()} - {"cancelled", "failed"}, set())
+        stats = self.mock.wait_stats(lambda stats: stats["streams_running"] == 0 and stats["cancelled"]["count"] >= len(cells))
+        self.assertEqual((stats["requests"], stats["cancelled"]["count"]), (len(cells), 3 * len(self.dialects)))
+        books = self.settled(len(cells))
+        self.assertEqual(sorted(model for model, _ in books), sorted(f"{dialect}-{fault}" for dialect, fault in cells.values()))
+        self.assertEqual(set(books.values()), {("cancelled", None)})
 
 
 if __name__ == "__main__":
