@@ -1,4 +1,4 @@
-/* Rooms: adapters. The first byte is what the rest is: a request, an answer, an error, or events of a stream, for every dialect. */
+/* Rooms: adapters. The first byte is what the rest is (readers, below), for every dialect that has such a thing. */
 #include <stdlib.h>
 
 #include "adapters/dialect/sse.h"
@@ -6,7 +6,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const DialectSettings settings = {.base_url = "https://fuzz.example/v1"};
+static const DialectSettings settings = {.base_url = "https://fuzz.example/v1", .region = "eu-central-1"};
 
 static Text of(const Buffer *buffer) {
   return (Text){(const char *)buffer->data, buffer->size};
@@ -28,7 +28,7 @@ static DialectAsked asked_of(bool streams) {
   return (DialectAsked){.settings = &settings, .model = TEXT("m"), .now_s = 1, .streams = streams};
 }
 
-static void encode(const Dialect *dialect, Text text) {
+static void encode_with(int (*encode)(Json request, DialectRequest *ret, DialectFault *ret_fault), Text text) {
   _cleanup_(dialect_request_done) DialectRequest request = {.asked = asked_of(false)};
   _cleanup_(dialect_fault_done) DialectFault fault = {0};
   Json value;
@@ -36,25 +36,113 @@ static void encode(const Dialect *dialect, Text text) {
 
   if (json_check(text, &value, NULL) != 0 || json_type(value) != JSON_OBJECT)
     return;
-  r = dialect->encode_chat(value, &request, &fault);
+  r = encode(value, &request, &fault);
   if (r != 0)
     must_say_why(r, &fault);
   else
     must_be_json(of(&request.body));
 }
 
-static void decode(const Dialect *dialect, Text text) {
+static void encode(const Dialect *dialect, Text text) {
+  encode_with(dialect->encode_chat, text);
+}
+
+static void encode_embed(const Dialect *dialect, Text text) {
+  if (dialect->encode_embed)
+    encode_with(dialect->encode_embed, text);
+}
+
+typedef int Decode(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
+                   DialectFault *ret_fault);
+
+static void decode_with(Decode *decode, Text text) {
   _cleanup_(dialect_fault_done) DialectFault fault = {0};
   _cleanup_(buffer_done) Buffer response = {0};
   DialectAsked asked = asked_of(false);
   ChatUsage usage = {0};
-  int r = dialect->decode_chat(&asked, text, &response, &usage, &fault);
+  int r = decode(&asked, text, &response, &usage, &fault);
 
   if (r != 0)
     must_say_why(r, &fault);
   else
     must_be_json(of(&response));
 }
+
+static void decode(const Dialect *dialect, Text text) {
+  decode_with(dialect->decode_chat, text);
+}
+
+static void decode_embed(const Dialect *dialect, Text text) {
+  if (dialect->decode_embed)
+    decode_with(dialect->decode_embed, text);
+}
+
+/* --- lists, jobs, speech --- */
+
+static void decode_models(const Dialect *dialect, Text text) {
+  _cleanup_(dialect_fault_done) DialectFault fault = {0};
+  _cleanup_(dialect_models_done) DialectModels models = {.names = {0}};
+  _cleanup_(dialect_request_done) DialectRequest request = {.asked = asked_of(false)};
+  int r;
+
+  if (!dialect->decode_models)
+    return;
+  r = dialect->decode_models(text, &models, &fault);
+  if (r != 0)
+    must_say_why(r, &fault);
+  else if (models.next.size > 0 && dialect->encode_models(&models, &request, &fault) == 0 && request.path.size == 0)
+    abort();
+}
+
+/* Each text of an answer lies in what it owns. */
+static void must_be_inside(Text text, const Buffer *texts) {
+  const char *from = (const char *)texts->data;
+
+  if (text.size > 0 && (text.data < from || text.data + text.size > from + texts->size))
+    abort();
+}
+
+static void decode_tune(const Dialect *dialect, DialectTuning what, Text text) {
+  _cleanup_(dialect_fault_done) DialectFault fault = {0};
+  _cleanup_(dialect_tuned_done) DialectTuned tuned = {.texts = {0}};
+  int r;
+
+  if (!dialect->decode_tune)
+    return;
+  r = dialect->decode_tune(what, text, &tuned, &fault);
+  if (r != 0)
+    must_say_why(r, &fault);
+  must_be_inside(tuned.job.job, &tuned.texts);
+  must_be_inside(tuned.job.why, &tuned.texts);
+  for (size_t i = 0; i < tuned.events_count; i++)
+    must_be_inside(tuned.events[i].message, &tuned.texts);
+}
+
+static void decode_job(const Dialect *dialect, Text text) {
+  decode_tune(dialect, TUNING_STATUS, text);
+}
+
+static void decode_events(const Dialect *dialect, Text text) {
+  decode_tune(dialect, TUNING_EVENTS, text);
+}
+
+static void decode_transcribe(const Dialect *dialect, Text text) {
+  _cleanup_(dialect_fault_done) DialectFault fault = {0};
+  _cleanup_(dialect_made_done) DialectMade made = {.text = TEXT_NONE};
+  ChatUsage usage = {0};
+  int r;
+
+  if (!dialect->decode_transcribe)
+    return;
+  r = dialect->decode_transcribe(text, &made, &usage, &fault);
+  if (r != 0)
+    must_say_why(r, &fault);
+  must_be_inside(made.text, &made.texts);
+  for (size_t i = 0; i < made.segments_count; i++)
+    must_be_inside(made.segments[i].text, &made.texts);
+}
+
+/* --- errors and keys --- */
 
 static void decode_error(const Dialect *dialect, Text text) {
   _cleanup_(dialect_fault_done) DialectFault fault = {0};
@@ -63,6 +151,25 @@ static void decode_error(const Dialect *dialect, Text text) {
   dialect->decode_error(&(DialectHead){.status = status, .retry_after = text, .error_type = text}, text, &fault);
   must_say_why(DIALECT_E_FAULT, &fault);
 }
+
+/* A secret of any form, and a request of any path: what proves who asks is headers, each with a zero. */
+static void authorize(const Dialect *dialect, Text text) {
+  _cleanup_(dialect_fault_done) DialectFault fault = {0};
+  _cleanup_(buffer_done) Buffer headers = {0};
+  _cleanup_(buffer_done) Buffer secret = {0};
+  DialectSend send = {.settings = &settings, .method = "POST", .host = TEXT("h"), .path = text, .now_s = 1};
+  int r;
+
+  buffer_append(&secret, text.data, text.size);
+  buffer_append(&secret, "", 1);
+  r = dialect_authorize(dialect, &(DialectKey){.secret = (const char *)secret.data}, &send, &headers, &fault);
+  if (r != 0)
+    must_say_why(r, &fault);
+  else if (headers.size > 0 && headers.data[headers.size - 1] != '\0')
+    abort();
+}
+
+/* --- streams --- */
 
 typedef struct Streaming {
   DialectStream stream;
@@ -108,8 +215,35 @@ static void stream(const Dialect *dialect, Text text) {
   dialect_fault_done(&streaming.fault);
 }
 
+static void on_words(void *userdata, Text type, Text data) {
+  Streaming *streaming = userdata;
+  int r = 0;
+
+  if (!streaming->failed)
+    r = streaming->stream.dialect->transcribe_event(&streaming->stream, type, data, &streaming->fault);
+  if (r != 0)
+    must_say_why(r, &streaming->fault);
+  streaming->failed |= r != 0;
+}
+
+static void transcribe_stream(const Dialect *dialect, Text text) {
+  _cleanup_(sse_done) Sse sse = {.begun = false};
+  Streaming streaming = {.failed = false};
+  DialectAsked asked = asked_of(true);
+
+  if (!dialect->transcribe_event)
+    return;
+  dialect_stream_begin(dialect, &asked, &streaming.stream);
+  sse_feed(&sse, (Bytes){(const uint8_t *)text.data, text.size}, on_words, &streaming);
+  dialect_stream_done(&streaming.stream);
+  dialect_fault_done(&streaming.fault);
+}
+
+/* The corpus begins with their numbers, as digits and what follows these in ASCII: 12 of them, as '0' is 48. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static void (*const readers[])(const Dialect *dialect, Text text) = {encode, decode, decode_error, stream};
+  static void (*const readers[])(const Dialect *dialect, Text text) = {
+      encode,    decode,        decode_error, stream,        encode_embed,      decode_embed,
+      authorize, decode_models, decode_job,   decode_events, decode_transcribe, transcribe_stream};
   Text text;
 
   if (size == 0 || size > 1 << 20)
