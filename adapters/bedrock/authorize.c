@@ -88,6 +88,7 @@ static void sign(const Credentials *credentials, Text region, const DialectSend 
   const char *query = memchr(send->path.data, '?', send->path.size);
   size_t path_size = query ? (size_t)(query - send->path.data) : send->path.size;
   const Sigv4Header headers[] = {{TEXT("content-type"), TEXT("application/json")}, {TEXT("host"), send->host}};
+  size_t first = send->body.size > 0 ? 0 : 1; /* without a body there is no type of it */
   Sigv4Key key = {.scope = ""};
 
   _Static_assert(sizeof key <= sizeof memo->bytes, "a key of a day is kept in a memo");
@@ -101,8 +102,8 @@ static void sign(const Credentials *credentials, Text region, const DialectSend 
              &(Sigv4Request){.method = text_of(send->method),
                              .path = {send->path.data, path_size},
                              .query = query ? (Text){query + 1, send->path.size - path_size - 1} : TEXT_NONE,
-                             .headers = headers,
-                             .headers_count = ELEMENTS(headers),
+                             .headers = headers + first,
+                             .headers_count = ELEMENTS(headers) - first,
                              .body = send->body,
                              .now_s = send->now_s},
              &key, ret_headers);

@@ -408,8 +408,9 @@ static void set_up(HttpTransfer *transfer, const HttpRequest *request) {
 }
 
 static int copy_headers(HttpTransfer *transfer, const HttpRequest *request) {
-  static const char *const always[] = {"Expect:", NULL}; /* no round trip before the body */
-  const char *const *lists[] = {always, request->headers};
+  static const char *const always[] = {"Expect:", NULL};         /* no round trip before the body */
+  static const char *const bodiless[] = {"Content-Type:", NULL}; /* else libcurl says that nothing is a form */
+  const char *const *lists[] = {always, request->body.size > 0 ? NULL : bodiless, request->headers};
 
   for (size_t i = 0; i < ELEMENTS(lists); i++)
     for (const char *const *at = lists[i]; at && *at; at++) {

@@ -367,8 +367,9 @@ static int start(Relay *relay) {
     dialect_put_header(&relay->out.headers, "Accept", TEXT("*/*"));
   else
     put_accept(request->dialect, &relay->out.headers);
-  dialect_put_header(&relay->out.headers, "Content-Type",
-                     *relay->out.content_type ? text_of(relay->out.content_type) : TEXT("application/json"));
+  if (relay->out.body.size > 0)
+    dialect_put_header(&relay->out.headers, "Content-Type",
+                       *relay->out.content_type ? text_of(relay->out.content_type) : TEXT("application/json"));
   dialect_put_header(&relay->out.headers, "User-Agent", TEXT("pons/" PONS_VERSION));
   if (authorize(relay, text_of(path)) != 0)
     return DIALECT_E_FAULT;

@@ -94,6 +94,7 @@ class FineTune(Fleet):
                 self.assertEqual(self.ask("fine_tune_cancel", name, job=job["job"])["status"], "cancelled")
                 request = self.mock.stats()["last_request"]
                 self.assertEqual((request["method"], request["body"]), ("POST", ""))
+                self.assertNotIn("content-type", request["headers"], "of nothing")
 
     def test_how_jobs_end(self):
         done = self.ask("fine_tune_status", "openai", job="ftjob-done")

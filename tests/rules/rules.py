@@ -57,7 +57,7 @@ def repair(rule, root):
 def main(arguments):
     option = arguments.pop(0) if arguments and arguments[0].startswith("--") else ""
     if not arguments or option not in ("", "--self-test", "--repair"):
-        print("usage: rules.py [--self-test|--repair] calls|errors|headers|includes|links|names|quotes|sizes|tables|text ...")
+        print("usage: rules.py [--self-test|--repair] calls|errors|headers|includes|links|names|proofs|quotes|sizes|tables|text ...")
         return 2
     root = os.path.dirname(os.path.dirname(HERE))
     rules = [importlib.import_module(name) for name in arguments]

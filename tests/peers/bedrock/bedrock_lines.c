@@ -1,13 +1,11 @@
 /* The pure parts of the bedrock dialect for tests in other languages. `bedrock_lines frames` reads lines of hex, each the bytes
    of an event stream, and says of each what messages are in it and how it ended. `bedrock_lines sign` reads lines of words that
-   blanks separate: id, secret, token or -, region, host, path, seconds since 1970, body as hex or -; and writes the
-   Authorization header of each. `bedrock_lines encode` reads lines of a model's id, a blank and a request of OpenAI's, and writes
-   the path and the body that go to Bedrock for each. */
+   blanks separate: id, secret, token or -, region, method, host, path, query or -, seconds since 1970, the value of a header
+   content-type as hex, body as hex or -; and writes the Authorization header of each. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "adapters/bedrock/bedrock.h"
 #include "adapters/bedrock/event_stream.h"
 #include "adapters/bedrock/sigv4.h"
 
@@ -51,54 +49,44 @@ static void frames(const char *line) {
   printf("%s\n", r == 0 && !event_stream_is_between(&stream) ? "CUT" : endings[r]);
 }
 
+enum { ID, SECRET, TOKEN, REGION, METHOD, HOST, PATH, QUERY, SECONDS, TYPE, BODY, WORDS };
+
+static Text word_or_none(const char *word) {
+  return strcmp(word, "-") == 0 ? TEXT_NONE : text_of(word);
+}
+
 static void sign(char *line) {
-  char *words[8] = {NULL};
+  char *words[WORDS] = {NULL};
   _cleanup_(buffer_done) Buffer body = {0};
+  _cleanup_(buffer_done) Buffer type = {0};
   _cleanup_(buffer_done) Buffer headers = {0};
   Sigv4Key key = {.scope = ""};
-  Sigv4Signer signer;
   const char *at;
 
-  for (size_t i = 0; i < ELEMENTS(words); i++)
+  for (size_t i = 0; i < WORDS; i++)
     words[i] = strsep(&line, " \n");
-  if (!words[7])
+  if (!words[BODY])
     exit(2);
-  read_hex(words[7], &body);
-  signer = (Sigv4Signer){.access_key_id = text_of(words[0]),
-                         .secret = text_of(words[1]),
-                         .session_token = strcmp(words[2], "-") == 0 ? TEXT_NONE : text_of(words[2]),
-                         .region = text_of(words[3]),
-                         .service = TEXT("bedrock")};
-  sigv4_sign(&signer,
-             &(Sigv4Request){.method = TEXT("POST"),
-                             .path = text_of(words[5]),
-                             .headers = (Sigv4Header[]){{TEXT("content-type"), TEXT("application/json")},
-                                                        {TEXT("host"), text_of(words[4])}},
+  read_hex(words[BODY], &body);
+  read_hex(words[TYPE], &type);
+  sigv4_sign(&(Sigv4Signer){.access_key_id = text_of(words[ID]),
+                            .secret = text_of(words[SECRET]),
+                            .session_token = word_or_none(words[TOKEN]),
+                            .region = text_of(words[REGION]),
+                            .service = TEXT("bedrock")},
+             &(Sigv4Request){.method = text_of(words[METHOD]),
+                             .path = text_of(words[PATH]),
+                             .query = word_or_none(words[QUERY]),
+                             .headers = (Sigv4Header[]){{TEXT("content-type"), {(const char *)type.data, type.size}},
+                                                        {TEXT("host"), text_of(words[HOST])}},
                              .headers_count = 2,
                              .body = buffer_bytes(&body),
-                             .now_s = strtoull(words[6], NULL, 10)},
+                             .now_s = strtoull(words[SECONDS], NULL, 10)},
              &key, &headers);
   at = (const char *)headers.data;
   while (strncmp(at, "Authorization: ", 15) != 0)
     at += strlen(at) + 1;
   printf("%s\n", at + 15);
-}
-
-static void encode(char *line) {
-  const char *model = strsep(&line, " ");
-  _cleanup_(dialect_request_done) DialectRequest request = {.asked = {.model = text_of(model)}};
-  _cleanup_(dialect_fault_done) DialectFault fault = {.texts = {0}};
-  Json value = {TEXT_NONE};
-  int r = json_check(text_of(line), &value, NULL);
-
-  if (r == 0)
-    r = json_is_none(json_find(value, "input")) ? bedrock_dialect.encode_chat(value, &request, &fault)
-                                                : bedrock_dialect.encode_embed(value, &request, &fault);
-  if (r != 0)
-    printf("refused %.*s\n", TEXT_ARG(fault.fault.message));
-  else
-    printf("%.*s %.*s\n", (int)request.path.size, (const char *)request.path.data, (int)request.body.size,
-           (const char *)request.body.data);
 }
 
 int main(int argc, char **argv) {
@@ -109,8 +97,6 @@ int main(int argc, char **argv) {
   while (getline(&line, &room, stdin) > 0) {
     if (strcmp(mode, "sign") == 0)
       sign(line);
-    else if (strcmp(mode, "encode") == 0)
-      encode(line);
     else
       frames(line);
   }

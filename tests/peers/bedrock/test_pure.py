@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import unittest
+import urllib.parse
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -50,7 +51,7 @@ class Frames(unittest.TestCase):
 
 @unittest.skipUnless(botocore, "python3-botocore is not installed: install the packages of group test")
 class Signatures(unittest.TestCase):
-    def theirs(self, key, secret, token, region, host, path, seconds, body):
+    def theirs(self, key, secret, token, region, method, host, path, query, seconds, content_type, body):
         clock = botocore.auth.datetime.datetime
 
         class Then(clock):
@@ -58,7 +59,8 @@ class Signatures(unittest.TestCase):
             def utcnow(cls):
                 return clock.utcfromtimestamp(seconds)
 
-        request = botocore.awsrequest.AWSRequest("POST", f"https://{host}{path}", {"Content-Type": "application/json"}, body)
+        url = f"https://{host}{path}" + (f"?{query}" if query else "")
+        request = botocore.awsrequest.AWSRequest(method, url, {"Content-Type": content_type}, body)
         botocore.auth.datetime.datetime = Then
         try:
             credentials = botocore.credentials.Credentials(key, secret, token)
@@ -68,6 +70,7 @@ class Signatures(unittest.TestCase):
         return request.headers["Authorization"]
 
     def test_each_signs_the_same(self):
+        """With and without a token of a session, paths that are encoded and so encoded twice, queries, blanks in a header's value."""
         rng = random.Random(SEED)
         models = ("anthropic.claude-3-5-sonnet-20240620-v1%3A0", "amazon.titan-embed-text-v2%3A0", "plain", "a~b_c-d.e",
                   "arn%3Aaws%3Abedrock%3Aeu-central-1%3A123456789012%3Ainference-profile%2Feu.meta.llama3-2-1b-instruct-v1%3A0")
@@ -76,12 +79,18 @@ class Signatures(unittest.TestCase):
         for _ in range(SIGNATURES):
             word = lambda size: "".join(rng.choices(letters, k=size))  # noqa: E731
             region = rng.choice(("us-east-1", "eu-central-1", "us-gov-west-1"))
-            case = (word(20), word(40), rng.choice((None, word(900))), region,
-                    rng.choice((f"bedrock-runtime.{region}.amazonaws.com", "127.0.0.1:8080")),
-                    rng.choice(("", "/mock/a=b,c=d")) + f"/model/{rng.choice(models)}/" + rng.choice(("converse", "converse-stream", "invoke")),
-                    rng.randrange(1_400_000_000, 4_000_000_000), rng.randbytes(rng.randrange(2000)))
-            key, secret, token, region, host, path, seconds, body = case
-            asked.append(f"{key} {secret} {token or '-'} {region} {host} {path} {seconds} {body.hex() or '-'}")
+            posts = rng.random() < 0.7
+            path = rng.choice(("", "/mock/a=b,c=d")) + (
+                f"/model/{rng.choice(models)}/" + rng.choice(("converse", "converse-stream", "invoke")) if posts
+                else rng.choice(("/foundation-models", "/inference-profiles")))
+            query = "" if posts else rng.choice(("", "maxResults=1000", f"maxResults=1000&nextToken={urllib.parse.quote(word(30), safe='')}"))
+            content_type = rng.choice(("application/json", "  application/json", "application/json;  charset=utf-8 ", "a  b   c"))
+            case = (word(20), word(40), rng.choice((None, word(900))), region, "POST" if posts else "GET",
+                    rng.choice((f"bedrock-runtime.{region}.amazonaws.com", "127.0.0.1:8080")), path, query,
+                    rng.randrange(1_400_000_000, 4_000_000_000), content_type, rng.randbytes(rng.randrange(2000)) if posts else b"")
+            key, secret, token, region, method, host, path, query, seconds, content_type, body = case
+            asked.append(f"{key} {secret} {token or '-'} {region} {method} {host} {path} {query or '-'} {seconds} "
+                         f"{content_type.encode().hex()} {body.hex() or '-'}")
             wanted.append(self.theirs(*case))
         for question, ours, theirs in zip(asked, lines("sign", "\n".join(asked) + "\n"), wanted, strict=True):
             self.assertEqual(ours, theirs, question)
