@@ -1,6 +1,10 @@
 /* What comes back for a request: its end or another try, and pieces of its stream. */
 #include "bus/client/client-internal.h"
 
+/* So often it is sent on at once: both brokers may be replaced in turn. Who is turned away more often waits in between, so that brokers
+   that come and go are not asked as fast as they do. */
+enum { TURNED_AWAY_MAX = 2 };
+
 static void read_error(const Message *message, Answer *answer) {
   ErrorBody body = {.message = TEXT_NONE};
 
@@ -55,13 +59,12 @@ static bool await_next(Pending *pending, const Link *from, Status status) {
 
   if (status != STATUS_DRAINING || !from->going_away || pending->pieces > 0)
     return false;
-  if (other) {
+  if (++pending->turned_away > TURNED_AWAY_MAX)
+    pending_pause(pending, retry_wait_us(pending->turned_away - TURNED_AWAY_MAX, 0, client_random(pending->client)));
+  else if (other)
     pending_send_again(pending, other, clock_monotonic_us());
-    return true;
-  }
-  pending_expect(pending, NULL);
-  if (pending->attempt == 0)
-    pending->state = PENDING_UNSENT;
+  else
+    pending_await_session(pending);
   return true;
 }
 
@@ -98,7 +101,7 @@ static void end_with_reply(Pending *pending, const Message *message, Answer *ans
 /* A reply counts wherever it comes from if all that came before it is here: the first is the answer. What goes wrong with
    an attempt that is not the last does not. */
 static bool counts(const Pending *pending, const Link *link, const Header *header) {
-  if (!pending || pending->state != PENDING_SENT)
+  if (!pending || (pending->state != PENDING_SENT && pending->state != PENDING_PAUSED))
     return false;
   if (header->kind == KIND_ERROR && header->attempt > 0 && header->attempt < pending->attempt)
     return false;

@@ -123,6 +123,7 @@ typedef enum PendingState {
   PENDING_UNSENT,  /* waits for a session */
   PENDING_SENT,    /* waits for its answer, or for a session to be sent again */
   PENDING_WAITING, /* waits for its next attempt under a new id */
+  PENDING_PAUSED,  /* was turned away too often: waits until it may be sent again, under its id */
   PENDING_ENDING,  /* its end is known and told by its timer */
 } PendingState;
 
@@ -130,7 +131,7 @@ typedef struct Pending {
   Client *client;
   TableLink link; /* by id */
   List in_client;
-  ClientTimer timer; /* the deadline; WAITING: the next attempt; ENDING: now */
+  ClientTimer timer; /* the deadline; WAITING, PAUSED: the next attempt; ENDING: now */
   PendingState state;
   Link *at;             /* SENT: where the answer is expected; NULL = its session is gone */
   uint64_t incarnation; /* of the broker that it was sent to last */
@@ -139,11 +140,12 @@ typedef struct Pending {
   AskHandler handler;
   uint64_t asked_us;
   uint64_t due_us;
-  uint64_t sent_us;  /* first, under this id */
-  uint32_t attempt;  /* of this id, on the wire */
-  uint32_t asked;    /* ids used */
-  uint32_t attempts; /* ids that may be used */
-  uint32_t flags;    /* of REQUEST */
+  uint64_t sent_us;     /* first, under this id */
+  uint32_t attempt;     /* of this id, on the wire */
+  uint32_t asked;       /* ids used */
+  uint32_t attempts;    /* ids that may be used */
+  uint32_t turned_away; /* times that a broker which was stopping did not take it */
+  uint32_t flags;       /* of REQUEST */
   uint8_t priority;
   uint8_t refused; /* bit i: broker i can't take it, as far as it said about this id */
   bool was_lost;   /* with a session: it may have been begun */
@@ -204,6 +206,10 @@ Bytes parts_join(Pending *pending, Bytes body, Block *block, Block **ret);
 void parts_drop(Pending *pending);
 /* How a request ends of whose chunks some are missing, and why. */
 Status parts_missing(const Pending *pending, const char **ret_message);
+/* Nobody has it: it is sent when there is a session. */
+void pending_await_session(Pending *pending);
+/* The same, but not before so much time has passed. */
+void pending_pause(Pending *pending, uint64_t wait_us);
 /* Sends to client->home what waits for a session: what was never sent, and again what a lost session had. */
 void pending_place(Client *client);
 /* What was asked at link is not expected from there any more. */

@@ -239,15 +239,32 @@ void pending_send_again(Pending *pending, Link *link, uint64_t now_us) {
   pending_send(pending, link, now_us);
 }
 
+/* Sends it if it waits for nothing but a session. */
+static void place(Pending *pending, uint64_t now_us) {
+  Client *client = pending->client;
+
+  if (pending->state == PENDING_UNSENT)
+    pending_send(pending, client->home, now_us);
+  else if (pending->state == PENDING_SENT && !pending->at)
+    pending_send_again(pending, client->home, now_us);
+}
+
 void pending_place(Client *client) {
   uint64_t now_us = clock_monotonic_us();
 
-  LIST_EACH (&client->unanswered, Pending, in_client, pending) {
-    if (pending->state == PENDING_UNSENT)
-      pending_send(pending, client->home, now_us);
-    else if (pending->state == PENDING_SENT && !pending->at)
-      pending_send_again(pending, client->home, now_us);
-  }
+  LIST_EACH (&client->unanswered, Pending, in_client, pending)
+    place(pending, now_us);
+}
+
+void pending_await_session(Pending *pending) {
+  pending_expect(pending, NULL);
+  pending->state = pending->attempt == 0 ? PENDING_UNSENT : PENDING_SENT;
+}
+
+void pending_pause(Pending *pending, uint64_t wait_us) {
+  pending_expect(pending, NULL);
+  pending->state = PENDING_PAUSED;
+  timer_set(pending->client, &pending->timer, min_u64(clock_monotonic_us() + wait_us, pending->due_us));
 }
 
 void pending_orphan(Link *link) {
@@ -335,6 +352,18 @@ static void on_deadline(Pending *pending) {
     end_with(pending, STATUS_DEADLINE, NULL);
 }
 
+/* The pause is over, or the deadline has come. */
+static void resume(Pending *pending, uint64_t now_us) {
+  pending_await_session(pending);
+  if (now_us >= pending->due_us) {
+    on_deadline(pending);
+    return;
+  }
+  timer_set(pending->client, &pending->timer, pending->due_us);
+  if (pending->client->home)
+    place(pending, now_us);
+}
+
 static void on_due(Client *client, ClientTimer *timer, uint64_t now_us) {
   Pending *pending = CONTAINER_OF(timer, Pending, timer);
 
@@ -342,6 +371,9 @@ static void on_due(Client *client, ClientTimer *timer, uint64_t now_us) {
   switch (pending->state) {
   case PENDING_WAITING:
     ask_again(pending, now_us);
+    break;
+  case PENDING_PAUSED:
+    resume(pending, now_us);
     break;
   case PENDING_ENDING:
     end_with(pending, pending->end_status, pending->end_message);

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WINDOW_DEFAULT_BYTES = 262_144
 RETRY_FIRST_US, RETRY_LONGEST_US = 20_000, 1_000_000
+TURNED_AWAY_MAX = 2  # so often it is sent on at once: both brokers may be replaced in turn
 
 
 @dataclass
@@ -81,7 +82,7 @@ def retry_wait_us(number: int, retry_after_us: int, rng: random.Random) -> int:
 
 
 class State(enum.Enum):
-    UNSENT, SENT, WAITING, ENDING, ENDED = range(5)
+    UNSENT, SENT, WAITING, PAUSED, ENDING, ENDED = range(6)
 
 
 class Pending:
@@ -96,6 +97,7 @@ class Pending:
         self.broker_life = 0  # incarnation of the broker that it was sent to last
         self.attempt = 0  # of this id, on the wire
         self.asked, self.attempts = 1, ask.attempts or core.options.attempts
+        self.turned_away = 0  # by brokers that were stopping
         self.refused: set[int] = set()  # brokers that can't take it
         self.was_lost = False  # with a session: it may have been begun
         self.next_chunk = self.pieces = 0
@@ -223,9 +225,30 @@ class Pending:
         if self.state not in (State.ENDING, State.ENDED):
             self.end_soon(status, message)
 
+    def _await_session(self) -> None:
+        """Nobody has it: it is sent when there is a session."""
+        self.expect(None)
+        self.state = State.UNSENT if self.attempt == 0 else State.SENT
+
+    def _pause(self, wait_us: int) -> None:
+        self.expect(None)
+        self.state = State.PAUSED
+        self.core.timers.set(self.timer, min(self.core.now + wait_us, self.due))
+
+    def _resume(self, now: int) -> None:
+        self._await_session()
+        if now >= self.due:
+            self._on_due(now)
+            return
+        self.core.timers.set(self.timer, self.due)
+        if self.core.home:
+            self.place(self.core.home)
+
     def _on_due(self, now: int) -> None:
         if self.state == State.WAITING:
             self._ask_again()
+        elif self.state == State.PAUSED:
+            self._resume(now)
         elif self.state == State.UNSENT:
             self.end_with(Status.UNAVAILABLE)
         elif not self.at and not self.ask.idempotent:
@@ -239,7 +262,7 @@ class Pending:
         """REPLY or ERROR. A reply counts wherever it comes from if all that came before it is here; what goes wrong with an
         attempt that is not the last does not."""
         is_reply, attempt = message.kind == Kind.REPLY, message.number("attempt")
-        if not self.is_sent or (not is_reply and 0 < attempt < self.attempt):
+        if self.state not in (State.SENT, State.PAUSED) or (not is_reply and 0 < attempt < self.attempt):
             return False
         if self.at is not session and not (is_reply and message.number("number") == self.next_chunk):
             return False
@@ -277,14 +300,17 @@ class Pending:
 
     def _await_next(self, session: Session, status: Status) -> bool:
         """A broker that is stopping, and was sent this before it could be known, has not begun it: whoever is there next is asked. It is
-        no retry: nobody has tried."""
+        no retry: nobody has tried. Who is turned away more often waits in between, so that brokers that come and go are not asked as
+        fast as they do."""
         if status != Status.DRAINING or not session.going_away or self.pieces:
             return False
-        if other := self.core.other(session):
+        self.turned_away += 1
+        if self.turned_away > TURNED_AWAY_MAX:
+            self._pause(retry_wait_us(self.turned_away - TURNED_AWAY_MAX, 0, self.core.random))
+        elif other := self.core.other(session):
             self.send_again(other)
         else:
-            self.expect(None)
-            self.state = State.UNSENT if self.attempt == 0 else State.SENT
+            self._await_session()
         return True
 
     def _doubt(self, session: Session, answer: Answer) -> None:

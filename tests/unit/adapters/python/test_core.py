@@ -348,6 +348,23 @@ class Moving(unittest.TestCase):
         self.assertEqual(self.world.said(1, Kind.REQUEST)[1]["attempt"], 1)
         self.assertEqual(ends, [])
 
+    def test_who_is_turned_away_again_and_again_waits_in_between(self):
+        pending, ends, _ = self.world.ask(attempts=1, deadline_us=SECOND)
+        first, second = self.world.core.sessions
+        for number in range(3):
+            asked, other = (first, second) if number % 2 == 0 else (second, first)
+            self.world.said(asked.index, Kind.REQUEST)
+            asked.going_away, other.going_away = True, False
+            self.world.core.home = other
+            self.world.hear(asked.index, Kind.ERROR, id=pending.id, status=Status.DRAINING)
+        self.assertIsNone(self.world.said(1, Kind.REQUEST))  # the third time
+        self.world.wait(20_000)  # the longest first pause
+        self.assertEqual(self.world.said(1, Kind.REQUEST)[1]["attempt"], 3)
+        second.going_away, self.world.core.home = True, None
+        self.world.hear(1, Kind.ERROR, id=pending.id, status=Status.DRAINING)
+        self.world.wait(SECOND)  # the deadline ends a pause, too
+        self.assertEqual(statuses(ends), [Status.UNKNOWN])
+
     def test_a_cold_one_is_not_preferred(self):
         world = fake.World()
         world.open(1)

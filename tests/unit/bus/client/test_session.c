@@ -250,6 +250,66 @@ static void what_a_stopping_broker_did_not_take_waits_for_the_next_session(void 
   }
 }
 
+/* Turns away whatever comes, and whoever. */
+static void turn_away(Scene *scene, uint32_t *requests) {
+  Fake *fake = &scene->fake;
+
+  while (fake_count(fake, KIND_REQUEST) > 0) {
+    Taken *taken = fake_take(fake, KIND_REQUEST);
+
+    fake_send(fake, &(Header){.kind = KIND_GOAWAY}, BYTES_NONE);
+    fake_error(fake, taken->header.id, STATUS_DRAINING, "takes nothing new", 0);
+    free(taken);
+    (*requests)++;
+  }
+  fake_send(fake, &(Header){.kind = KIND_BYE}, BYTES_NONE);
+  fake_until(fake, scene_is_connecting, scene);
+  fake_until(fake, scene_is_open, scene);
+  fake_run(fake, 2000);
+}
+
+/* Brokers that come and go are not asked as fast as they do, and nobody is told that it failed while there is time. */
+static void who_is_turned_away_again_and_again_waits_in_between(void **state) {
+  enum { SESSIONS = 40 };
+  Scene *scene = *state;
+  Ask request = scene_say("old");
+  uint32_t requests = 0;
+  Taken *taken;
+
+  request.attempts = 1;
+  scene_connect(scene);
+  scene_ask(scene, &request);
+  fake_run(&scene->fake, 2000);
+  while (scene->fake.hellos < SESSIONS)
+    turn_away(scene, &requests);
+  assert_in_range(requests, 3, SESSIONS / 2);
+  assert_int_equal(scene->ends, 0);
+  taken = fake_take(&scene->fake, KIND_REQUEST);
+  fake_reply(&scene->fake, taken->header.id, BYTES_NONE);
+  free(taken);
+  scene_wait_end(scene);
+  assert_int_equal(scene->status, STATUS_OK);
+}
+
+static void the_deadline_ends_a_pause(void **state) {
+  Scene *scene = *state;
+  Ask request = scene_say("old");
+  uint32_t requests = 0;
+
+  request.attempts = 1;
+  request.deadline_us = 300000;
+  scene_connect(scene);
+  scene_ask(scene, &request);
+  fake_run(&scene->fake, 2000);
+  while (scene->ends == 0)
+    turn_away(scene, &requests);
+  scene_wait_end(scene);
+  /* Nobody has it, or somebody just has; or a session was lost with it. */
+  assert_true(scene->status == STATUS_UNAVAILABLE || scene->status == STATUS_DEADLINE ||
+              scene->status == STATUS_UNKNOWN);
+  assert_true(requests > 0);
+}
+
 static void rubbish_is_counted(void **state) {
   Scene *scene = *state;
   uint64_t before;
@@ -304,6 +364,8 @@ int main(void) {
       CASE(a_session_that_the_broker_does_not_know_is_made_anew),
       CASE(goaway_holds_back_what_is_new),
       CASE(what_a_stopping_broker_did_not_take_waits_for_the_next_session),
+      CASE(who_is_turned_away_again_and_again_waits_in_between),
+      CASE(the_deadline_ends_a_pause),
       CASE(rubbish_is_counted),
       CASE(a_large_request_waits_for_room),
   };
