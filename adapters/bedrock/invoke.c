@@ -4,7 +4,7 @@
 #include "adapters/anthropic/anthropic.h"
 #include "adapters/bedrock/bedrock-internal.h"
 #include "adapters/bedrock/event_stream.h"
-#include "adapters/dialect/base64.h"
+#include "bus/base/base64.h"
 
 static const char about[] = "InvokeModel of Bedrock";
 

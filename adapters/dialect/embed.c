@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "adapters/dialect/base64.h"
+#include "bus/base/base64.h"
 
 /* --- requests --- */
 

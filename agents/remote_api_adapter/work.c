@@ -2,8 +2,8 @@
    can do them: they are asked for in OpenAI's words, and the dialect says them in its own. */
 #include "agents/remote_api_adapter/work.h"
 
-#include "adapters/dialect/base64.h"
 #include "agents/remote_api_adapter/errand.h"
+#include "bus/base/base64.h"
 
 /* --- who else is asked --- */
 

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "bus/base/base64.h"
 #include "bus/json/json.h"
 
 static void put(Buffer *buffer, const char *text) {
@@ -68,21 +69,6 @@ void say_completion(Buffer *buffer, const SayHead *head, Text text, const char *
 
 /* --- embeddings --- */
 
-/* RFC 4648, section 4. */
-static void put_base64(Buffer *buffer, const uint8_t *data, size_t size) {
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-  for (size_t at = 0; at < size; at += 3) {
-    size_t here = (size_t)min_u64(3, size - at);
-    uint32_t bits =
-        (uint32_t)data[at] << 16 | (here > 1 ? (uint32_t)data[at + 1] << 8 : 0) | (here > 2 ? data[at + 2] : 0);
-    char text[4] = {digits[bits >> 18], digits[bits >> 12 & 63], here > 1 ? digits[bits >> 6 & 63] : '=',
-                    here > 2 ? digits[bits & 63] : '='};
-
-    buffer_append(buffer, text, sizeof text);
-  }
-}
-
 void say_embeddings_begin(Buffer *buffer) {
   put(buffer, "{\"object\":\"list\",\"data\":[");
 }
@@ -91,7 +77,7 @@ void say_embedding(Buffer *buffer, size_t index, const float *values, size_t cou
   buffer_printf(buffer, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":%s", index ? "," : "", index,
                 base64 ? "\"" : "[");
   if (base64)
-    put_base64(buffer, (const uint8_t *)(const void *)values, count * sizeof *values);
+    base64_put(buffer, (Bytes){(const uint8_t *)(const void *)values, count * sizeof *values});
   else
     for (size_t i = 0; i < count; i++)
       buffer_printf(buffer, "%s%.9g", i ? "," : "", (double)values[i]);

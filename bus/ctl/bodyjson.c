@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "bus/base/buffer.h"
+#include "bus/base/base64.h"
 #include "bus/wire/msgpack.h"
 
 bool bodyjson_next_value(Bytes *bytes, Bytes *ret) {
@@ -16,19 +16,10 @@ bool bodyjson_next_value(Bytes *bytes, Bytes *ret) {
   return true;
 }
 
-/* RFC 4648, section 4. */
 static json_t *base64(Bytes body) {
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   _cleanup_(buffer_done) Buffer text = {0};
 
-  for (size_t i = 0; i < body.size; i += 3) {
-    size_t left = body.size - i;
-    uint32_t three = (uint32_t)body.data[i] << 16 | (uint32_t)(left > 1 ? body.data[i + 1] : 0) << 8 |
-                     (uint32_t)(left > 2 ? body.data[i + 2] : 0);
-
-    buffer_printf(&text, "%c%c%c%c", digits[three >> 18], digits[three >> 12 & 63],
-                  left > 1 ? digits[three >> 6 & 63] : '=', left > 2 ? digits[three & 63] : '=');
-  }
+  base64_put(&text, body);
   return jsontext_new((Text){(const char *)text.data, text.size});
 }
 

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-static const char base64_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+#include "bus/base/base64.h"
 
 /* From JSON: a walk over jansson's tree with the contract beside it. */
 typedef struct Reading {
@@ -40,36 +40,6 @@ static size_t path_push(Reading *reading, const char *name, size_t index) {
   return size;
 }
 
-static int base64_digit(char c) {
-  const char *at = c ? strchr(base64_letters, c) : NULL;
-
-  return at ? (int)(at - base64_letters) : -1;
-}
-
-/* Appends what text stands for; false if it is not base64 with its padding. */
-static bool base64_decode(Text text, Buffer *ret) {
-  size_t digits = text.size;
-
-  if (text.size % 4)
-    return false;
-  while (digits > 0 && text.size - digits < 2 && text.data[digits - 1] == '=')
-    digits--;
-  for (size_t i = 0; i < digits; i += 4) {
-    uint32_t bits = 0;
-    size_t n = digits - i < 4 ? digits - i : 4;
-
-    for (size_t k = 0; k < 4; k++) {
-      int digit = k < n ? base64_digit(text.data[i + k]) : 0;
-
-      if (digit < 0)
-        return false;
-      bits = bits << 6 | (uint32_t)digit;
-    }
-    buffer_append(ret, (const uint8_t[]){(uint8_t)(bits >> 16), (uint8_t)(bits >> 8), (uint8_t)bits}, n - 1);
-  }
-  return true;
-}
-
 static int read_string(Reading *reading, const json_t *value, const ContractField *field) {
   Text text = {json_string_value(value), json_string_length(value)};
   _cleanup_(buffer_done) Buffer bytes = {0};
@@ -78,7 +48,7 @@ static int read_string(Reading *reading, const json_t *value, const ContractFiel
     msgpack_put_text(reading->body, text);
     return 0;
   }
-  if (!base64_decode(text, &bytes))
+  if (!base64_get(text, &bytes))
     return fail_at_path(reading, CONTRACT_E_TYPE, "wanted bytes as base64, got a text that is none");
   msgpack_put_bytes(reading->body, buffer_bytes(&bytes));
   return 0;
@@ -233,15 +203,7 @@ static void put_string(Buffer *json, Text text) {
 
 static void put_base64(Buffer *json, Bytes bytes) {
   put(json, "\"");
-  for (size_t i = 0; i < bytes.size; i += 3) {
-    size_t n = bytes.size - i < 3 ? bytes.size - i : 3;
-    uint32_t bits = 0;
-
-    for (size_t k = 0; k < 3; k++)
-      bits = bits << 8 | (k < n ? bytes.data[i + k] : 0u);
-    for (size_t k = 0; k < 4; k++)
-      buffer_append(json, k <= n ? &base64_letters[bits >> (18 - 6 * k) & 63] : "=", 1);
-  }
+  base64_put(json, bytes);
   put(json, "\"");
 }
 

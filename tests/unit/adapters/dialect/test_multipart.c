@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "adapters/dialect/base64.h"
 #include "adapters/dialect/multipart.h"
+#include "bus/base/base64.h"
 
 #define BYTES(literal) ((Bytes){(const uint8_t *)(literal), sizeof(literal) - 1})
 

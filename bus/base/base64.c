@@ -1,4 +1,4 @@
-#include "adapters/dialect/base64.h"
+#include "bus/base/base64.h"
 
 void base64_put(Buffer *out, Bytes bytes) {
   static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -34,7 +34,7 @@ bool base64_get(Text text, Buffer *out) {
   uint32_t bits = 0;
   unsigned count = 0;
 
-  while (text.size > 0 && text.data[text.size - 1] == '=')
+  for (int padding = 0; padding < 2 && text.size > 0 && text.data[text.size - 1] == '='; padding++)
     text.size--;
   if (text.size % 4 == 1)
     return false;

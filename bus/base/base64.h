@@ -1,10 +1,10 @@
 /* What:      bytes as text.
  * Owns:      nothing.
- * May use:   base.
+ * May use:   buffer.
  * Threading: any; pure.
  * Spec:      RFC 4648, section 4 */
-#ifndef PONS_DIALECT_BASE64_H
-#define PONS_DIALECT_BASE64_H
+#ifndef PONS_BASE_BASE64_H
+#define PONS_BASE_BASE64_H
 
 #include "bus/base/buffer.h"
 
