@@ -248,10 +248,4 @@ int client_subscribe(Client *client, Text pattern, OnEvent *on_event, void *user
 /* Ends a subscription; on the loop thread no event of it comes after this. An unknown number is ignored. */
 void client_unsubscribe(Client *client, uint64_t subscription);
 
-/* True for a topic, and for a pattern, of docs/protocol.md, "Names and ids". */
-bool topic_is_valid(Text topic);
-bool topic_pattern_is_valid(Text pattern);
-/* True when topic fits pattern; both are valid. */
-bool topic_matches(Text pattern, Text topic);
-
 #endif

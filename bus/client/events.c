@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "bus/client/client-internal.h"
+#include "bus/wire/topic.h"
 
 enum {
   SEEN_MAX = 4096,    /* publishers and topics that one subscription keeps in mind; the oldest is forgotten first */

@@ -1,4 +1,4 @@
-/* Patterns of topics that cover other patterns. What fits a topic: tests/unit/bus/core/test_events.c. */
+/* Topics, patterns, what fits them, and patterns that cover other patterns. */
 #include "bus/wire/topic.h"
 
 #include <setjmp.h>
@@ -6,6 +6,32 @@
 #include <stdlib.h>
 /* cmocka wants the above first */
 #include <cmocka.h>
+
+static void topics_and_patterns(void **state _unused_) {
+  static const struct {
+    const char *pattern;
+    const char *topic;
+    bool fits;
+  } cases[] = {
+      {"a.b", "a.b", true},   {"a.b", "a.c", false},    {"a.b", "a", false},     {"a", "a.b", false},
+      {"a.*", "a.b", true},   {"a.*", "a.b.c", false},  {"*.b", "a.b", true},    {"a.>", "a.b", true},
+      {"a.>", "a.b.c", true}, {"a.>", "a", false},      {">", "a", true},        {">", "a.b.c", true},
+      {"*", "a.b", false},    {"a.*.c", "a.b.c", true}, {"a.*.c", "a.b", false},
+  };
+
+  for (size_t i = 0; i < ELEMENTS(cases); i++)
+    assert_int_equal(topic_matches(text_of(cases[i].pattern), text_of(cases[i].topic)), cases[i].fits);
+  assert_true(topic_is_valid(TEXT("a.b-c.D_1")));
+  assert_false(topic_is_valid(TEXT("")));
+  assert_false(topic_is_valid(TEXT("a..b")));
+  assert_false(topic_is_valid(TEXT(".a")));
+  assert_false(topic_is_valid(TEXT("a.")));
+  assert_false(topic_is_valid(TEXT("a.*")));
+  assert_false(topic_is_valid(TEXT("a b")));
+  assert_true(topic_pattern_is_valid(TEXT("a.*.>")));
+  assert_false(topic_pattern_is_valid(TEXT("a.>.b")));
+  assert_false(topic_pattern_is_valid(TEXT("a*")));
+}
 
 static void a_pattern_covers_what_fits_less(void **state _unused_) {
   static const struct {
@@ -25,6 +51,7 @@ static void a_pattern_covers_what_fits_less(void **state _unused_) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(topics_and_patterns),
       cmocka_unit_test(a_pattern_covers_what_fits_less),
   };
 
