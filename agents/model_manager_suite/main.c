@@ -14,6 +14,7 @@ typedef struct Manager {
   ModelTable table;
   Ledger ledger;
   Arena arena;        /* lists of the route that is being read */
+  Buffer names;       /* of the wish that is being read */
   Buffer annotations; /* the route that is being written */
 } Manager;
 
@@ -70,7 +71,8 @@ static bool choose(Manager *manager, Call *call, Text request, Wish *wish, Candi
   WishFault fault = {.path = NULL};
   int r;
 
-  if (wish_read(request, wish, &fault) != 0) {
+  buffer_clear(&manager->names);
+  if (wish_read(request, &manager->names, wish, &fault) != 0) {
     call_error_full(call, STATUS_INVALID, fault.path, 0, "%s", fault.message);
     return false;
   }
@@ -244,6 +246,7 @@ static void done(Runtime *runtime) {
   model_table_done(&manager->table);
   config_destroy(&manager->config);
   arena_done(&manager->arena);
+  buffer_done(&manager->names);
   buffer_done(&manager->annotations);
 }
 

@@ -17,8 +17,8 @@ typedef struct WishFault {
 
 enum { WISH_E_INVALID = 1 /* no JSON object, or members that are not what they must be */ };
 
-/* Reads `model` and `fallbacks` of request into *ret; the rest of *ret is the caller's. Returns 0, or WISH_E_INVALID with
-   *fault filled. */
-int wish_read(Text request, Wish *ret, WishFault *fault);
+/* Reads `model` and `fallbacks` of request into *ret; the rest of *ret is the caller's. room is empty and the caller's: it is where names
+   lie that have escapes. Returns 0, or WISH_E_INVALID with *fault filled. */
+int wish_read(Text request, Buffer *room, Wish *ret, WishFault *fault);
 
 #endif

@@ -136,17 +136,17 @@ static void go_on(Visit *visit) {
 }
 
 /* What the request names, where it comes without a route: our model unless it names another. */
-static Text named_model(const Local *local, Text request) {
+static Text named_model(const Local *local, Text request, Buffer *room) {
   Json object;
-  Text name;
+  Text name = TEXT_NONE;
 
-  if (json_check(request, &object, NULL) != 0 || json_get_plain(json_find(object, "model"), &name) != 0 ||
-      name.size == 0 || name.size > TASK_MODEL_BYTES || text_is(name, "auto"))
-    return local->model;
-  return name;
+  if (json_check(request, &object, NULL) == 0 && json_get_string(json_find(object, "model"), room) == 0)
+    name = (Text){(const char *)room->data, room->size};
+  return name.size == 0 || name.size > TASK_MODEL_BYTES || text_is(name, "auto") ? local->model : name;
 }
 
 void visit_begin(Local *local, Call *call, Text request, bool is_embedding) {
+  _cleanup_(buffer_done) Buffer name = {0};
   Visit *visit = calloc(1, sizeof *visit);
 
   if (!visit)
@@ -155,7 +155,7 @@ void visit_begin(Local *local, Call *call, Text request, bool is_embedding) {
       .local = local, .call = call, .request = request, .is_embedding = is_embedding, .began_us = clock_monotonic_us()};
   local->running++;
   call_keep(call);
-  if (executor_begin(local->executor, call, named_model(local, request), &visit->task))
+  if (executor_begin(local->executor, call, named_model(local, request, &name), &visit->task))
     go_on(visit);
   else
     destroy(visit);
