@@ -224,15 +224,17 @@ static void measure_setting(Footprint *footprint, Text name, Json value) {
         json_type(value) == JSON_STRING && !json_string_is(value, "none") && !json_string_is(value, "minimal");
 }
 
-/* The newer name of the two wins, wherever it stands. */
+/* The newer name of the two wins, wherever it stands. What is not above 0 limits nothing: servers of local models take -1 for "as long
+   as it gets". */
 static void measure_limit(Footprint *footprint, Text name, Json value, bool *is_newer) {
   bool newer = text_is(name, "max_completion_tokens");
+  double tokens = 0;
 
-  if (json_type(value) != JSON_NUMBER || *is_newer || (!newer && !text_is(name, "max_tokens")))
+  if (*is_newer || (!newer && !text_is(name, "max_tokens")) || json_get_real(value, &tokens) != 0 || !(tokens > 0))
     return;
   *is_newer = newer;
   footprint->has_limit = true;
-  footprint->limit_tokens = number_of(value, LIMIT_MAX, LIMIT_MAX);
+  footprint->limit_tokens = tokens < LIMIT_MAX ? (uint64_t)tokens : LIMIT_MAX;
 }
 
 static void measure_member(Scale *scale, Text name, Json value, Json *ret_input) {

@@ -26,7 +26,7 @@ typedef struct Footprint {
   bool wants_reasoning;  /* reasoning_effort asks for some */
   bool is_stream;        /* stream: true */
   bool can_wait;         /* service_tier is flex or batch */
-  bool has_limit;        /* the request limits its answer to: */
+  bool has_limit;        /* the request limits its answer, by a number above 0, to: */
   uint64_t limit_tokens; /* max_completion_tokens, else max_tokens */
   uint64_t choices;      /* n; 1 when it says nothing */
 } Footprint;

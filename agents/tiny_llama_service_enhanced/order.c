@@ -117,11 +117,16 @@ static int read_seed(Json object, Order *order, OrderFault *fault) {
   return 0;
 }
 
+/* -1 means without a limit, as it does to llama-server and LM Studio. */
+static int read_limit(Json object, const char *name, Order *order, OrderFault *fault) {
+  return text_is(json_find(object, name).text, "-1") ? 0 : read_count(object, name, 1, &order->max_tokens, fault);
+}
+
 static int read_numbers(Json object, Order *order, OrderFault *fault) {
-  int r = read_count(object, "max_tokens", 1, &order->max_tokens, fault);
+  int r = read_limit(object, "max_tokens", order, fault);
 
   if (r == 0)
-    r = read_count(object, "max_completion_tokens", 1, &order->max_tokens, fault);
+    r = read_limit(object, "max_completion_tokens", order, fault);
   if (r == 0)
     r = read_real(object, "temperature", 0, 2, &order->temperature, fault);
   if (r == 0)

@@ -124,6 +124,15 @@ static void test_settings(void **state _unused_) {
   assert_int_equal(measure("{\"max_tokens\":9}").limit_tokens, 9);
 }
 
+/* -1 is "as long as it gets" to llama-server and LM Studio, and Python makes floats of whole numbers. */
+static void test_limits_of_other_kinds(void **state _unused_) {
+  assert_false(measure("{\"max_tokens\":-1}").has_limit);
+  assert_false(measure("{\"max_tokens\":0}").has_limit);
+  assert_int_equal(measure("{\"max_tokens\":9.0}").limit_tokens, 9);
+  assert_int_equal(measure("{\"max_tokens\":1e3}").limit_tokens, 1000);
+  assert_int_equal(measure("{\"max_tokens\":1e999}").limit_tokens, 10000000);
+}
+
 /* Other types than the documented ones weigh nothing, and no figure overflows a sum. */
 static void test_strange(void **state _unused_) {
   static const char *const strange[] = {
@@ -138,7 +147,6 @@ static void test_strange(void **state _unused_) {
     assert_false(footprint.has_limit || footprint.is_stream);
   }
   assert_int_equal(measure("{\"max_tokens\":99999999999999999999}").limit_tokens, 10000000);
-  assert_int_equal(measure("{\"max_tokens\":-1}").limit_tokens, 10000000);
   assert_int_equal(measure("{\"n\":4000000000}").choices, 128);
 }
 
@@ -173,9 +181,9 @@ static void test_refused(void **state _unused_) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_weights),    cmocka_unit_test(test_messages), cmocka_unit_test(test_parts),
-      cmocka_unit_test(test_tools),      cmocka_unit_test(test_settings), cmocka_unit_test(test_strange),
-      cmocka_unit_test(test_embeddings), cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_weights), cmocka_unit_test(test_messages),   cmocka_unit_test(test_parts),
+      cmocka_unit_test(test_tools),   cmocka_unit_test(test_settings),   cmocka_unit_test(test_limits_of_other_kinds),
+      cmocka_unit_test(test_strange), cmocka_unit_test(test_embeddings), cmocka_unit_test(test_refused),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,9 @@ static void test_other_spellings(void **state) {
   assert_int_equal(order.seed, 0);
   assert_true(order.outlet.stops_count == 1 && text_is(order.outlet.stops[0], "x"));
   order_done(&order);
+  order = good("{" HI ",\"max_tokens\":-1,\"max_completion_tokens\":-1}");
+  assert_int_equal(order.max_tokens, 0);
+  order_done(&order);
 }
 
 static void test_grammars(void **state) {
