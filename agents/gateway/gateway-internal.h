@@ -97,7 +97,6 @@ struct HttpRequest {
   uint64_t began_us;
   uint64_t whole_us; /* when all of it had come */
   bool has_begun;    /* the headers have come */
-  bool is_refused;   /* whatever the body is, refusal is the answer */
   bool is_answered;  /* answer_… has run */
   bool is_suspended; /* libmicrohttpd does not look at it */
   bool is_dropped;   /* the client is gone */

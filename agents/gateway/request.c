@@ -112,6 +112,11 @@ static bool is_multipart(const char *type) {
   return type && strncasecmp(type, "multipart/", 10) == 0;
 }
 
+/* Nobody on the way unpacks a body. */
+static bool is_packed(const char *encoding) {
+  return encoding && *encoding && strcasecmp(encoding, "identity") != 0;
+}
+
 static void refuse_method(HttpRequest *request, const char *method) {
   _cleanup_(buffer_done) Buffer allow = {0};
 
@@ -175,6 +180,8 @@ static void check_headers(HttpRequest *request, Text url, const char *method) {
     refuse_key(request);
   else if (is_multipart(request_header(request, "Content-Type")))
     respond_error(request, 415, "unsupported_media_type", NULL, "send the request as application/json, not as a form");
+  else if (is_packed(request_header(request, "Content-Encoding")))
+    respond_error(request, 415, "unsupported_media_type", NULL, "send the body as it is, without Content-Encoding");
 }
 
 /* The size that the client announces; UINT64_MAX for one that comes in chunks, 0 for none. */

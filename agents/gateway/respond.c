@@ -106,4 +106,5 @@ void respond_stream(HttpRequest *request) {
 
   give(request, 200, "text/event-stream", response);
   respond_header(request, "Cache-Control", "no-cache");
+  respond_header(request, "X-Accel-Buffering", "no"); /* an nginx in front passes each event on at once */
 }

@@ -171,12 +171,17 @@ class Errors(gateway_fleet.Gateways):
         for body, param in ((b"{}", "input"), (b'{"input":5}', "input")):
             self.assertEqual(self.refused(body, path="/v1/embeddings").error["param"], param)
 
-    def test_forms_are_refused_and_the_content_type_is_else_ignored(self):
+    def test_forms_and_packed_bodies_are_refused_and_the_content_type_is_else_ignored(self):
         client = self.http()
         client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
                     b"Content-Length: 2\r\n\r\n{}")
         self.assertEqual((client.response().status), 415)
-        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}")
+        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b")
+        response = client.response()
+        self.assertEqual((response.status, response.error["code"]), (415, "unsupported_media_type"))
+        self.assertIn("Content-Encoding", response.error["message"])
+        client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Encoding: identity\r\n"
+                    b"Content-Length: 2\r\n\r\n{}")
         self.assertEqual(client.response().error["param"], "messages")
 
     def test_paths_and_methods(self):

@@ -26,7 +26,8 @@ class Streams(gateway_fleet.Gateways):
     def test_events_come_as_they_were_sent(self):
         worker, client = self.coordinator(), self.http()
         request, (_, status, headers) = self.begin(worker, client)
-        self.assertEqual((status, headers["content-type"], headers["cache-control"]), (200, "text/event-stream", "no-cache"))
+        self.assertEqual((status, headers["content-type"], headers["cache-control"], headers["x-accel-buffering"]),
+                         (200, "text/event-stream", "no-cache", "no"))
         self.assertTrue(harness.Flag.STREAM & request.flags)
         self.assertEqual(client.chunk(), event("a"))  # at once, not at the end
         odd = b'data: {"x":  1.0e5 ,"\xc3\xa9":"\\u00e9"}\n\n: a comment\n\ndata: {}\n\n'
