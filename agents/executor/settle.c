@@ -184,10 +184,6 @@ uint32_t settle_waiting(const SettleQueue *queue) {
   return queue->count;
 }
 
-uint64_t settle_lost(const SettleQueue *queue) {
-  return queue->lost;
-}
-
 /* --- making --- */
 
 int settle_new(Runtime *runtime, SettleQueue **ret) {

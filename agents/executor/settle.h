@@ -21,8 +21,7 @@ void settle_destroy(SettleQueue **queue);
 
 /* Takes a copy. It leaves within 5 ms together with what else came by then, or when the batch that is on its way is acknowledged. */
 void settle_push(SettleQueue *queue, const Settlement *settlement);
-/* Of now: not acknowledged; and lost for want of room. */
+/* How many are not acknowledged now. */
 uint32_t settle_waiting(const SettleQueue *queue);
-uint64_t settle_lost(const SettleQueue *queue);
 
 #endif

@@ -191,10 +191,6 @@ uint32_t watch_workers(const Watch *watch) {
   return watch->brokers[0].workers;
 }
 
-bool watch_leads(const Watch *watch, uint32_t broker) {
-  return broker < watch->count && watch->brokers[broker].leads;
-}
-
 void watch_clear_leads(Watch *watch) {
   watch->lead_count = 0;
   for (uint32_t i = 0; i < watch->count; i++)

@@ -24,8 +24,6 @@ bool watch_is_whole(Watch *watch, uint32_t least);
 const char *watch_missing(Watch *watch);
 /* Instances of echo that the preferred broker knew when all was there last. */
 uint32_t watch_workers(const Watch *watch);
-/* True when the brokers have authority and this one was seen leading last. */
-bool watch_leads(const Watch *watch, uint32_t broker);
 /* Has a broker told to lead. */
 void watch_tell_to_lead(Watch *watch, uint32_t broker);
 

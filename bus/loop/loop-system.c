@@ -32,14 +32,6 @@ void loop_block_signals(void) {
   signal(SIGPIPE, SIG_IGN);
 }
 
-void loop_unblock_signals(void) {
-  sigset_t none;
-
-  signal(SIGPIPE, SIG_DFL);
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* Each sd_event_run serves one source; bounded, since its descriptor stays readable while something is left. */
 static void on_system_event(Source *source, uint32_t revents _unused_) {
   Loop *loop = CONTAINER_OF(source, Loop, system_source);

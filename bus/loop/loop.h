@@ -80,8 +80,6 @@ int loop_post(Loop *loop, void (*fn)(void *userdata), void *userdata);
 /* Blocks, in the calling thread and in those that it starts, the signals that a loop handles (TERM INT HUP USR1 USR2 CHLD),
    and ignores PIPE. First thing in main, before any thread. */
 void loop_block_signals(void);
-/* The opposite, for a child between fork and exec: all signals unblocked, PIPE as by default. Async-signal-safe. */
-void loop_unblock_signals(void);
 /* on_signal runs on the loop thread, not as a signal handler. signo is one that loop_block_signals blocks. A second call
    for the same signal replaces the first; NULL ends it. Returns 0, -EINVAL, -EBUSY when the signal isn't blocked, -ENOMEM. */
 int loop_on_signal(Loop *loop, int signo, void (*on_signal)(void *userdata, int signo), void *userdata);

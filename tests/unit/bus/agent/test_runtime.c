@@ -91,6 +91,19 @@ static void on_annotation(Call *call, const void *request) {
   call_reply_raw(call, (Bytes){(const uint8_t *)text.data, text.size}, NULL, TEXT_NONE);
 }
 
+/* Says what it was told of the call, out of memory that lives as long as that. */
+static void on_about(Call *call, const void *request) {
+  const Trace *trace = call_trace(call);
+  Text service = call_service(call), method = call_method(call);
+  char *text = call_take(call, 64);
+
+  (void)request;
+  assert(text && *text == '\0' && !call_take(call, (size_t)5 << 20));
+  snprintf(text, 64, "%.*s.%.*s %d %02x%02x", TEXT_ARG(service), TEXT_ARG(method), call_hop(call), trace->bytes[0],
+           trace->bytes[sizeof trace->bytes - 1]);
+  call_reply_raw(call, (Bytes){(const uint8_t *)text, strlen(text)}, NULL, TEXT_NONE);
+}
+
 AGENT_HANDLER(on_say, Call *call, const EchoSay *say) {
   if (say->has_repeat) /* what the contract of the reply does not allow */
     assert(call_reply(call, &(EchoSaid){.text = say->text}) == CONTRACT_E_RANGE);
@@ -108,7 +121,7 @@ static const Agent agent = {
              {"copy", on_copy, UNTYPED, .flags = METHOD_IDEMPOTENT}, {"once", on_copy, UNTYPED, .flags = METHOD_ONCE},
              {"nothing", on_nothing, UNTYPED}, {"twice", on_twice, UNTYPED}, {"kept", on_kept, UNTYPED},
              {"gate", on_gate, .untyped = true}, {"forward", on_forward, UNTYPED}, {"large", on_large, UNTYPED},
-             {"fail", on_fail, UNTYPED}, {"annotation", on_annotation, UNTYPED})},
+             {"fail", on_fail, UNTYPED}, {"annotation", on_annotation, UNTYPED}, {"about", on_about, UNTYPED})},
         {.name = "echo", .methods = AGENT_METHODS({"say", on_say, .inline_ = true})})};
 
 static _Atomic bool slow_may_end;
@@ -171,7 +184,7 @@ static void it_says_what_it_offers(void **state) {
   assert_int_equal(stage->session.value, stage->fake.session);
   assert_int_equal(contract_decode(CONTRACT(Hello), taken->body, &arena, &hello, NULL), 0);
   assert_int_equal(hello.services.count, 2);
-  assert_int_equal(hello.services.items[0].methods.count, 10);
+  assert_int_equal(hello.services.items[0].methods.count, 11);
   assert_true(text_is(hello.services.items[0].methods.items[0].method, "copy"));
   assert_int_equal(hello.services.items[0].methods.items[0].flags, METHOD_IDEMPOTENT);
   assert_int_equal(hello.services.items[0].methods.items[0].hash, 0);
@@ -310,6 +323,18 @@ static void annotations_are_found(void **state) {
   header.annotations = buffer_bytes(&map);
   fake_send(&stage->fake, &header, BYTES_NONE);
   stage_expect_reply(stage, header.id, "value");
+}
+
+static void a_handler_is_told_of_its_call(void **state) {
+  Stage *stage = *state;
+  Header header = stage_request(stage, "about");
+
+  header.hop = 3;
+  memset(header.trace.bytes, 0xab, sizeof header.trace.bytes);
+  header.trace.bytes[sizeof header.trace.bytes - 1] = 1;
+  fake_send(&stage->fake, &header, BYTES_NONE);
+  stage_expect_reply(stage, header.id, "test.about 3 ab01");
+  stage_expect_reply(stage, stage_ask(stage, "about", ""), "test.about 0 0000");
 }
 
 static void a_request_is_handed_on(void **state) {
@@ -623,6 +648,7 @@ int main(void) {
       CASE(a_kept_call_is_answered_later),
       CASE(a_kept_call_hears_of_its_cancel),
       CASE(annotations_are_found),
+      CASE(a_handler_is_told_of_its_call),
       CASE(a_request_is_handed_on),
       CASE(a_body_in_pieces_is_put_together),
       CASE(so_many_run_at_a_time_as_may),
