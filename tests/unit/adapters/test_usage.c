@@ -26,67 +26,35 @@ typedef struct Row {
   "{\"output\":{\"message\":{\"role\":\"assistant\",\"content\":[{\"text\":\"a\"}]}},\"stopReason\":\"end_turn\","     \
   "\"usage\":" usage "}"
 
+/* What the answers of all of them come to, as far as each can say it. */
+#define IN_AND_OUT                                                                                                     \
+  .has_input_tokens = true, .input_tokens = 100, .has_cached_tokens = true, .cached_tokens = 30,                       \
+  .has_output_tokens = true, .output_tokens = 20
+#define WRITTEN_TO_CACHE .has_cache_write_tokens = true, .cache_write_tokens = 40
+#define AUDIO_AND_REASONING                                                                                            \
+  .has_input_audio_tokens = true, .input_audio_tokens = 5, .has_reasoning_tokens = true, .reasoning_tokens = 7
+
 static const Row rows[] = {
     {"openai",
      OPENAI("{\"prompt_tokens\":100,\"completion_tokens\":20,\"prompt_tokens_details\":{\"cached_tokens\":30,"
             "\"cache_write_tokens\":40,\"audio_tokens\":5},\"completion_tokens_details\":{\"reasoning_tokens\":7,"
             "\"audio_tokens\":2}}"),
-     {.has_input_tokens = true,
-      .input_tokens = 100,
-      .has_cached_tokens = true,
-      .cached_tokens = 30,
-      .has_cache_write_tokens = true,
-      .cache_write_tokens = 40,
-      .has_input_audio_tokens = true,
-      .input_audio_tokens = 5,
-      .has_output_tokens = true,
-      .output_tokens = 20,
-      .has_output_audio_tokens = true,
-      .output_audio_tokens = 2,
-      .has_reasoning_tokens = true,
-      .reasoning_tokens = 7}},
+     {IN_AND_OUT, WRITTEN_TO_CACHE, AUDIO_AND_REASONING, .has_output_audio_tokens = true, .output_audio_tokens = 2}},
     {"anthropic",
      ANTHROPIC("{\"input_tokens\":30,\"cache_read_input_tokens\":30,\"cache_creation_input_tokens\":40,"
                "\"cache_creation\":{\"ephemeral_5m_input_tokens\":28,\"ephemeral_1h_input_tokens\":12},"
                "\"output_tokens\":20}"),
-     {.has_input_tokens = true,
-      .input_tokens = 100,
-      .has_cached_tokens = true,
-      .cached_tokens = 30,
-      .has_cache_write_tokens = true,
-      .cache_write_tokens = 40,
-      .has_cache_write_hour_tokens = true,
-      .cache_write_hour_tokens = 12,
-      .has_output_tokens = true,
-      .output_tokens = 20}},
+     {IN_AND_OUT, WRITTEN_TO_CACHE, .has_cache_write_hour_tokens = true, .cache_write_hour_tokens = 12}},
     {"gemini",
      GEMINI("{\"promptTokenCount\":90,\"toolUsePromptTokenCount\":10,\"cachedContentTokenCount\":30,"
             "\"candidatesTokenCount\":13,\"thoughtsTokenCount\":7,\"promptTokensDetails\":[{\"modality\":\"TEXT\","
             "\"tokenCount\":85},{\"modality\":\"AUDIO\",\"tokenCount\":5}]}"),
-     {.has_input_tokens = true,
-      .input_tokens = 100,
-      .has_cached_tokens = true,
-      .cached_tokens = 30,
-      .has_input_audio_tokens = true,
-      .input_audio_tokens = 5,
-      .has_output_tokens = true,
-      .output_tokens = 20,
-      .has_reasoning_tokens = true,
-      .reasoning_tokens = 7}},
+     {IN_AND_OUT, AUDIO_AND_REASONING}},
     {"bedrock",
      BEDROCK("{\"inputTokens\":30,\"outputTokens\":20,\"totalTokens\":120,\"cacheReadInputTokens\":30,"
              "\"cacheWriteInputTokens\":40,\"cacheDetails\":[{\"ttl\":\"5m\",\"inputTokens\":28},{\"ttl\":\"1h\","
              "\"inputTokens\":12}]}"),
-     {.has_input_tokens = true,
-      .input_tokens = 100,
-      .has_cached_tokens = true,
-      .cached_tokens = 30,
-      .has_cache_write_tokens = true,
-      .cache_write_tokens = 40,
-      .has_cache_write_hour_tokens = true,
-      .cache_write_hour_tokens = 12,
-      .has_output_tokens = true,
-      .output_tokens = 20}},
+     {IN_AND_OUT, WRITTEN_TO_CACHE, .has_cache_write_hour_tokens = true, .cache_write_hour_tokens = 12}},
     {"azure", OPENAI("null"), {.has_input_tokens = false}},
     {"custom",
      OPENAI("{\"prompt_tokens\":99999999999,\"completion_tokens\":-1}"),

@@ -13,28 +13,39 @@
 
 static const DialectSettings settings = {.base_url = "https://bedrock-runtime.eu-central-1.amazonaws.com"};
 
-/* Feeds an answer, and holds the path that would be asked next against path; NULL: there is none. */
-static void page(const char *dialect_name, void *state, const char *answer, const char *path) {
-  const Dialect *dialect = table_find_dialect(dialect_name);
+/* The path that would be asked now; the rest is in request. */
+static const char *asked(const char *dialect_name, void *state, DialectRequest *request) {
   _cleanup_(dialect_fault_done) DialectFault fault = {.texts = {0}};
-  _cleanup_(dialect_request_done) DialectRequest request = {.asked = {.settings = &settings}};
 
-  assert_int_equal(errand_models.decode(dialect, NULL, state, text_of(answer), &fault), path ? ERRAND_E_AGAIN : 0);
-  if (!path)
-    return;
-  assert_int_equal(errand_models.encode(dialect, NULL, state, &request, &fault), 0);
-  buffer_append(&request.path, "", 1);
-  assert_string_equal((const char *)request.path.data, path);
+  request->asked.settings = &settings;
+  assert_int_equal(errand_models.encode(table_find_dialect(dialect_name), NULL, state, request, &fault), 0);
+  buffer_append(&request->path, "", 1);
+  return (const char *)request->path.data;
+}
+
+/* Feeds an answer. Returns ERRAND_E_AGAIN, 0, or DIALECT_E_FAULT with its cause. */
+static int feed(const char *dialect_name, void *state, const char *answer, Cause *ret_cause) {
+  _cleanup_(dialect_fault_done) DialectFault fault = {.texts = {0}};
+  int r = errand_models.decode(table_find_dialect(dialect_name), NULL, state, text_of(answer), &fault);
+
+  *ret_cause = fault.fault.cause;
+  return r;
+}
+
+/* Feeds an answer behind which path is asked next; NULL: nothing is. */
+static void page(const char *dialect_name, void *state, const char *answer, const char *path) {
+  _cleanup_(dialect_request_done) DialectRequest request = {.method = NULL};
+  Cause cause;
+
+  assert_int_equal(feed(dialect_name, state, answer, &cause), path ? ERRAND_E_AGAIN : 0);
+  if (path)
+    assert_string_equal(asked(dialect_name, state, &request), path);
 }
 
 static void first(const char *dialect_name, void *state, const char *path, const char *base_url) {
-  const Dialect *dialect = table_find_dialect(dialect_name);
-  _cleanup_(dialect_fault_done) DialectFault fault = {.texts = {0}};
-  _cleanup_(dialect_request_done) DialectRequest request = {.asked = {.settings = &settings}};
+  _cleanup_(dialect_request_done) DialectRequest request = {.method = NULL};
 
-  assert_int_equal(errand_models.encode(dialect, NULL, state, &request, &fault), 0);
-  buffer_append(&request.path, "", 1);
-  assert_string_equal((const char *)request.path.data, path);
+  assert_string_equal(asked(dialect_name, state, &request), path);
   if (base_url)
     assert_string_equal((const char *)request.base_url.data, base_url);
   else
@@ -106,12 +117,11 @@ static void what_is_no_list_is_a_fault(void **unused _unused_) {
   static const char *const names[] = {"openai", "anthropic", "gemini", "bedrock", "azure", "custom"};
 
   for (size_t i = 0; i < ELEMENTS(names); i++) {
-    _cleanup_(dialect_fault_done) DialectFault fault = {.texts = {0}};
     void *state = begin();
+    Cause cause;
 
-    assert_int_equal(errand_models.decode(table_find_dialect(names[i]), NULL, state, TEXT("<html>"), &fault),
-                     DIALECT_E_FAULT);
-    assert_int_equal(fault.fault.cause, CAUSE_MALFORMED);
+    assert_int_equal(feed(names[i], state, "<html>", &cause), DIALECT_E_FAULT);
+    assert_int_equal(cause, CAUSE_MALFORMED);
     end(state);
   }
 }

@@ -35,14 +35,16 @@ static RequestId submit(Told *told, const Ask *request, bool waits) {
   return id;
 }
 
-static void reply(Scene *scene, const Contract *contract, const void *value, const Taken *taken) {
+/* Answers a question, and frees it. */
+static void reply(Scene *scene, const Contract *contract, const void *value, Taken *taken) {
   _cleanup_(buffer_done) Buffer body = {0};
 
   assert_int_equal(contract_encode(contract, value, &body, NULL), 0);
   fake_reply(&scene->fake, taken->header.id, buffer_bytes(&body));
+  free(taken);
 }
 
-static void reply_kept(Scene *scene, const Taken *taken, RequestId id) {
+static void reply_kept(Scene *scene, Taken *taken, RequestId id) {
   char text[REQUEST_ID_TEXT_SIZE];
   DurableKept kept = {.id = text_of(request_id_format(id, text)), .copies = 2};
 
@@ -62,23 +64,33 @@ static Taken *take_await(Scene *scene, RequestId id) {
   return taken;
 }
 
-static void fail_with(Scene *scene, const Taken *taken, Status status, const char *code) {
+/* Answers it with an error, and frees it. */
+static void fail_with(Scene *scene, Taken *taken, Status status, const char *code) {
   _cleanup_(buffer_done) Buffer body = {0};
   Header header = {.kind = KIND_ERROR, .id = taken->header.id, .status = status};
   ErrorBody error = {.message = TEXT("said by the broker"), .has_code = *code != 0, .code = text_of(code)};
 
   assert_int_equal(contract_encode(CONTRACT(ErrorBody), &error, &body, NULL), 0);
   fake_send(&scene->fake, &header, buffer_bytes(&body));
+  free(taken);
+}
+
+/* The next question, for the end of id, is answered with an error. */
+static void fail_await(Scene *scene, RequestId id, Status status, const char *code) {
+  fail_with(scene, take_await(scene, id), status, code);
+}
+
+static void expect_end(Scene *scene, Status status) {
+  scene_wait_end(scene);
+  assert_string_equal(status_name(scene->status), status_name(status));
 }
 
 /* Has a request kept. */
 static RequestId keep(Told *told) {
   Ask request = scene_say("later");
   RequestId id = submit(told, &request, true);
-  Taken *taken = fake_take(&told->scene->fake, KIND_REQUEST);
 
-  reply_kept(told->scene, taken, id);
-  free(taken);
+  reply_kept(told->scene, fake_take(&told->scene->fake, KIND_REQUEST), id);
   fake_until(&told->scene->fake, is_kept, told);
   return id;
 }
@@ -110,15 +122,12 @@ static void it_is_kept_and_then_ended(void **state) {
   assert_int_equal(wish.deadline_us, 7 * US_PER_S);
   assert_memory_equal(wish.body.data, "later", 5);
   reply_kept(told.scene, taken, id);
-  free(taken);
   taken = take_await(told.scene, id);
   assert_int_equal(told.kept, 1);
   assert_int_equal(told.copies, 2);
   assert_true(request_id_equal(told.id, id));
   reply(told.scene, CONTRACT(DurableAnswer), &answer, taken);
-  free(taken);
-  scene_wait_end(told.scene);
-  assert_int_equal(told.scene->status, STATUS_OK);
+  expect_end(told.scene, STATUS_OK);
   assert_string_equal(told.scene->body, "done");
   assert_true(request_id_equal(told.scene->id, id));
 }
@@ -137,7 +146,6 @@ static void the_smallest_wish_fits_too(void **state) {
   assert_int_equal(contract_decode(CONTRACT(DurableWish), taken->body, NULL, &wish, NULL), 0);
   assert_false(wish.has_deadline_us || wish.has_content_type || wish.has_annotations || wish.idempotent);
   reply_kept(told.scene, taken, id);
-  free(taken);
   fake_until(&told.scene->fake, is_kept, &told);
   fake_run(&told.scene->fake, 20000);
   assert_int_equal(fake_count(&told.scene->fake, KIND_REQUEST), 0); /* nobody waits for its end */
@@ -146,15 +154,11 @@ static void the_smallest_wish_fits_too(void **state) {
 static void who_is_not_kept_is_told(void **state) {
   Told told = {.scene = *state};
   Ask request = scene_say("later");
-  Taken *taken;
 
   scene_connect(told.scene);
   submit(&told, &request, true);
-  taken = fake_take(&told.scene->fake, KIND_REQUEST);
-  fail_with(told.scene, taken, STATUS_LIMIT, "durable_full");
-  free(taken);
-  scene_wait_end(told.scene);
-  assert_int_equal(told.scene->status, STATUS_LIMIT);
+  fail_with(told.scene, fake_take(&told.scene->fake, KIND_REQUEST), STATUS_LIMIT, "durable_full");
+  expect_end(told.scene, STATUS_LIMIT);
   assert_int_equal(told.kept, 0);
 }
 
@@ -166,20 +170,13 @@ static void the_end_is_asked_for_again(void **state) {
   } nothings[] = {{STATUS_DRAINING, ""}, {STATUS_REFUSED, "durable_unknown"}};
   Told told = {.scene = *state};
   RequestId id;
-  Taken *taken;
 
   scene_connect(told.scene);
   id = keep(&told);
-  for (size_t i = 0; i < ELEMENTS(nothings); i++) {
-    taken = take_await(told.scene, id);
-    fail_with(told.scene, taken, nothings[i].status, nothings[i].code);
-    free(taken);
-  }
-  taken = take_await(told.scene, id);
-  fail_with(told.scene, taken, STATUS_WORKER_LOST, "dead_letter");
-  free(taken);
-  scene_wait_end(told.scene);
-  assert_int_equal(told.scene->status, STATUS_WORKER_LOST);
+  for (size_t i = 0; i < ELEMENTS(nothings); i++)
+    fail_await(told.scene, id, nothings[i].status, nothings[i].code);
+  fail_await(told.scene, id, STATUS_WORKER_LOST, "dead_letter");
+  expect_end(told.scene, STATUS_WORKER_LOST);
   assert_string_equal(told.scene->text, "said by the broker");
 }
 
@@ -187,16 +184,12 @@ static void what_is_said_to_be_unknown_of_others_is_the_end(void **state) {
   Told told = {.scene = *state};
   DurableHandler handler = {NULL, on_told_end, &told};
   RequestId id = {{77}, 5};
-  Taken *taken;
 
   scene_connect(told.scene);
   assert_int_equal(client_await(told.scene->client, id, US_PER_S, &(DurableHandler){0}), -EINVAL);
   assert_int_equal(client_await(told.scene->client, id, 5 * US_PER_S, &handler), 0);
-  taken = take_await(told.scene, id);
-  fail_with(told.scene, taken, STATUS_REFUSED, "durable_unknown");
-  free(taken);
-  scene_wait_end(told.scene);
-  assert_int_equal(told.scene->status, STATUS_REFUSED);
+  fail_await(told.scene, id, STATUS_REFUSED, "durable_unknown");
+  expect_end(told.scene, STATUS_REFUSED);
 }
 
 static void waiting_ends_at_the_deadline_and_by_cancel(void **state) {
@@ -206,14 +199,12 @@ static void waiting_ends_at_the_deadline_and_by_cancel(void **state) {
 
   scene_connect(told.scene);
   assert_int_equal(client_await(told.scene->client, id, 50000, &handler), 0);
-  scene_wait_end(told.scene);
-  assert_int_equal(told.scene->status, STATUS_DEADLINE);
+  expect_end(told.scene, STATUS_DEADLINE);
   free(fake_take(&told.scene->fake, KIND_REQUEST));
   assert_int_equal(client_await(told.scene->client, id, 20 * US_PER_S, &handler), 0);
   free(take_await(told.scene, id));
   client_cancel(told.scene->client, id);
-  scene_wait_end(told.scene);
-  assert_int_equal(told.scene->status, STATUS_CANCELLED);
+  expect_end(told.scene, STATUS_CANCELLED);
 }
 
 static void a_stream_is_refused_and_destroy_ends_it(void **state) {
