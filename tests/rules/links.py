@@ -69,8 +69,19 @@ def check_decisions(tree):
         seen[number] = path
 
 
+def check_tour(tree):
+    """README's tour of the rooms has each room, or the folder that it lies in."""
+    if not tree.has("README.md"):
+        return
+    told = set(re.findall(r"^\| `([\w/]+)` \|", tree.text("README.md"), re.M))
+    for room in tree.rooms():
+        if not any(room.folder == folder or room.folder.startswith(folder + "/") for folder in told):
+            yield Finding("README.md", 1, f"the tour of the rooms lacks {room.folder}")
+
+
 def check(tree):
     yield from check_decisions(tree)
+    yield from check_tour(tree)
     words = {word for path in tree.files(".c", ".h") for word in re.findall(r"\b(\w+)\(", tree.code(path))}
     for path in tree.files(".md"):
         yield from check_markdown(tree, path)
@@ -82,7 +93,8 @@ def check(tree):
 
 TOP = "/* What: x\n * Spec:      %s */\n"
 GOOD = {"docs/a.md": "# 1. First part\n[b](b.md#second-part) [web](https://x.org/y) [me](#1-first-part) `bus/base/a.h` `f()` `tests/unit`\n", "bus/base/f.c": "int f(void) {\n}\n", "docs/b.md": "## Second part\n",
-        "bus/base/c.h": '/* What: x\n * Spec:      docs/a.md\n *\n * An "example". */\n', "bus/base/a.h": TOP % 'docs/a.md, "First part"; sd_notify(3)', "docs/adr/0001-x.md": "", "docs/adr/0002-y.md": ""}
+        "bus/base/c.h": '/* What: x\n * Spec:      docs/a.md\n *\n * An "example". */\n', "bus/base/a.h": TOP % 'docs/a.md, "First part"; sd_notify(3)', "docs/adr/0001-x.md": "", "docs/adr/0002-y.md": "",
+        "bus/rooms.def": 'ROOM(base, bus/base, "", "", "x")\nROOM(openai, adapters/openai, "", "", "x")\n', "README.md": "| `bus/base` | x |\n| `adapters` | x |\n"}
 BAD = {
     "named file": ({"docs/c.md": "`bus/base/gone.c`\n"}, "there is no bus/base/gone.c"),
     "named function": ({"docs/c.md": "`gone()`\n"}, "no C file has a function gone()"),
@@ -90,5 +102,6 @@ BAD = {
     "heading": ({"docs/c.md": "[x](b.md#third)\n"}, "has no such heading"),
     "spec file": ({"bus/base/b.h": TOP % "docs/nowhere.md"}, "Spec: there is no docs/nowhere.md"),
     "spec heading": ({"bus/base/b.h": TOP % 'docs/b.md, "Third"'}, 'no heading "Third"'),
+    "tour": ({"README.md": "| `adapters` | x |\n"}, "the tour of the rooms lacks bus/base"),
     "number": ({"docs/adr/0002-z.md": ""}, "number 0002 is taken"),
 }
