@@ -60,6 +60,15 @@ static int run(const Agent *agent, const AgentOptions *options) {
   return status < 0 ? EXIT_FAILURE : status;
 }
 
+/* That a crash can't be recorded is no reason not to run. */
+static void set_up_crash(const AgentOptions *options) {
+  int r = crash_setup(options->name, options->crash_record);
+
+  if (r < 0)
+    fprintf(stderr, "%s: the crash record %s can't be made: %s; a crash is told here\n", options->name,
+            options->crash_record ? options->crash_record : "", strerror(-r));
+}
+
 int agent_main(int argc, char **argv, const Agent *agent) {
   AgentOptions options;
   int status = options_read(argc, argv, agent, &options);
@@ -69,6 +78,6 @@ int agent_main(int argc, char **argv, const Agent *agent) {
   loop_block_signals();
   table_seed(random_u64());
   log_setup_process(options.name, options.log_level);
-  crash_setup(options.name, options.crash_record);
+  set_up_crash(&options);
   return run(agent, &options);
 }

@@ -417,6 +417,15 @@ static int start(const Arguments *arguments, const Config *config) {
   return arguments->witness ? start_witness(config) : start_broker(arguments, config);
 }
 
+/* That a crash can't be recorded is no reason not to run. */
+static void set_up_crash(const char *record) {
+  int r = crash_setup("pons-broker", record);
+
+  if (r < 0)
+    fprintf(stderr, "pons-broker: the crash record %s can't be made: %s; a crash is told here\n", record ? record : "",
+            strerror(-r));
+}
+
 int main(int argc, char **argv) {
   _cleanup_(config_destroy) Config *config = NULL;
   Arguments arguments = {0};
@@ -427,10 +436,7 @@ int main(int argc, char **argv) {
   loop_block_signals();
   loop_raise_nofile(NULL);
   table_seed(random_u64());
-  if (crash_setup("pons-broker", arguments.crash_record) < 0) {
-    fprintf(stderr, "pons-broker: can't make the crash record %s\n", arguments.crash_record);
-    return EXIT_FAILURE;
-  }
+  set_up_crash(arguments.crash_record);
   status = load(&arguments, &config);
   if (status == 0)
     status = start(&arguments, config);

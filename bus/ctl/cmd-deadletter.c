@@ -1,6 +1,5 @@
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "agents/contracts/contracts.h"
 #include "bus/ctl/bodyjson.h"
@@ -9,16 +8,6 @@
 #include "bus/ctl/view.h"
 
 #define USAGE "pons deadletter list | show ID | requeue ID | drop ID"
-
-static void time_cell(Grid *grid, uint64_t at_us) {
-  time_t at_s = (time_t)(at_us / US_PER_S);
-  struct tm parts;
-  char text[32] = "";
-
-  if (at_us > 0 && localtime_r(&at_s, &parts))
-    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
-  grid_cell(grid, "%s", text);
-}
 
 /* --- list --- */
 
@@ -38,7 +27,7 @@ static void print_rows(const json_t *rows, Buffer *ret) {
     grid_cell(&grid, "%s", view_text(row, "state"));
     grid_cell(&grid, "%s%s%s", view_text(row, "service"), damaged ? "" : ".", view_text(row, "method"));
     grid_cell(&grid, "%" PRIu64, view_number(row, "attempts"));
-    time_cell(&grid, view_number(row, damaged ? "accepted_us" : "ended_us"));
+    grid_cell_time(&grid, view_number(row, damaged ? "accepted_us" : "ended_us"));
     grid_cell(&grid, "%s", view_text(row, "status"));
     grid_cell(&grid, "%s", view_text(row, "message"));
   }

@@ -1,5 +1,6 @@
 #include "bus/ctl/command.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,11 +88,15 @@ CtlExit cmd_version(Ctl *ctl) {
   return CTL_OK;
 }
 
-static CtlExit help_for(CommandId command) {
+static CtlExit help_for(const Ctl *ctl, CommandId command) {
   _cleanup_(buffer_done) Buffer help = {0};
 
   options_print_help(command, &help);
-  ctl_write(&help);
+  if (ctl->options.json)
+    ctl_write_json(ctl, json_pack("{s:s, s:s%}", "command", command == COMMAND_END ? "" : command_name(command), "text",
+                                  (const char *)help.data, help.size));
+  else
+    ctl_write(&help);
   return CTL_OK;
 }
 
@@ -107,7 +112,16 @@ CtlExit cmd_help(Ctl *ctl) {
             near == COMMAND_END ? "" : command_name(near), near == COMMAND_END ? "" : "`?");
     return CTL_USAGE;
   }
-  return help_for(command);
+  return help_for(ctl, command);
+}
+
+/* What did not reach standard output, on a full disk for instance, was not done. Who has stopped reading wants no more. */
+static CtlExit end_output(CtlExit status) {
+  bool failed = fflush(stdout) != 0 || ferror(stdout);
+
+  if (failed && errno != EPIPE)
+    ctl_say("standard output could not be written: %s", strerror(errno));
+  return failed && status == CTL_OK ? CTL_FAILED : status;
 }
 
 CtlExit ctl_main(int argc, const char *const *argv) {
@@ -120,10 +134,11 @@ CtlExit ctl_main(int argc, const char *const *argv) {
     return CTL_USAGE;
   }
   if (ctl.options.help)
-    return help_for(ctl.options.command);
-  if (ctl.options.version)
-    return cmd_version(&ctl);
-  status = handlers[ctl.options.command](&ctl);
+    status = help_for(&ctl, ctl.options.command);
+  else if (ctl.options.version)
+    status = cmd_version(&ctl);
+  else
+    status = handlers[ctl.options.command](&ctl);
   config_destroy(&ctl.config);
-  return status;
+  return end_output(status);
 }

@@ -182,7 +182,7 @@ static CtlExit ask(Reach *reach, Question *question, Exchange *exchange) {
     return CTL_FAILED;
   }
   r = reach_run(reach, has_ended, exchange, TIME_NEVER);
-  if (reach->interrupted && !exchange->ended) {
+  if ((reach->interrupted || ferror(stdout)) && !exchange->ended) {
     /* CANCELLED follows at once, so that the broker is told before we go. */
     client_cancel(reach->client, id);
     reach->interrupted = false;

@@ -10,6 +10,9 @@
 
 enum { FOLDER_PATH_BYTES = 4096, FOLDER_E_FOREIGN = 1 /* the folder belongs to another user */ };
 
+/* Crash records are state_dir/crash-CHILD; of an earlier run with .old behind it. */
+#define FOLDER_CRASH "crash-"
+
 /* The paths of a supervisor; a text is cut when it is too long, and opening it then fails. */
 typedef struct Folder {
   char pid[FOLDER_PATH_BYTES];     /* runtime_dir/pons.pid */

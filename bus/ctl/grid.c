@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "bus/base/clock.h"
 
@@ -91,6 +92,16 @@ static void end_line(Buffer *ret) {
   while (ret->size && ret->data[ret->size - 1] == ' ')
     ret->size--;
   buffer_append(ret, "\n", 1);
+}
+
+void grid_cell_time(Grid *grid, uint64_t at_us) {
+  time_t at_s = (time_t)(at_us / US_PER_S);
+  struct tm parts;
+  char text[32] = "";
+
+  if (at_us > 0 && localtime_r(&at_s, &parts))
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
+  grid_cell(grid, "%s", text);
 }
 
 void grid_print(const Grid *grid, Buffer *ret) {

@@ -31,6 +31,8 @@ void grid_done(Grid *grid);
 /* Appends the next cell, row by row; an empty text shows as "-". Control characters show as "?", so that a name from
    the bus can't drive a terminal. */
 void grid_cell(Grid *grid, const char *format, ...) _printf_(2, 3);
+/* Appends a point of time, in microseconds since 1970, as this machine's clock shows it; 0 shows as "-". */
+void grid_cell_time(Grid *grid, uint64_t at_us);
 /* Appends the title line and a line per row, each without blanks at its end; a row cut short ends early. */
 void grid_print(const Grid *grid, Buffer *ret);
 

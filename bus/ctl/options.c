@@ -302,7 +302,7 @@ void options_print_help(CommandId command, Buffer *ret) {
   if (command == COMMAND_END) {
     buffer_printf(ret, "pons: a bus for fleets of small agents\n\nusage: pons [OPTIONS] COMMAND [ARGUMENTS]\n\n");
     for (size_t i = 0; i < ELEMENTS(command_rows); i++)
-      buffer_printf(ret, "  %-9s %s\n", command_rows[i].name, command_rows[i].about);
+      buffer_printf(ret, "  %-10s %s\n", command_rows[i].name, command_rows[i].about);
     buffer_printf(ret, "\n");
   } else {
     const CommandRow *row = &command_rows[command];

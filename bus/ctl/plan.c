@@ -9,6 +9,7 @@
 #include "bus/base/clock.h"
 #include "bus/config/keyring.h"
 #include "bus/ctl/doors.h"
+#include "bus/ctl/folder.h"
 #include "bus/ctl/spawn.h"
 #include "bus/loop/key.h"
 
@@ -106,15 +107,27 @@ static int add(Plan *plan, PlanChild child, const char *program, Buffer *errors)
   return r;
 }
 
-static int add_broker(Plan *plan, Buffer *errors) {
-  char **arguments = must(calloc(4, sizeof *arguments));
+/* Where a child says what it was at when it crashed. */
+static char *crash_record(const Plan *plan, const char *child) {
+  char *path = NULL;
 
-  arguments[0] = must(strdup("pons-broker"));
+  if (asprintf(&path, "%s/" FOLDER_CRASH "%s", plan->config->state_dir, child) < 0)
+    abort();
+  return path;
+}
+
+static int add_broker(Plan *plan, Buffer *errors) {
+  char **arguments = must(calloc(6, sizeof *arguments));
+  uint32_t n = 0;
+
+  arguments[n++] = must(strdup("pons-broker"));
   /* Without a file the broker finds the same built-in defaults by itself. */
   if (plan->config_path) {
-    arguments[1] = must(strdup("--config"));
-    arguments[2] = must(strdup(plan->config_path));
+    arguments[n++] = must(strdup("--config"));
+    arguments[n++] = must(strdup(plan->config_path));
   }
+  arguments[n++] = must(strdup("--crash-record"));
+  arguments[n++] = crash_record(plan, "broker");
   return add(plan,
              (PlanChild){
                  .name = must(strdup("broker")),
@@ -127,7 +140,7 @@ static int add_broker(Plan *plan, Buffer *errors) {
 /* The broker of the second machine, on this one. */
 static int add_other_broker(Plan *plan, Buffer *errors) {
   const ConfigOther *other = &plan->config->other_broker;
-  char **arguments = must(calloc(2 * other->endpoints_count + 8, sizeof *arguments));
+  char **arguments = must(calloc(2 * other->endpoints_count + 10, sizeof *arguments));
   uint32_t n = 0;
   char *name = NULL;
 
@@ -146,6 +159,8 @@ static int add_other_broker(Plan *plan, Buffer *errors) {
   }
   if (asprintf(&name, "broker@%s", other->name) < 0)
     abort();
+  arguments[n++] = must(strdup("--crash-record"));
+  arguments[n++] = crash_record(plan, name);
   return add(plan,
              (PlanChild){
                  .name = name,
@@ -366,10 +381,14 @@ static int set_variable(Environment *environment, const ConfigAgent *agent, cons
   return 0;
 }
 
-static int set_agent(Environment *environment, const ConfigAgent *agent, Buffer *errors) {
+static int set_agent(Environment *environment, const Plan *plan, const PlanChild *child, Buffer *errors) {
+  const ConfigAgent *agent = child->agent;
+  char *record = crash_record(plan, child->name);
   int result = 0;
 
   environment_set(environment, "PONS_AGENT_NAME", agent->name);
+  environment_set(environment, "PONS_AGENT_CRASH_RECORD", record);
+  free(record);
   if (agent->weight)
     set_number(environment, "PONS_AGENT_WEIGHT", agent->weight);
   set_if(environment, "PONS_AGENT_TIER", agent->tier);
@@ -421,7 +440,7 @@ int plan_environment(const Plan *plan, const PlanChild *child, const char *notif
   set_if(ret, "PONS_CONFIG", plan->config_path);
   r = set_key(ret, plan->config, child->agent, errors);
   result = r ? r : result;
-  r = set_agent(ret, child->agent, errors);
+  r = set_agent(ret, plan, child, errors);
   result = r ? r : result;
   r = set_section(ret, plan->config, child, errors);
   return r ? r : result;

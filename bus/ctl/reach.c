@@ -215,7 +215,7 @@ typedef struct Until {
 static bool is_done(void *userdata) {
   const Until *until = userdata;
 
-  return until->reach->interrupted || until->done(until->userdata);
+  return until->reach->interrupted || ferror(stdout) || until->done(until->userdata);
 }
 
 int reach_run(Reach *reach, bool (*done)(void *userdata), void *userdata, uint64_t deadline_us) {

@@ -33,7 +33,8 @@ CtlExit reach_find(Ctl *ctl, char **ret_endpoints, KeyPair **ret_key);
 /* How long commands wait for a broker, in ms: --timeout, but at most 2 s. */
 uint64_t reach_wait_ms(const Ctl *ctl);
 
-/* Turns the loop until done or Ctrl-C, at most until deadline_us (TIME_NEVER = for ever). Returns as loop_run_until. */
+/* Turns the loop until done, Ctrl-C, or standard output takes no more, at most until deadline_us (TIME_NEVER = for ever). Returns as
+   loop_run_until. */
 int reach_run(Reach *reach, bool (*done)(void *userdata), void *userdata, uint64_t deadline_us);
 
 /* Asks a method of the broker that takes request_json (NULL: nothing) and gives its reply as JSON; the caller owns the

@@ -68,17 +68,47 @@ static void print_line(FILE *out, const char *line) {
     print_symbols(out, path, offset);
 }
 
-int crash_print(FILE *out, const char *record_path) {
-  FILE *in = fopen(record_path, "re");
-  char line[1024];
-  bool whole = false;
+/* Opens a record behind its first line. Returns 0, or as crash_print. */
+static int open_record(const char *path, FILE **ret) {
+  FILE *in = fopen(path, "re");
+  char line[64];
 
   if (!in)
     return -errno;
-  if (!fgets(line, sizeof line, in) || strncmp(line, CRASH_MAGIC, strlen(CRASH_MAGIC)) != 0) {
+  if (!fgets(line, sizeof line, in) || strcmp(line, CRASH_MAGIC "\n") != 0) {
     fclose(in);
     return -EBADMSG;
   }
+  *ret = in;
+  return 0;
+}
+
+int crash_read_head(const char *record_path, CrashHead *ret) {
+  CrashHead head = {.time_us = 0};
+  char line[1024];
+  FILE *in;
+  int r = open_record(record_path, &in);
+
+  if (r < 0)
+    return r;
+  while (*head.signal == '\0' && fgets(line, sizeof line, in)) { /* the signal is the last of the three */
+    sscanf(line, "program %63[^\n]", head.program);
+    sscanf(line, "time_us %" SCNu64, &head.time_us);
+    sscanf(line, "signal %*d %31s", head.signal);
+  }
+  fclose(in);
+  *ret = head;
+  return 0;
+}
+
+int crash_print(FILE *out, const char *record_path) {
+  char line[1024];
+  bool whole = false;
+  FILE *in;
+  int r = open_record(record_path, &in);
+
+  if (r < 0)
+    return r;
   while (fgets(line, sizeof line, in)) {
     whole = strcmp(line, "end\n") == 0;
     if (!whole)

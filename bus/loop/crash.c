@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -297,17 +298,30 @@ static void warm_up(void) {
       ;
 }
 
+/* The record may be another's by now: a process that was started beside this one to take its place has the same path. */
 static void on_exit_remove(void) {
-  off_t size = lseek(crash.record_fd, 0, SEEK_END);
+  struct stat own, there;
 
-  if (getpid() == crash.pid && size == 0)
+  if (getpid() == crash.pid && fstat(crash.record_fd, &own) == 0 && own.st_size == 0 &&
+      stat(crash.record_path, &there) == 0 && own.st_ino == there.st_ino && own.st_dev == there.st_dev)
     unlink(crash.record_path);
+}
+
+/* Keeps what an earlier run has left; an empty record is none. */
+static int keep_earlier(const char *path) {
+  char old[RECORD_PATH_BYTES + 4];
+  struct stat earlier;
+
+  if (stat(path, &earlier) < 0)
+    return errno == ENOENT ? 0 : -errno;
+  snprintf(old, sizeof old, "%s.old", path);
+  return (earlier.st_size > 0 ? rename(path, old) : unlink(path)) < 0 ? -errno : 0;
 }
 
 /* Opens the record; descriptor in *ret. */
 static int open_record(const char *path, int *ret) {
-  char old[RECORD_PATH_BYTES + 4];
   int fd;
+  int r;
 
   if (!path) {
     fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
@@ -315,9 +329,9 @@ static int open_record(const char *path, int *ret) {
     if (strlen(path) >= sizeof crash.record_path)
       return -ENAMETOOLONG;
     snprintf(crash.record_path, sizeof crash.record_path, "%s", path);
-    snprintf(old, sizeof old, "%s.old", path);
-    if (rename(path, old) < 0 && errno != ENOENT)
-      return -errno;
+    r = keep_earlier(path);
+    if (r < 0)
+      return r;
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
   }
   if (fd < 0)
@@ -328,13 +342,15 @@ static int open_record(const char *path, int *ret) {
 
 int crash_setup(const char *program, const char *record_path) {
   struct sigaction action = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-  int r;
+  int opened, r;
 
   if (SANITIZED)
     return 0;
   if (crash.installed)
     return -EALREADY;
-  r = open_record(record_path, &crash.record_fd);
+  r = opened = open_record(record_path, &crash.record_fd);
+  if (opened < 0 && record_path)
+    r = open_record(NULL, &crash.record_fd);
   if (r == 0)
     r = crash_thread_enter();
   if (r < 0)
@@ -347,8 +363,8 @@ int crash_setup(const char *program, const char *record_path) {
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < ELEMENTS(crash_signals); i++)
     sigaction(crash_signals[i], &action, NULL);
-  if (record_path)
+  if (record_path && opened == 0)
     atexit(on_exit_remove);
   crash.installed = true;
-  return 0;
+  return opened;
 }

@@ -369,6 +369,28 @@ class Asking(Command):
         self.assertIn("test.a", self.pons("sub", "test.a", "--count", "1").out)
         self.pons("sub", "test.never", "--count", "1", "--timeout", "200", expect=1)
 
+    def test_who_stops_reading_ends_it(self):
+        bus = self.bus()
+        bus.publish("test.a", {"n": 1}, sequence=1, retain=True)
+        bus.flush()
+        for arguments, goes_on in ((["sub", "test.a"], lambda n: bus.publish("test.a", {"n": n}, sequence=n, retain=True)),
+                                   (["stream", "echo.stream", '{"text": "la\\n", "pieces": 1000, "delay_ms": 50}'], lambda n: None)):
+            with self.subTest(arguments[0]):
+                process = subprocess.Popen([harness.program("pons"), *arguments], env=self.environment, cwd=self.folder,
+                                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                self.addCleanup(lambda process=process: process.poll() is None and process.kill())
+                self.assertTrue(process.stdout.readline())
+                process.stdout.close()
+                due = time.monotonic() + harness.DEADLINE_S
+                for n in range(2, 100000):
+                    goes_on(n)
+                    bus.flush()
+                    try:
+                        process.wait(timeout=0.05)
+                        break
+                    except subprocess.TimeoutExpired:
+                        self.assertLess(time.monotonic(), due)
+
     def test_trace(self):
         ran = self.pons("call", "echo.say", '{"text": "hi"}', "--verbose")
         request = next(word for word in ran.err.split() if len(word.split("-")[0]) == 16 and "-" in word)
@@ -468,6 +490,52 @@ class Manual(Command):
             options |= set(re.findall(r"--[a-z]+", self.pons("help", command).out))
         named = set(re.findall(r"--[a-z]+", self.manual)) - {"--name"}
         self.assertEqual(options, named)
+
+
+class Output(Command):
+    def test_what_can_not_be_written_is_no_success(self):
+        for arguments in (["version"], ["help", "up"], ["agents", "--json"], ["contract", "list"]):
+            with self.subTest(arguments), open("/dev/full", "w", encoding="ascii") as full:
+                done = subprocess.run([harness.program("pons"), *arguments], stdout=full, stderr=subprocess.PIPE, text=True,
+                                      env=self.environment, cwd=self.folder, check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("No space left", done.stderr)
+
+    def test_help_as_json(self):
+        self.assertIn("usage: pons up", self.pons("help", "up", "--json").json["text"])
+        self.assertEqual(self.pons("--help", "--json").json["command"], "")
+
+
+class Crash(Command):
+    def test_records_are_listed_and_shown(self):
+        record = os.path.join(self.folder, "crash-echo.old")
+        with open(record, "w", encoding="ascii") as file:
+            file.write("pons-crash 1\nprogram echo\ntime_us 1700000000000000\nsignal 11 SIGSEGV\nframe 0 0x10\nend\n")
+        running = os.path.join(self.folder, "crash-broker")
+        with open(running, "w", encoding="ascii"):
+            pass
+        self.assertEqual(self.pons("crash", "--json").json,
+                         [{"time_us": 1700000000000000, "program": "echo", "signal": "SIGSEGV", "record": record}])
+        self.assertRegex(self.pons("crash").out, f"echo +SIGSEGV +{record}")
+        self.assertIn("frame 0 0x10", self.pons("crash", record).out)
+        self.assertEqual(self.pons("crash", record, "--json").json["record"], record)
+        self.assertIn("is no crash record", self.pons("crash", running, expect=1).err)
+        self.assertIn("No such file", self.pons("crash", "nowhere", expect=1).err)
+        os.remove(record)
+        self.assertIn("no process has left", self.pons("crash").err)
+
+    def test_each_process_of_the_fleet_leaves_one(self):
+        if harness.sanitized():
+            self.skipTest("the sanitizer takes crashes for itself")
+        self.up()
+        for name in ("echo", "broker"):
+            with self.subTest(name):
+                os.kill(self.processes()[name]["pid"], signal.SIGSEGV)
+                self.wait_for(f"{name} is back", lambda rows: rows[name]["restarts"] == 1 and rows[name]["state"] == "ready")
+        records = {os.path.basename(row["record"]): row["signal"] for row in self.pons("crash", "--json").json}
+        self.assertEqual(records, {"crash-echo.old": "SIGSEGV", "crash-broker.old": "SIGSEGV"})
+        self.pons("down")
+        self.assertEqual(sorted(name for name in os.listdir(self.folder) if name.startswith("crash-")), sorted(records))
 
 
 class Configuration(Command):

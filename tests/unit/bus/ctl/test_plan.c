@@ -119,6 +119,9 @@ static void test_children_of_a_profile(void **state _unused_) {
   assert_string_equal(plan->children[0].program, in_folder("pons-broker"));
   assert_string_equal(plan->children[0].arguments[1], "--config");
   assert_string_equal(plan->children[0].arguments[2], in_folder("pons.yaml"));
+  assert_string_equal(plan->children[0].arguments[3], "--crash-record");
+  assert_string_equal(plan->children[0].arguments[4], in_folder("crash-broker"));
+  assert_null(plan->children[0].arguments[5]);
   assert_int_equal(plan->children[0].spec.stage, 0);
   assert_string_equal(plan->children[1].name, "one");
   assert_string_equal(plan->children[1].program, "/bin/sh");
@@ -157,7 +160,9 @@ static void test_two_machines_on_one(void **state _unused_) {
   assert_string_equal(second->arguments[4], "pc2");
   assert_string_equal(second->arguments[7], "--listen");
   assert_string_equal(second->arguments[8], "tcp://127.0.0.2:7100");
-  assert_null(second->arguments[9]);
+  assert_string_equal(second->arguments[9], "--crash-record");
+  assert_string_equal(second->arguments[10], in_folder("crash-broker@pc2"));
+  assert_null(second->arguments[11]);
   assert_int_equal(plan_environment(plan, second, "/x/notify", &broker, &errors), 0);
   assert_string_equal(environment_find(&broker, "PONS_AUTHORITY_NODE"), "b");
   assert_string_equal(environment_find(&broker, "PONS_AUTHORITY_LISTEN"), "tcp://127.0.0.2:7102");
@@ -250,7 +255,8 @@ static void test_no_file(void **state _unused_) {
 
   unlink(in_folder("pons.yaml"));
   assert_int_equal(plan_new(&plan, config, catalog, NULL, &errors), 0);
-  assert_null(plan->children[0].arguments[1]);
+  assert_string_equal(plan->children[0].arguments[1], "--crash-record");
+  assert_null(plan->children[0].arguments[3]);
   assert_int_equal(plan_environment(plan, &plan->children[1], "/x/notify", &one, &errors), 0);
   assert_null(environment_find(&one, "PONS_CONFIG"));
 }

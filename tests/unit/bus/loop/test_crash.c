@@ -65,6 +65,25 @@ static void print_copies_a_record_and_says_when_it_is_cut(void **state _unused_)
                             "(the record ends here: the handler was stopped)\n");
 }
 
+static void the_beginning_of_a_record_is_read(void **state _unused_) {
+  CrashHead head = {.time_us = 7};
+  FILE *file;
+
+  assert_int_equal(crash_read_head("/nonexistent/record", &head), -ENOENT);
+  file = fopen(path, "w");
+  fputs("pons-crash 10\n", file);
+  fclose(file);
+  assert_int_equal(crash_read_head(path, &head), -EBADMSG);
+  assert_int_equal(head.time_us, 7);
+  file = fopen(path, "w");
+  fputs("pons-crash 1\nprogram x y\nversion 1\ntime_us 12\nsignal 11 SIGSEGV\nsignal 6 SIGABRT\n", file);
+  fclose(file);
+  assert_int_equal(crash_read_head(path, &head), 0);
+  assert_string_equal(head.program, "x y");
+  assert_string_equal(head.signal, "SIGSEGV");
+  assert_int_equal(head.time_us, 12);
+}
+
 static void bad_memory_is_read_without_a_fault(void **state _unused_) {
   uint64_t good = 42, copy = 0;
 
@@ -291,27 +310,64 @@ static void a_forked_child_stays_out_of_the_record(void **state _unused_) {
   assert_string_equal(read_file(path), "");
 }
 
-static void setup_names_what_is_wrong(void **state _unused_) {
+/* In a child, where a second try says that it is set up already; a record that can't be made goes to standard error. */
+static void assert_setup(const char *record, int error) {
   int status;
   pid_t pid = fork();
 
   if (pid == 0) {
-    char long_path[1000];
-
-    memset(long_path, 'x', sizeof long_path - 1);
-    long_path[sizeof long_path - 1] = '\0';
-    if (crash_setup("x", "/nonexistent/record") != -ENOENT)
+    if (crash_setup("x", record) != error)
       _exit(1);
-    if (crash_setup("x", long_path) != -ENAMETOOLONG)
-      _exit(2);
-    if (crash_setup("x", path) != 0)
-      _exit(3);
     if (crash_setup("x", path) != -EALREADY)
-      _exit(4);
+      _exit(2);
     exit(0);
   }
   assert_int_equal(waitpid(pid, &status, 0), pid);
   assert_int_equal(status, 0);
+}
+
+static void setup_names_what_is_wrong(void **state _unused_) {
+  char long_path[1000];
+
+  memset(long_path, 'x', sizeof long_path - 1);
+  long_path[sizeof long_path - 1] = '\0';
+  assert_setup("/nonexistent/record", -ENOENT);
+  assert_setup(long_path, -ENAMETOOLONG);
+  assert_setup(path, 0);
+  assert_int_equal(access(path, F_OK), -1); /* nothing happened */
+}
+
+/* Who was started beside another has the same path: neither takes the other's record away. */
+static void crash_beside_a_successor(void) {
+  int status;
+  pid_t pid = fork();
+
+  if (pid == 0) {
+    char *const arguments[] = {"sh", "-c", "rm \"$0\" && echo successor >\"$0\"", path, NULL};
+
+    execv("/bin/sh", arguments);
+    _exit(1);
+  }
+  waitpid(pid, &status, 0);
+}
+
+static void an_end_leaves_the_record_of_a_successor(void **state _unused_) {
+  assert_int_equal(crash_in_child(crash_beside_a_successor, true), 0);
+  assert_string_equal(read_file(path), "successor\n");
+}
+
+/* What an earlier crash has left is kept; an empty record is none and does not take its place. */
+static void an_earlier_record_is_kept(void **state _unused_) {
+  FILE *file;
+
+  assert_int_equal(crash_in_child(crash_by_null, true), SIGSEGV);
+  assert_setup(path, 0);
+  assert_memory_equal(read_file(old_path), "pons-crash 1\n", 13);
+  file = fopen(path, "we");
+  assert_non_null(file);
+  fclose(file);
+  assert_setup(path, 0);
+  assert_memory_equal(read_file(old_path), "pons-crash 1\n", 13);
 }
 
 #endif
@@ -320,6 +376,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(print_refuses_what_is_no_record, drop_records),
       cmocka_unit_test_teardown(print_copies_a_record_and_says_when_it_is_cut, drop_records),
+      cmocka_unit_test_teardown(the_beginning_of_a_record_is_read, drop_records),
       cmocka_unit_test(bad_memory_is_read_without_a_fault),
       cmocka_unit_test(frame_pointers_are_followed_until_they_lead_nowhere),
 #ifndef SANITIZED
@@ -333,6 +390,8 @@ int main(void) {
       cmocka_unit_test_teardown(a_clean_exit_leaves_no_record_and_keeps_the_last, drop_records),
       cmocka_unit_test_teardown(a_forked_child_stays_out_of_the_record, drop_records),
       cmocka_unit_test_teardown(setup_names_what_is_wrong, drop_records),
+      cmocka_unit_test_teardown(an_end_leaves_the_record_of_a_successor, drop_records),
+      cmocka_unit_test_teardown(an_earlier_record_is_kept, drop_records),
 #endif
   };
 
