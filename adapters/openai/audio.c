@@ -71,7 +71,19 @@ static Text keep(Json string, Buffer *texts) {
   return (Text){(const char *)texts->data + from, texts->size - from};
 }
 
+/* A moment of a recording; what is none is as good as not said. */
+static bool read_seconds(Json value, double *ret) {
+  double seconds;
+
+  if (json_get_real(value, &seconds) != 0 || !(seconds >= 0 && seconds <= 1e9))
+    return false;
+  *ret = seconds;
+  return true;
+}
+
 static void read_segments(Json list, DialectMade *ret) {
+  enum { SEGMENTS_MAX = 65536, TEXT_MAX_BYTES = 65536 };
+
   JsonWalk walk = json_walk(list);
   size_t count = 0;
   Json one;
@@ -80,15 +92,16 @@ static void read_segments(Json list, DialectMade *ret) {
     return;
   while (json_next_element(&walk, &one))
     count++;
+  count = min_u64(count, SEGMENTS_MAX);
   ret->segments = calloc(count + 1, sizeof *ret->segments);
   if (!ret->segments)
     abort();
   for (walk = json_walk(list); ret->segments_count < count && json_next_element(&walk, &one);) {
     TranscribeSegment *segment = &ret->segments[ret->segments_count];
 
-    if (json_get_real(json_find(one, "start"), &segment->start_s) == 0 &&
-        json_get_real(json_find(one, "end"), &segment->end_s) == 0 &&
-        json_type(json_find(one, "text")) == JSON_STRING) {
+    if (read_seconds(json_find(one, "start"), &segment->start_s) &&
+        read_seconds(json_find(one, "end"), &segment->end_s) && json_type(json_find(one, "text")) == JSON_STRING &&
+        json_string_bytes(json_find(one, "text")) <= TEXT_MAX_BYTES) {
       segment->text = keep(json_find(one, "text"), &ret->texts);
       ret->segments_count++;
     }
@@ -113,6 +126,7 @@ static void read_usage(Json usage, ChatUsage *ret) {
 }
 
 int openai_decode_transcribe(Text body, DialectMade *ret, ChatUsage *ret_usage, DialectFault *ret_fault) {
+  enum { LANGUAGE_MAX_BYTES = 64 };
   Json answer = {TEXT_NONE}, text;
 
   json_check(body, &answer, NULL);
@@ -121,8 +135,9 @@ int openai_decode_transcribe(Text body, DialectMade *ret, ChatUsage *ret_usage, 
     return dialect_fault_malformed(ret_fault, "its answer is not JSON with a text");
   buffer_reserve(&ret->texts, body.size + 1);
   ret->text = keep(text, &ret->texts);
-  ret->language = keep(json_find(answer, "language"), &ret->texts);
-  ret->has_duration = json_get_real(json_find(answer, "duration"), &ret->duration_s) == 0;
+  if (json_string_bytes(json_find(answer, "language")) <= LANGUAGE_MAX_BYTES)
+    ret->language = keep(json_find(answer, "language"), &ret->texts);
+  ret->has_duration = read_seconds(json_find(answer, "duration"), &ret->duration_s);
   read_segments(json_find(answer, "segments"), ret);
   read_usage(json_find(answer, "usage"), ret_usage);
   return 0;

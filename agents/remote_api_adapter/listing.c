@@ -74,7 +74,7 @@ static void add_known(Rows *rows, const ModelSeen *model) {
 }
 
 static void add(Rows *rows, const ModelSeen *model, const char *upstream, bool listed) {
-  if (rows->count == MODELS_MAX || strlen(upstream) > NAME_MAX_BYTES)
+  if (rows->count == MODELS_MAX || *upstream == '\0' || strlen(upstream) > NAME_MAX_BYTES)
     return;
   rows->list[rows->count++] =
       (ProviderModel){.upstream = text_of(upstream), .listed = listed, .state = TEXT("unmeasured")};

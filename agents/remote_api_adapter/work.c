@@ -40,7 +40,7 @@ static void reply_transcribe(Call *call, const void *ask, const DialectMade *mad
   (void)ask;
   call_reply(call, &(TranscribeReply){.text = made->text,
                                       .has_language = made->language.size > 0,
-                                      .language = {made->language.data, min_u64(made->language.size, 64)},
+                                      .language = made->language,
                                       .has_duration_s = made->has_duration,
                                       .duration_s = made->duration_s,
                                       .segments = {made->segments, made->segments_count},

@@ -19,6 +19,15 @@ static void must_be_json(Text text) {
     abort();
 }
 
+/* Whatever a provider says fits into what the caller is told. */
+static void must_fit(const Contract *contract, const void *reply) {
+  _cleanup_(buffer_done) Buffer body = {0};
+  ContractFault fault;
+
+  if (contract_encode(contract, reply, &body, &fault) != 0)
+    abort();
+}
+
 static void must_say_why(int r, const DialectFault *fault) {
   if (r != DIALECT_E_FAULT || fault->fault.message.size == 0)
     abort();
@@ -66,6 +75,7 @@ static void decode_with(Decode *decode, Text text) {
     must_say_why(r, &fault);
   else
     must_be_json(of(&response));
+  must_fit(CONTRACT(ChatUsage), &usage);
 }
 
 static void decode(const Dialect *dialect, Text text) {
@@ -112,6 +122,10 @@ static void decode_tune(const Dialect *dialect, DialectTuning what, Text text) {
   r = dialect->decode_tune(what, text, &tuned, &fault);
   if (r != 0)
     must_say_why(r, &fault);
+  else if (what == TUNING_EVENTS)
+    must_fit(CONTRACT(FineTuneEvents), &(FineTuneEvents){.events = {tuned.events, tuned.events_count}});
+  else
+    must_fit(CONTRACT(FineTuneJob), &tuned.job);
   must_be_inside(tuned.job.job, &tuned.texts);
   must_be_inside(tuned.job.why, &tuned.texts);
   for (size_t i = 0; i < tuned.events_count; i++)
@@ -137,6 +151,15 @@ static void decode_transcribe(const Dialect *dialect, Text text) {
   r = dialect->decode_transcribe(text, &made, &usage, &fault);
   if (r != 0)
     must_say_why(r, &fault);
+  else
+    must_fit(CONTRACT(TranscribeReply),
+             &(TranscribeReply){.text = made.text,
+                                .has_language = made.language.size > 0,
+                                .language = made.language,
+                                .has_duration_s = made.has_duration,
+                                .duration_s = made.duration_s,
+                                .segments = {made.segments, made.segments_count},
+                                .done = {.model = TEXT("m"), .executor = TEXT("e"), .usage = usage}});
   must_be_inside(made.text, &made.texts);
   for (size_t i = 0; i < made.segments_count; i++)
     must_be_inside(made.segments[i].text, &made.texts);
@@ -210,6 +233,7 @@ static void stream(const Dialect *dialect, Text text) {
   dialect_stream_begin(dialect, &asked, &streaming.stream);
   sse_feed(&sse, (Bytes){(const uint8_t *)text.data, text.size}, on_event, &streaming);
   must_be_events(of(&streaming.stream.events));
+  must_fit(CONTRACT(ChatUsage), &streaming.stream.usage);
   dialect->stream_is_whole(&streaming.stream);
   dialect_stream_done(&streaming.stream);
   dialect_fault_done(&streaming.fault);
@@ -235,6 +259,7 @@ static void transcribe_stream(const Dialect *dialect, Text text) {
     return;
   dialect_stream_begin(dialect, &asked, &streaming.stream);
   sse_feed(&sse, (Bytes){(const uint8_t *)text.data, text.size}, on_words, &streaming);
+  must_fit(CONTRACT(ChatUsage), &streaming.stream.usage);
   dialect_stream_done(&streaming.stream);
   dialect_fault_done(&streaming.fault);
 }

@@ -22,13 +22,14 @@ PROVIDERS = {
                    "headers: ['x-team: blue'], "),
 }
 MODELS = [f"model-{i}" for i in range(5)]
+LISTED = ",".join(["", *MODELS])  # a name that is none comes first, and is passed over
 HAVE_TUNING = ("openai", "azure", "azure-v1")
 
 
 class Fleet(harness.Fleet):
     def setUp(self):
         super().setUp()
-        self.mock = Mock(os.path.join(harness.BUILD, "tests", "mock-provider"), "--key", KEY, "--models", ",".join(MODELS))
+        self.mock = Mock(os.path.join(harness.BUILD, "tests", "mock-provider"), "--key", KEY, "--models", LISTED)
         self.addCleanup(self.mock.__exit__)
         self.aws = Mock(os.path.join(harness.BUILD, "tests", "mock-provider"), "--key", "AKID:SECRET", "--models", ",".join(MODELS))
         self.addCleanup(self.aws.__exit__)

@@ -46,6 +46,25 @@ static void what_is_said_of_nothing_stays_unsaid(void **state) {
   assert_int_equal(made.language.size + made.segments_count, 0);
 }
 
+/* What no recording has is left out, since the caller's contract would not take it and lose all of the answer. */
+static void figures_that_are_none_are_left_out(void **state) {
+  static const char body[] =
+      "{\"text\":\"a\",\"duration\":-1,\"language\":"
+      "\"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\","
+      "\"segments\":[{\"start\":-0.1,\"end\":1,\"text\":\"b\"},{\"start\":0,\"end\":1e300,\"text\":\"c\"},"
+      "{\"start\":0,\"end\":1,\"text\":\"d\"}]}";
+  _cleanup_(dialect_made_done) DialectMade made = {.text = TEXT_NONE};
+  _cleanup_(dialect_fault_done) DialectFault fault = {0};
+  ChatUsage usage = {.estimated = false};
+
+  (void)state;
+  assert_int_equal(openai_dialect.decode_transcribe(text_of(body), &made, &usage, &fault), 0);
+  assert_false(made.has_duration);
+  assert_int_equal(made.language.size, 0);
+  assert_int_equal(made.segments_count, 1);
+  assert_true(text_is(made.segments[0].text, "d"));
+}
+
 static void what_is_no_transcription_is_a_fault(void **state) {
   static const char *const rows[] = {"", "<html>", "[]", "{}", "{\"text\":7}"};
 
@@ -84,6 +103,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_transcription_is_read),
       cmocka_unit_test(what_is_said_of_nothing_stays_unsaid),
+      cmocka_unit_test(figures_that_are_none_are_left_out),
       cmocka_unit_test(what_is_no_transcription_is_a_fault),
       cmocka_unit_test(only_what_was_said_is_sent),
   };
