@@ -50,6 +50,11 @@ static void put_headers(const Ask *ask, Answer *ret) {
                 (unsigned long long)ask->number, ask->knobs.delay_ms);
 }
 
+/* Both have a list of models there. */
+static bool is_anthropics(const Ask *ask) {
+  return text_is(ask->path, MODELS) && http_header(ask->http, "anthropic-version").size > 0;
+}
+
 static const Fault *find_fault(unsigned status, const char *code) {
   for (size_t i = 0; i < ELEMENTS(FAULTS); i++)
     if ((!status || FAULTS[i].status == status) && (!code || (FAULTS[i].code && strcmp(FAULTS[i].code, code) == 0)))
@@ -62,6 +67,10 @@ static void error(const Ask *ask, unsigned status, const char *code, const char 
   static const Fault CALLER = {400, "invalid_request_error", NULL, "The request was refused."};
   const Fault *fault = find_fault(status, code);
 
+  if (is_anthropics(ask)) {
+    anthropic_error(ask, status, code, message, ret);
+    return;
+  }
   if (!fault)
     fault = find_fault(status, NULL);
   if (!fault || !(status || fault->code))
@@ -400,7 +409,7 @@ static const struct {
 static void answer(const Ask *ask, Answer *ret) {
   Text method = ask->http->method;
 
-  if (text_is(ask->path, MODELS) && http_header(ask->http, "anthropic-version").size) {
+  if (is_anthropics(ask)) {
     anthropic_answer_models(ask, ret);
     return;
   }

@@ -67,7 +67,9 @@ def dialects():
         return re.search(r'WORD\(ConfigProvider, dialect, "[a-z]+", "([a-z_ ]+)"', file.read()).group(1).split()
 
 
-class Matrix(harness.Fleet):
+class Faults(harness.Fleet):
+    """An adapter with a provider for each fault in each dialect."""
+
     def setUp(self):
         super().setUp()
         self.mock = Mock(os.path.join(harness.BUILD, "tests", "mock-provider"))
@@ -105,6 +107,8 @@ class Matrix(harness.Fleet):
                               "upstream: m, context_tokens: 8192}\n")
         return "providers:\n" + "".join(providers) + "models:\n" + "".join(models)
 
+
+class Matrix(Faults):
     # --- asking ---
 
     def begin(self, dialect, fault, stream):
