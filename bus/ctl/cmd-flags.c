@@ -79,12 +79,30 @@ static CtlExit unset(Ctl *ctl, Reach *reach) {
 
 /* --- watch --- */
 
-static void on_flag(void *userdata, const BusEvent *event) {
-  const Ctl *ctl = userdata;
-  json_t *flag = bodyjson_new(event->body, event->content_type);
+typedef struct Watch {
+  Ctl *ctl;
+  json_t *seen; /* the last version of each flag, by name */
+} Watch;
 
+/* Both brokers tell of a flag, and one may be behind: each version is news once. */
+static bool is_news(const Watch *watch, const json_t *flag) {
+  const char *name = view_text(flag, "name");
+  const json_t *seen = json_object_get(watch->seen, name);
+  uint64_t epoch = view_number(flag, "epoch");
+  uint64_t counter = view_number(flag, "counter");
+
+  if (seen && (epoch != view_number(seen, "epoch") ? epoch < view_number(seen, "epoch")
+                                                   : counter <= view_number(seen, "counter")))
+    return false;
+  if (seen || json_object_size(watch->seen) < LIMIT_FLAGS)
+    json_object_set_new(watch->seen, name,
+                        json_pack("{s:I, s:I}", "epoch", (json_int_t)epoch, "counter", (json_int_t)counter));
+  return true;
+}
+
+static void print_flag(const Ctl *ctl, const json_t *flag) {
   if (ctl->options.json) {
-    ctl_write_json(ctl, json_incref(flag));
+    ctl_write_json(ctl, json_deep_copy(flag));
   } else {
     _cleanup_(buffer_done) Buffer line = {0};
 
@@ -98,6 +116,14 @@ static void on_flag(void *userdata, const BusEvent *event) {
     ctl_write(&line);
   }
   fflush(stdout);
+}
+
+static void on_flag(void *userdata, const BusEvent *event) {
+  const Watch *watch = userdata;
+  json_t *flag = bodyjson_new(event->body, event->content_type);
+
+  if (is_news(watch, flag))
+    print_flag(watch->ctl, flag);
   json_decref(flag);
 }
 
@@ -105,18 +131,21 @@ static bool never(void *userdata _unused_) {
   return false;
 }
 
-static CtlExit watch(Ctl *ctl, Reach *reach) {
+static CtlExit run_watch(Ctl *ctl, Reach *reach) {
   const Options *options = &ctl->options;
   uint64_t deadline_us = options->timeout_ms ? clock_monotonic_us() + options->timeout_ms * US_PER_MS : TIME_NEVER;
   char topic[LIMIT_TARGET_BYTES + 1];
+  Watch watch = {ctl, json_object()};
   int r;
 
   snprintf(topic, sizeof topic, TOPIC "%s", options->argument_count > 1 ? options->arguments[1] : ">");
-  if (client_subscribe(reach->client, text_of(topic), on_flag, ctl, NULL) < 0) {
+  if (client_subscribe(reach->client, text_of(topic), on_flag, &watch, NULL) < 0) {
+    json_decref(watch.seen);
     ctl_say("'%s' is no name of a flag", options->argument_count > 1 ? options->arguments[1] : "");
     return CTL_USAGE;
   }
   r = reach_run(reach, never, NULL, deadline_us);
+  json_decref(watch.seen);
   if (reach->interrupted)
     return (CtlExit)CTL_INTERRUPTED;
   return r < 0 && r != -ETIMEDOUT ? CTL_FAILED : CTL_OK;
@@ -128,7 +157,7 @@ CtlExit cmd_flags(Ctl *ctl) {
     uint32_t least;
     uint32_t most;
     CtlExit (*run)(Ctl *ctl, Reach *reach);
-  } rows[] = {{"list", 1, 1, list}, {"set", 3, 3, set}, {"unset", 2, 2, unset}, {"watch", 1, 2, watch}};
+  } rows[] = {{"list", 1, 1, list}, {"set", 3, 3, set}, {"unset", 2, 2, unset}, {"watch", 1, 2, run_watch}};
   _cleanup_(reach_close) Reach reach = {0};
 
   for (size_t i = 0; i < ELEMENTS(rows); i++)

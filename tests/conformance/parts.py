@@ -2,6 +2,7 @@
 harness."""
 
 import asyncio
+import importlib.util
 import json
 import os
 import subprocess
@@ -16,6 +17,16 @@ import harness  # noqa: E402
 import pons  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
+
+
+def process_test(name):
+    """A test module of tests/process, under a name of its own where one here has the same."""
+    spec = importlib.util.spec_from_file_location(f"process_{name}", os.path.join(ROOT, "tests", "process", f"test_{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 # Who asks, who answers.
 PAIRS = (("c", "c"), ("c", "sync"), ("c", "aio"), ("sync", "c"), ("aio", "c"), ("sync", "aio"), ("aio", "sync"))
 
@@ -24,21 +35,30 @@ class Failed(Exception):
     """How a request ended: a status's name."""
 
 
+def failure(text):
+    """The first status that a text names."""
+    return Failed(next((word for word in text.replace('"', " ").replace(":", " ").split() if word in pons.Status.__members__), text))
+
+
 class CClient:
     """The library, by the command `pons`."""
 
     def __init__(self, endpoint):
         self.endpoint = endpoint
+        self.waiting = {}  # processes that wait for the end of a durable request, by its id
 
-    def _run(self, *words, timeout_ms=20000):
-        command = [harness.program("pons"), "--json", "--endpoint", self.endpoint, "--timeout", str(timeout_ms), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **harness.SANITIZERS})
+    def _command(self, *words, timeout_ms=20000):
+        return [harness.program("pons"), "--json", "--endpoint", self.endpoint, "--timeout", str(timeout_ms), *words]
+
+    def _begin(self, *words, **how):
+        return subprocess.Popen(self._command(*words, **how), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, **harness.SANITIZERS})
 
     def _lines(self, *words, **how):
-        done = self._run(*words, **how)
+        done = subprocess.run(self._command(*words, **how), capture_output=True, text=True, timeout=60, check=False,
+                              env={**os.environ, **harness.SANITIZERS})
         if done.returncode:
-            raise Failed(next((word for word in pons.Status.__members__ if word in (done.stdout + done.stderr).replace('"', " ").replace(":", " ").split()),
-                              done.stdout + done.stderr))
+            raise failure(done.stdout + done.stderr)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def ask(self, method, value, deadline_s=20):
@@ -52,14 +72,47 @@ class CClient:
 
     def listen(self, pattern, count, heard):
         """Puts each event into a queue: topic and value."""
-        command = [harness.program("pons"), "--json", "--endpoint", self.endpoint, "--timeout", "30000", "sub", pattern, "--count", str(count)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **harness.SANITIZERS}) as listener:
+        with self._begin("sub", pattern, "--count", str(count), timeout_ms=30000) as listener:
             for line in listener.stdout:
                 row = json.loads(line)
                 heard.put((row["topic"], row["body"]))
 
+    def submit(self, method, value, deadline_s=20):
+        """Has it kept; returns its id and on how many disks it is."""
+        process = self._begin("call", "--durable", method, json.dumps(value), timeout_ms=int(deadline_s * 1000))
+        line = process.stdout.readline()
+        if not line:
+            raise failure(process.communicate(timeout=60)[1])
+        kept = json.loads(line)["kept"]
+        self.waiting[kept["id"]] = process
+        return kept["id"], kept["copies"]
+
+    def result(self, id):
+        """Its end, within what submit was told."""
+        process = self.waiting.pop(id)
+        out, said = process.stdout.read(), process.communicate(timeout=60)[1]
+        if not out or "error" in (reply := json.loads(out.splitlines()[-1])):
+            raise failure(out + said)
+        return reply
+
+    def set_flag(self, name, value):
+        return self._lines("flags", "set", name, value)[0]["copies"]
+
+    def unset_flag(self, name):
+        return self._lines("flags", "unset", name)[0]["copies"]
+
+    def watch_flag(self, name, count, heard):
+        """Puts each version into a queue: value and version."""
+        with self._begin("flags", "watch", name, timeout_ms=60000) as watcher:
+            for _ in range(count):
+                row = json.loads(watcher.stdout.readline())
+                heard.put((None if row.get("removed") else row["value"], (row["epoch"], row["counter"])))
+            watcher.terminate()
+
     def close(self):
-        pass
+        for process in self.waiting.values():
+            process.kill()
+            process.communicate()
 
 
 class SyncClient:
@@ -84,6 +137,28 @@ class SyncClient:
         events = self.bus.subscribe(pattern)
         for event in (events.next(30) for _ in range(count)):
             heard.put((event.topic, event.value))
+
+    def submit(self, method, value, deadline_s=20):
+        self.deadline_s = deadline_s
+        kept = self.bus.submit(method, value, idempotent=True, deadline_s=deadline_s)
+        return kept.id, kept.copies
+
+    def result(self, id):
+        try:
+            return self.bus.result(pons.Kept(id), deadline_s=self.deadline_s)
+        except pons.PonsError as error:
+            raise Failed(error.status.name) from error
+
+    def set_flag(self, name, value):
+        return self.bus.set_flag(name, value)
+
+    def unset_flag(self, name):
+        return self.bus.unset_flag(name)
+
+    def watch_flag(self, name, count, heard):
+        flag = self.bus.flag(name)
+        for state in (flag.next(60) for _ in range(count)):
+            heard.put((state.value, state.version))
 
     def close(self):
         self.bus.close()
@@ -126,6 +201,30 @@ class AioClient:
                     heard.put((event.topic, event.value))
 
         self._run(hear())
+
+    def submit(self, method, value, deadline_s=20):
+        self.deadline_s = deadline_s
+        kept = self._run(self.bus.submit(method, value, idempotent=True, deadline_s=deadline_s))
+        return kept.id, kept.copies
+
+    def result(self, id):
+        return self._run(self.bus.result(pons.Kept(id), deadline_s=self.deadline_s))
+
+    def set_flag(self, name, value):
+        return self._run(self.bus.set_flag(name, value))
+
+    def unset_flag(self, name):
+        return self._run(self.bus.unset_flag(name))
+
+    def watch_flag(self, name, count, heard):
+        async def watch():
+            async with asyncio.timeout(60):
+                flag = self.bus.flag(name)
+                for _ in range(count):
+                    state = await flag.__anext__()
+                    heard.put((state.value, state.version))
+
+        self._run(watch())
 
     def close(self):
         async def end():

@@ -2,7 +2,6 @@
 """Two brokers, and one of them is killed, frozen or stopped while requests run: whoever asks and whoever answers, none is lost, none
 is done twice, and each ends with a name. The same cases for the library in C and the package in Python."""
 
-import importlib.util
 import os
 import queue
 import threading
@@ -11,10 +10,7 @@ import time
 import parts
 from parts import harness
 
-PROCESS = os.path.join(parts.ROOT, "tests", "process", "test_two_brokers.py")
-spec = importlib.util.spec_from_file_location("process_two_brokers", PROCESS)
-two = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(two)
+two = parts.process_test("two_brokers")
 
 OUTSTANDING = 40
 # Two interpreters, two brokers and a load on a machine that has more to do: who waits for its processor is not taken for dead.

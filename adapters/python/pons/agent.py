@@ -32,6 +32,7 @@ from typing import Any
 from . import aio, contract, wire
 from . import call as core_call
 from .bus import Raw, default_endpoint, packed, split_target
+from .durable import Kept
 from .errors import BadName, Cancelled, Internal, Invalid, PonsError, Status
 from .instance import Instance, Service
 from .notify import notify, watchdog_s
@@ -159,6 +160,11 @@ class Call:
         """Asks others, from a thread; within what is left of our own time, and in its trace."""
         how = {"deadline_s": max(0.001, self.left_s), "trace": self.trace, "priority": self.priority, **how}
         return asyncio.run_coroutine_threadsafe(self.bus.ask(target, value, **how), self._runtime.driver.loop).result()
+
+    def submit(self, target: str, value: Any = None, **how: Any) -> Kept:
+        """Has others do it later, whatever dies meanwhile, from a thread: see aio.Client.submit."""
+        how = {"deadline_s": max(0.001, self.left_s), "priority": self.priority, **how}
+        return asyncio.run_coroutine_threadsafe(self.bus.submit(target, value, **how), self._runtime.driver.loop).result()
 
 
 class Agent:

@@ -15,17 +15,20 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from . import wire
 from .bus import AskOptions, Bus, Collected, Pieces, collected, is_collect, packed
 from .contract import Contracts
 from .driver import Driver
-from .errors import Cancelled, PonsError, Status
-from .events import Event
+from .durable import SERVICE, Kept, Waiting
+from .errors import PonsError, Status
+from .flag import FlagState
 from .key import Key
+from .lease import Token
 from .request import Answer, Pending
+from .watch import Events, Flag, Lease, Reader
 
 EVENTS_WAITING = 1024  # of one subscription; over it the oldest are lost, and counted
 
@@ -44,7 +47,8 @@ class Client:
                              deadline_us=int(deadline_s * 1e6), on_state=self._on_state, has_key=key is not None)
         self._driver: Driver | None = None
         self._opened: asyncio.Future[None] | None = None
-        self._readers: weakref.WeakSet[Events] = weakref.WeakSet()
+        self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
+        self._leases: list[Lease] = []
         self.state = "connecting"  # for a person: whether somebody can be asked, and why not
 
     # --- life ---
@@ -62,7 +66,9 @@ class Client:
         self._driver.start()
 
     def close(self) -> None:
-        """Says BYE and ends what is unanswered with Cancelled."""
+        """Gives its leases back, says BYE and ends what is unanswered with Cancelled."""
+        for lease in list(self._leases):
+            lease.close()
         if self._driver:
             self._driver.close()
         for reader in self._readers:
@@ -159,6 +165,72 @@ class Client:
             raise answer.error()
         return answers
 
+    # --- asking so that it outlives this process and a broker: docs/durable.md ---
+
+    async def submit(self, target: str, value: Any = None, *, id: str = "", patience_s: float | None = None, **how: Any) -> Kept:
+        """Has SERVICE.METHOD kept on disk, and done whatever dies meanwhile; returns when it is kept. id: an own one, in the form of a
+        request id; said again it is the same request. patience_s: when it is a dead letter; None = as the broker's configuration says.
+        how: deadline_s (to be kept), idempotent, priority, annotations."""
+        self._begin()
+        options = AskOptions(**how)
+        wish = self._bus.wish(target, value, options, id, patience_s)
+        kept = await self.ask(f"{SERVICE}.submit", wish, idempotent=True, deadline_s=options.deadline_s)
+        return Kept(str(kept["id"]), target, int(kept["copies"]))
+
+    async def result(self, kept: Kept | str, *, deadline_s: float | None = None) -> Any:
+        """Waits for the end of a durable request, of whatever process, and returns what its reply says. Raises what it ended with;
+        `code` is dead_letter when a person has to look. Deadline: it goes on, and can be waited for again."""
+        driver, future = self._begin(), asyncio.get_running_loop().create_future()
+
+        def on_end(answer: Answer) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        mine = kept if isinstance(kept, Kept) else Kept(kept)
+        core = self._bus.core
+        deadline_us = core.options.deadline_us if deadline_s is None else int(deadline_s * 1e6)
+        waiting = Waiting(core, mine.id, deadline_us, on_end, mine is kept)
+        try:
+            answer = await future
+        except asyncio.CancelledError:
+            if not driver.closed:
+                driver.begin()
+                waiting.cancel()
+            raise
+        return self._bus.reply_of(mine.target, answer)
+
+    # --- leases and flags: docs/authority.md ---
+
+    def lease(self, name: str, *, may_double: bool = False, duration_s: float | None = None,
+              on_held: Callable[[Token], None] | None = None, on_lost: Callable[[str], None] | None = None) -> Lease:
+        """Wants a lease, and keeps it: `async with bus.lease("nightly") as lease:` waits until this process is the holder, and gives it
+        back. may_double: two holders do no harm. on_held, on_lost: called in the loop; on_lost is told why."""
+        self._begin()
+        return Lease(self, name, may_double, duration_s, on_held, on_lost)
+
+    def flag(self, name: str) -> Flag:
+        """Watches a flag: `flag.value`, and `async for state in flag` as it changes."""
+        self._begin()
+        return Flag(self, name)
+
+    async def get_flag(self, name: str) -> FlagState:
+        """What the broker has; its value is None when there is none."""
+        try:
+            row = await self.ask("pons.flags.get", {"name": name}, idempotent=True)
+        except PonsError as error:
+            if error.code != "flag_unknown":
+                raise
+            return FlagState(name)
+        return FlagState(name, str(row["value"]), (int(row["epoch"]), int(row["counter"])))
+
+    async def set_flag(self, name: str, value: str) -> int:
+        """Writes it, through whoever leads; returns on how many brokers' disks it is."""
+        return int((await self.ask("pons.flags.set", {"name": name, "value": value}, idempotent=True))["copies"])
+
+    async def unset_flag(self, name: str) -> int:
+        """Removes it; raises Refused with the code flag_unknown when it was never set."""
+        return int((await self.ask("pons.flags.unset", {"name": name}, idempotent=True))["copies"])
+
     # --- events ---
 
     def publish(self, topic: str, value: Any = None, *, retain: bool = False) -> None:
@@ -240,46 +312,3 @@ class Stream:
         """Whoever leaves early takes it back."""
         if self._answer is None:
             self.cancel()
-
-
-class Events:
-    """A subscription as it is read."""
-
-    def __init__(self, client: Client, pattern: str, waiting: int) -> None:
-        self._client = client
-        self._ready: deque[Event] = deque()
-        self._waiting, self._changed = waiting, asyncio.Event()
-        self.lost = 0  # because this process read slowly
-        self._subscription = client.bus.core.events.subscribe(pattern, self._on_event)
-        client._readers.add(self)
-
-    def wake(self) -> None:
-        """Something has changed for who waits."""
-        self._changed.set()
-
-    def _on_event(self, event: Event) -> None:
-        if len(self._ready) >= self._waiting:
-            self._ready.popleft()
-            self.lost += 1
-        self._ready.append(event)
-        self._changed.set()
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
-
-    async def __anext__(self) -> Event:
-        while not self._ready:
-            if self._subscription.over:
-                raise StopAsyncIteration
-            if self._client._driver is None or self._client._driver.closed:
-                raise Cancelled("the client was closed")
-            self._changed.clear()
-            await self._changed.wait()
-        return self._ready.popleft()
-
-    def close(self) -> None:
-        """Ends the subscription; what waits can still be read."""
-        if self._client._driver and not self._client._driver.closed:
-            self._client._begin()
-            self._client.bus.core.events.unsubscribe(self._subscription)
-        self._changed.set()

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgpack
 
-from . import contract, wire
+from . import contract, durable, wire
 from .core import Core, Options
 from .errors import BadName, ContractMismatch, Invalid, PonsError, Status
 from .request import WINDOW_DEFAULT_BYTES, Answer, Ask
@@ -149,6 +149,11 @@ class Bus:
         return Ask(service, name, body, deadline_us, on_end, on_chunk, content_type, options.annotations, options.trace,
                    options.priority, declared if options.idempotent is None else options.idempotent, stream, stream,
                    options.window_bytes, options.attempts)
+
+    def wish(self, target: str, value: Any, options: AskOptions, id: str, patience_s: float | None) -> dict[str, Any]:
+        """What a broker is asked to keep; raises Invalid for what does not fit the contract."""
+        ask = self.prepare(target, value, options, lambda answer: None)
+        return durable.wish(ask, id or wire.id_text(self.core.next_id()), int((patience_s or 0) * 1e6))
 
     def reply_of(self, target: str, answer: Answer) -> Any:
         """The value of a reply; raises what it ended with."""

@@ -15,11 +15,14 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from . import aio
+from . import aio, watch
 from .bus import AskOptions, Collected
 from .contract import Contracts
+from .durable import Kept
 from .errors import PonsError
 from .events import Event
+from .flag import FlagState
+from .lease import Token
 from .request import Answer, Pending
 
 T = TypeVar("T")
@@ -81,7 +84,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Says BYE and ends what is unanswered with Cancelled."""
+        """Gives its leases back, says BYE and ends what is unanswered with Cancelled."""
         if self._closed:
             return
         self._call(self._aio.close)
@@ -151,6 +154,43 @@ class Client:
         answers: list[Collected] = self._await(lambda: self._aio.collect(target, value, **how))
         return answers
 
+    # --- asking so that it outlives this process and a broker: docs/durable.md ---
+
+    def submit(self, target: str, value: Any = None, **how: Any) -> Kept:
+        """Has SERVICE.METHOD kept on disk, and done whatever dies meanwhile; returns when it is kept. See aio.Client.submit."""
+        kept: Kept = self._await(lambda: self._aio.submit(target, value, **how))
+        return kept
+
+    def result(self, kept: Kept | str, *, deadline_s: float | None = None) -> Any:
+        """Waits for the end of a durable request, of whatever process, and returns what its reply says; see aio.Client.result."""
+        return self._await(lambda: self._aio.result(kept, deadline_s=deadline_s))
+
+    # --- leases and flags: docs/authority.md ---
+
+    def lease(self, name: str, **how: Any) -> Lease:
+        """Wants a lease, and keeps it: `with bus.lease("nightly") as lease:` waits until this process is the holder, and gives it back.
+        See aio.Client.lease; what it calls, it calls on the client's thread."""
+        return Lease(self, self._call(lambda: self._aio.lease(name, **how)))
+
+    def flag(self, name: str) -> Flag:
+        """Watches a flag: `flag.value`, and `for state in flag` as it changes."""
+        return Flag(self, self._call(lambda: self._aio.flag(name)))
+
+    def get_flag(self, name: str) -> FlagState:
+        """What the broker has; its value is None when there is none."""
+        state: FlagState = self._await(lambda: self._aio.get_flag(name))
+        return state
+
+    def set_flag(self, name: str, value: str) -> int:
+        """Writes it, through whoever leads; returns on how many brokers' disks it is."""
+        copies: int = self._await(lambda: self._aio.set_flag(name, value))
+        return copies
+
+    def unset_flag(self, name: str) -> int:
+        """Removes it; raises Refused with the code flag_unknown when it was never set."""
+        copies: int = self._await(lambda: self._aio.unset_flag(name))
+        return copies
+
     # --- events ---
 
     def publish(self, topic: str, value: Any = None, *, retain: bool = False) -> None:
@@ -200,9 +240,9 @@ class Stream:
 
 
 class Events:
-    """A subscription as it is read; see aio.Events."""
+    """A subscription as it is read; see watch.Events."""
 
-    def __init__(self, client: Client, events: aio.Events) -> None:
+    def __init__(self, client: Client, events: watch.Events) -> None:
         self._client, self._events = client, events
 
     @property
@@ -231,3 +271,82 @@ class Events:
 
     def close(self) -> None:
         self._client._call(self._events.close)
+
+
+class Lease:
+    """A lease that this process wants and keeps; see watch.Lease."""
+
+    def __init__(self, client: Client, lease: watch.Lease) -> None:
+        self._client, self._lease = client, lease
+        self.name = lease.name
+
+    @property
+    def token(self) -> Token | None:
+        """None when this process is not the holder, by the clock: to be asked before each thing that only the holder may do."""
+        return self._lease.token
+
+    def wait_held(self, timeout_s: float | None = None) -> Token:
+        """Returns when this process is the holder. Raises TimeoutError."""
+        token: Token = self._client._await(lambda: self._lease.wait_held(timeout_s))
+        return token
+
+    def wait_lost(self) -> None:
+        """Returns when this process is not the holder any more."""
+        self._client._await(self._lease.wait_lost)
+
+    def want(self, wanted: bool) -> None:
+        """Gives it back and asks no more (on_lost is not called), or asks for it again."""
+        self._client._call(lambda: self._lease.want(wanted))
+
+    def close(self) -> None:
+        """Gives it back, for good."""
+        if not self._client._closed:
+            self._client._call(self._lease.close)
+
+    def __enter__(self) -> Lease:
+        self._client._await(self._lease.__aenter__)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Flag:
+    """A flag that is watched; see watch.Flag."""
+
+    def __init__(self, client: Client, flag: watch.Flag) -> None:
+        self._client, self._flag = client, flag
+
+    @property
+    def state(self) -> FlagState:
+        return self._flag.state
+
+    @property
+    def value(self) -> str | None:
+        """None when it was never set, or is removed."""
+        return self._flag.value
+
+    def __iter__(self) -> Iterator[FlagState]:
+        return self
+
+    def __next__(self) -> FlagState:
+        state = self.next()
+        if state is None:
+            raise StopIteration
+        return state
+
+    def next(self, timeout_s: float | None = None) -> FlagState | None:
+        """The next version; None when it is watched no longer. Raises TimeoutError."""
+        async def next_state() -> FlagState | None:
+            try:
+                return await asyncio.wait_for(self._flag.__anext__(), timeout_s)
+            except StopAsyncIteration:
+                return None
+
+        state: FlagState | None = self._client._await(next_state)
+        return state
+
+    def close(self) -> None:
+        """Watches no longer."""
+        if not self._client._closed:
+            self._client._call(self._flag.close)

@@ -18,7 +18,8 @@ from . import wire
 from .call import Call
 from .core import Core
 from .errors import Status
-from .events import Event
+from .flag import Flag as WatchedFlag
+from .flag import FlagState
 from .lease import Lease
 from .memory import Found, Memory, Reply
 from .session import Session
@@ -69,7 +70,6 @@ class Switch:
     """The flag agent.NAME, which switches this agent off and on."""
 
     off: bool = False
-    version: tuple[int, int] = (0, 0)
     on_switch: list[Callable[[bool], None]] = field(default_factory=list)
 
 
@@ -96,7 +96,7 @@ class Instance:
         self._on_left: Callable[[], None] = lambda: None
         core.instance = self
         self.lease = Lease(core, singleton, self._grant_all, self._on_lease_lost, may_double) if singleton else None
-        core.events.subscribe(f"pons.flags.agent.{core.options.agent}", self._on_flag)
+        self._flag = WatchedFlag(core, f"agent.{core.options.agent}", self._on_flag)
 
     def services(self) -> list[dict[str, Any]]:
         return [one.hello() for one in self._services.values()]
@@ -406,15 +406,8 @@ class Instance:
 
     # --- switched off and on ---
 
-    def _on_flag(self, event: Event) -> None:
-        try:
-            row = msgpack.unpackb(event.body)
-            version, off = (int(row["epoch"]), int(row["counter"])), row["value"] in ("off", "false", "0")
-        except Exception:  # not a FlagRow
-            return
-        if version <= self.switch.version:  # both brokers tell of a flag, and one may be behind
-            return
-        self.switch.version = version
+    def _on_flag(self, flag: FlagState) -> None:
+        off = flag.value in ("off", "false", "0")
         if off == self.switch.off or self.phase != Phase.SERVING:
             return
         self.switch.off = off

@@ -21,36 +21,39 @@ if TYPE_CHECKING:
 
 ACQUIRE_DEADLINE_US = 1_000_000
 PAUSE_US, PAUSE_LEAST_US, PAUSE_MOST_US = 50_000, 5_000, 250_000  # before the next question
-DURATION_US = 3_600_000_000  # what is given is at most a vote
+DURATION_US = 3_600_000_000
 Token = tuple[int, int]  # epoch and counter: they rise from holder to holder
 
 
 class Lease:
     """One question at a time: acquire while it is not held, renew while it is."""
 
-    def __init__(self, core: Core, name: str, on_held: Callable[[], None], on_lost: Callable[[str], None], may_double: bool = False) -> None:
-        """Begins to ask when the core turns."""
+    def __init__(self, core: Core, name: str, on_held: Callable[[], None], on_lost: Callable[[str], None], may_double: bool = False,
+                 duration_us: int = DURATION_US) -> None:
+        """Begins to ask when the core turns. duration_us: how long at a time; what is given is at most a vote."""
         if not wire.is_name(name):
             raise ValueError(f"a lease is 1 to 64 of A-Z a-z 0-9 _ . -, not {name!r}")
         self._core, self.name, self._on_held, self._on_lost, self._may_double = core, name, on_held, on_lost, may_double
+        self._duration_us = duration_us
         self._timer = Timer(lambda now: self._look())
-        self._asking = self._renewing = self._held = False
+        self._asking = self._renewing = False
         self._wanted = True
-        self._sent = self._until = self._next = 0
-        self._token: Token = (0, 0)
+        self._sent = self._next = 0
+        self._held: tuple[Token, int] | None = None  # until when; one object, since other threads look at it
         core.timers.set(self._timer, core.now)
 
     def token(self, now: int) -> Token | None:
-        """Of the holder; None when this process is not it, by the clock."""
-        return self._token if self._held and now < self._until else None
+        """Of the holder; None when this process is not it, by the clock. From any thread."""
+        held = self._held
+        return held[0] if held and now < held[1] else None
 
     def want(self, wanted: bool) -> None:
         """Gives it back and asks no more (on_lost is not called), or asks for it again."""
         self._wanted, self._next = wanted, 0
         self._core.timers.set(self._timer, self._core.now)
         if not wanted and self._held:
-            self._held = False
-            self._give_back(self._token)
+            (token, _), self._held = self._held, None
+            self._give_back(token)
 
     def _ask(self, method: str, body: dict[str, Any], deadline_us: int, on_end: Callable[[Answer], None]) -> None:
         body = {"name": self.name, **body}
@@ -60,23 +63,27 @@ class Lease:
         self._ask("release", {"epoch": token[0], "counter": token[1]}, ACQUIRE_DEADLINE_US, lambda answer: None)
 
     def _lose(self, why: str) -> None:
-        self._held = False
+        self._held = None
         self._on_lost(why)
+
+    def _end_in_time(self) -> None:
+        if self._held and self._core.now >= self._held[1]:
+            self._lose("its time was over before it could be renewed")
 
     def _look(self) -> None:
         """Does what is due, and sets the timer for what is next."""
         now = self._core.now
-        if self._held and now >= self._until:
-            self._lose("its time was over before it could be renewed")
+        self._end_in_time()
         if not self._asking and self._wanted and now >= self._next:
-            self._asking, self._renewing, self._sent = True, self._held, now
+            self._asking, self._renewing, self._sent = True, self._held is not None, now
             if self._held:
-                self._ask("renew", {"epoch": self._token[0], "counter": self._token[1], "duration_us": DURATION_US}, self._until - now, self._on_end)
+                (epoch, counter), until = self._held
+                self._ask("renew", {"epoch": epoch, "counter": counter, "duration_us": self._duration_us}, until - now, self._on_end)
             else:
                 double = {"may_double": True} if self._may_double else {}
-                self._ask("acquire", {"duration_us": DURATION_US, **double}, ACQUIRE_DEADLINE_US, self._on_end)
-        waits = not self._asking and self._wanted
-        due = [at for at, is_due in ((self._next, waits), (self._until, self._held)) if is_due]
+                self._ask("acquire", {"duration_us": self._duration_us, **double}, ACQUIRE_DEADLINE_US, self._on_end)
+        due = [self._next] if not self._asking and self._wanted else []
+        due += [self._held[1]] if self._held else []
         if due:
             self._core.timers.set(self._timer, min(due))
         else:
@@ -95,8 +102,7 @@ class Lease:
             if given:
                 self._give_back(given[0])
             return
-        if self._held and now >= self._until:
-            self._lose("its time was over before it could be renewed")
+        self._end_in_time()
         if given:
             self._take(*given)
         else:
@@ -113,7 +119,6 @@ class Lease:
             self._next = now + (0 if self._renewing else PAUSE_US)
             return
         self._next = self._sent + duration_us // 3
-        self._token, self._until = token, until
-        if not self._held:
-            self._held = True
+        is_new, self._held = self._held is None, (token, until)
+        if is_new:
             self._on_held()
