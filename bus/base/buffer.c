@@ -31,22 +31,24 @@ void buffer_append(Buffer *buffer, const void *data, size_t size_bytes) {
   buffer->size += size_bytes;
 }
 
+/* Most texts fit at once: a format is gone through a second time only for one that does not. */
 void buffer_printf(Buffer *buffer, const char *format, ...) {
   va_list arguments;
   va_list again;
+  size_t room;
   int size;
 
+  buffer_reserve(buffer, 1);
+  room = buffer->room - buffer->size;
   va_start(arguments, format);
   va_copy(again, arguments);
-  size = vsnprintf(NULL, 0, format, arguments);
-  va_end(arguments);
-  if (size > 0) {
-    uint8_t *place = buffer_reserve(buffer, (size_t)size + 1);
-
-    vsnprintf((char *)place, (size_t)size + 1, format, again);
+  size = vsnprintf((char *)buffer->data + buffer->size, room, format, arguments);
+  if (size > 0 && (size_t)size >= room)
+    vsnprintf((char *)buffer_reserve(buffer, (size_t)size + 1), (size_t)size + 1, format, again);
+  if (size > 0)
     buffer->size += (size_t)size;
-  }
   va_end(again);
+  va_end(arguments);
 }
 
 void buffer_done(Buffer *buffer) {

@@ -35,6 +35,16 @@ static inline Bytes buffer_bytes(const Buffer *buffer) {
   return (Bytes){buffer->data, buffer->size};
 }
 
+/* What is in it as text; good until it grows. */
+static inline Text buffer_text(const Buffer *buffer) {
+  return (Text){(const char *)buffer->data, buffer->size};
+}
+
+/* Appends text, which may not lie in the buffer itself. */
+static inline void buffer_put(Buffer *buffer, Text text) {
+  buffer_append(buffer, text.data, text.size);
+}
+
 /* Bytes shared by reference. Made with one reference; the last unref frees. */
 typedef struct Block Block;
 struct Block {

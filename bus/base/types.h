@@ -58,6 +58,15 @@ static inline bool text_is(Text a, const char *string) {
   return text_equal(a, text_of(string));
 }
 
+/* As much of text as has at most so many bytes, without cutting a character of UTF-8 in two. */
+static inline Text text_at_most(Text text, size_t size_bytes) {
+  if (text.size <= size_bytes)
+    return text;
+  while (size_bytes > 0 && ((uint8_t)text.data[size_bytes] & 0xc0) == 0x80)
+    size_bytes--;
+  return (Text){text.data, size_bytes};
+}
+
 static inline uint64_t min_u64(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }

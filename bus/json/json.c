@@ -1,5 +1,5 @@
 /* Walks and values of a text that json_check has passed: here nothing is checked again, and nothing goes past a span. */
-#include "bus/json/json.h"
+#include "bus/json/json-internal.h"
 
 #include <stdlib.h>
 
@@ -44,17 +44,32 @@ static const char *skip_string(const char *at) {
   }
 }
 
-static const char *skip_container(const char *at) {
+/* A quote or a bracket, of which there is one before end. With the bit of small letters '[' is '{' and ']' is '}'. */
+static const char *find_mark(const char *at, const char *end) {
+  for (; end - at >= 8; at += 8) {
+    uint64_t word = json_word(at), small = word | JSON_EACH_BYTE(0x20);
+    uint64_t marks = json_zeros(word ^ JSON_EACH_BYTE('"')) | json_zeros(small ^ JSON_EACH_BYTE('{')) |
+                     json_zeros(small ^ JSON_EACH_BYTE('}'));
+
+    if (marks)
+      return at + __builtin_ctzll(marks) / 8;
+  }
+  while (*at != '"' && (*at | 0x20) != '{' && (*at | 0x20) != '}')
+    at++;
+  return at;
+}
+
+static const char *skip_container(const char *at, const char *end) {
   size_t depth = 0;
 
   do {
+    at = find_mark(at, end);
     if (*at == '"') {
       at = skip_string(at);
-      continue;
+    } else {
+      depth += (*at | 0x20) == '{' ? 1 : SIZE_MAX;
+      at++;
     }
-    depth += *at == '{' || *at == '[';
-    depth -= *at == '}' || *at == ']';
-    at++;
   } while (depth > 0);
   return at;
 }
@@ -66,7 +81,7 @@ static Json take(JsonWalk *walk) {
   if (*begin == '"')
     walk->at = skip_string(begin);
   else if (*begin == '{' || *begin == '[')
-    walk->at = skip_container(begin);
+    walk->at = skip_container(begin, walk->end);
   else
     while (walk->at < walk->end && !is_space(*walk->at) && *walk->at != ',')
       walk->at++;
@@ -107,15 +122,19 @@ static bool has_escape(Text text) {
   return text.size > 0 && memchr(text.data, '\\', text.size) != NULL;
 }
 
+/* Keys are compared with many names, and most differ in their length: an escape only ever makes a string longer. */
 bool json_string_is(Json value, const char *text) {
   _cleanup_(buffer_done) Buffer plain = {0};
+  Text wanted = text_of(text);
 
-  if (json_type(value) != JSON_STRING)
+  if (json_type(value) != JSON_STRING || inside(value).size < wanted.size)
     return false;
+  if (inside(value).size == wanted.size)
+    return text_equal(inside(value), wanted);
   if (!has_escape(inside(value)))
-    return text_is(inside(value), text);
+    return false;
   json_get_string(value, &plain);
-  return text_is((Text){(const char *)plain.data, plain.size}, text);
+  return text_equal(buffer_text(&plain), wanted);
 }
 
 Json json_find(Json object, const char *name) {
@@ -130,6 +149,38 @@ Json json_find(Json object, const char *name) {
     if (json_string_is(key, name))
       found = value;
   return found;
+}
+
+/* Most names differ from a key in their first letter. */
+size_t json_which(Json key, const char *const *names, size_t count) {
+  _cleanup_(buffer_done) Buffer room = {0};
+  Text plain = inside(key);
+  size_t i = 0;
+
+  if (has_escape(plain)) {
+    json_get_string(key, &room);
+    plain = buffer_text(&room);
+  }
+  while (i < count && (strncmp(names[i], plain.data, plain.size) != 0 || names[i][plain.size] != '\0'))
+    i++;
+  return i;
+}
+
+void json_find_each(Json object, const char *const *names, size_t count, Json *ret) {
+  JsonWalk walk = json_walk(object);
+  Json key;
+  Json value;
+
+  for (size_t i = 0; i < count; i++)
+    ret[i] = (Json){TEXT_NONE};
+  if (json_type(object) != JSON_OBJECT)
+    return;
+  while (json_next_member(&walk, &key, &value)) {
+    size_t i = json_which(key, names, count);
+
+    if (i < count)
+      ret[i] = value;
+  }
 }
 
 /* --- strings --- */
@@ -252,88 +303,4 @@ int json_get_real(Json value, double *ret) {
   text[value.text.size] = '\0';
   *ret = strtod(text, NULL);
   return 0;
-}
-
-/* --- writing --- */
-
-/* Appends one byte that can't stand as it is, or a character of UTF-8; returns what follows. */
-static const uint8_t *put_special(Buffer *buffer, const uint8_t *at, const uint8_t *end) {
-  static const char names[] = "\"\\\b\f\n\r\t";
-  static const char letters[] = "\"\\bfnrt";
-  const char *found = *at ? strchr(names, *at) : NULL;
-  Json whole;
-  size_t most = *at >= 0xf0 ? 4 : *at >= 0xe0 ? 3 : 2;
-  size_t size = 1;
-
-  if (*at < 0x80) {
-    if (found)
-      buffer_printf(buffer, "\\%c", letters[found - names]);
-    else
-      buffer_printf(buffer, "\\u%04x", *at);
-    return at + 1;
-  }
-  while (size < most && at + size < end && (at[size] & 0xc0) == 0x80)
-    size++;
-  {
-    char quoted[8] = "\"";
-
-    memcpy(quoted + 1, at, size);
-    quoted[size + 1] = '"';
-    if (json_check((Text){quoted, size + 2}, &whole, NULL) == 0) {
-      buffer_append(buffer, at, size);
-      return at + size;
-    }
-  }
-  put_character(buffer, 0xfffd);
-  return at + 1;
-}
-
-void json_put_string(Buffer *buffer, Text text) {
-  const uint8_t *at = (const uint8_t *)text.data;
-  const uint8_t *end = text.size ? at + text.size : at;
-
-  buffer_append(buffer, "\"", 1);
-  while (at < end) {
-    const uint8_t *plain = at;
-
-    while (at < end && *at >= ' ' && *at < 0x7f && *at != '"' && *at != '\\')
-      at++;
-    buffer_append(buffer, plain, (size_t)(at - plain));
-    if (at < end)
-      at = put_special(buffer, at, end);
-  }
-  buffer_append(buffer, "\"", 1);
-}
-
-static void put_member(Buffer *buffer, bool *first, Text key, Text value) {
-  buffer_append(buffer, ",", *first ? 0 : 1);
-  *first = false;
-  buffer_append(buffer, key.data, key.size);
-  buffer_append(buffer, ":", 1);
-  buffer_append(buffer, value.data, value.size);
-}
-
-void json_put_with(Buffer *buffer, Json object, const char *name, Text value) {
-  JsonWalk walk = json_walk(object);
-  bool first = true;
-  bool placed = value.size == 0;
-  Json key;
-  Json old;
-
-  buffer_append(buffer, "{", 1);
-  while (json_next_member(&walk, &key, &old)) {
-    if (!json_string_is(key, name)) {
-      put_member(buffer, &first, key.text, old.text);
-    } else if (value.size > 0) {
-      put_member(buffer, &first, key.text, value);
-      placed = true;
-    }
-  }
-  if (!placed) {
-    _cleanup_(buffer_done) Buffer quoted = {0};
-
-    json_put_string(&quoted, text_of(name));
-    put_member(buffer, &first, (Text){(const char *)quoted.data, quoted.size}, value);
-  }
-  buffer_append(buffer, "}", 1);
 }

@@ -61,6 +61,10 @@ Json json_find(Json object, const char *name);
 static inline bool json_is_none(Json value) {
   return value.text.size == 0;
 }
+/* Which of count names (plain ASCII) a key is; count when it is none of them. */
+size_t json_which(Json key, const char *const *names, size_t count);
+/* The values under count names in one walk, each as json_find has it. */
+void json_find_each(Json object, const char *const *names, size_t count, Json *ret);
 
 /* Whether value is a string and, unescaped, is text. */
 bool json_string_is(Json value, const char *text);
@@ -75,11 +79,32 @@ int json_get_bool(Json value, bool *ret);
 int json_get_uint(Json value, uint64_t *ret);
 int json_get_real(Json value, double *ret);
 
+/* --- writing --- */
+
 /* Appends text as a JSON string, quotes included; bytes that are no UTF-8 become U+FFFD. */
 void json_put_string(Buffer *buffer, Text text);
+/* Appends the comma before the next member or element: none where the buffer is empty or ends with what opens an object or a
+   list. */
+void json_put_comma(Buffer *buffer);
+/* Appends that comma and `"name":`; name is plain ASCII. */
+void json_put_key(Buffer *buffer, const char *name);
+/* The same and a value as it is; nothing at all for a value that is none. */
+void json_put_member(Buffer *buffer, const char *name, Json value);
+/* Appends a number in decimal. */
+void json_put_uint(Buffer *buffer, uint64_t number);
 
-/* Appends object with the member under name set to value (raw JSON): replaced where it stands (every one of several), else
-   added at the end; an empty value takes it out. object must be an object. */
+/* What becomes of one member of an object. */
+typedef struct JsonEdit {
+  const char *name; /* plain ASCII */
+  Text value;       /* raw JSON; empty: the member is taken out */
+} JsonEdit;
+
+enum { JSON_EDITS_MAX = 32 };
+
+/* Appends object with its members edited: replaced where they stand (every one of several), else added at the end. All other
+   bytes stay, blanks too. object must be an object; at most JSON_EDITS_MAX edits, each of another name. */
+void json_put_edited(Buffer *buffer, Json object, const JsonEdit *edits, size_t count);
+/* The same with one edit. */
 void json_put_with(Buffer *buffer, Json object, const char *name, Text value);
 
 #endif

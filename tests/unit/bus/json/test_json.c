@@ -196,10 +196,15 @@ static void a_member_is_replaced_and_the_rest_stays(void **state) {
     const char *expected;
   } rows[] = {
       {"{}", "1", "{\"model\":1}"},
-      {"{ \"a\": 1e400 }", "\"x\"", "{\"a\":1e400,\"model\":\"x\"}"},
+      {"{ }", "1", "{\"model\":1 }"},
+      {"{ \"a\": 1e400 }", "\"x\"", "{ \"a\": 1e400,\"model\":\"x\" }"},
+      {"{ \"a\" :1 ,\n \"model\" : 2 , \"b\": 3 }", "7", "{ \"a\" :1 ,\n \"model\" : 7 , \"b\": 3 }"},
       {"{\"model\":\"old\",\"z\":[1, 2]}", "\"new\"", "{\"model\":\"new\",\"z\":[1, 2]}"},
       {"{\"model\":1,\"m\\u006fdel\":2}", "3", "{\"model\":3,\"m\\u006fdel\":3}"},
       {"{\"a\":1,\"model\":2,\"b\":3}", "", "{\"a\":1,\"b\":3}"},
+      {"{ \"model\":2, \"b\": 3 }", "", "{\"b\": 3 }"},
+      {"{\"a\":1, \"model\":2 }", "", "{\"a\":1 }"},
+      {"{\"model\":1,\"model\":2}", "", "{}"},
       {"{\"a\":1}", "", "{\"a\":1}"},
   };
 
@@ -210,6 +215,72 @@ static void a_member_is_replaced_and_the_rest_stays(void **state) {
     json_put_with(&buffer, checked(rows[i].object), "model", text_of(rows[i].value));
     assert_text(&buffer, rows[i].expected);
   }
+}
+
+static void several_members_are_edited_at_once(void **state) {
+  const JsonEdit edits[] = {{"a", TEXT("[1]")}, {"b", TEXT_NONE}, {"c", TEXT("true")}, {"d", TEXT_NONE}};
+  static const char *const rows[][2] = {
+      {"{\"a\":0,\"b\":0,\"x\":0,\"c\":0}", "{\"a\":[1],\"x\":0,\"c\":true}"},
+      {"{\"b\":0,\"d\":0}", "{\"a\":[1],\"c\":true}"},
+      {"{\"c\":0,\"b\":0,\"d\":0,\"x\":\"}\"}", "{\"c\":true,\"x\":\"}\",\"a\":[1]}"},
+  };
+
+  (void)state;
+  for (size_t i = 0; i < ELEMENTS(rows); i++) {
+    _cleanup_(buffer_done) Buffer buffer = {0};
+
+    json_put_edited(&buffer, checked(rows[i][0]), edits, ELEMENTS(edits));
+    assert_text(&buffer, rows[i][1]);
+  }
+}
+
+static void members_are_found_in_one_walk(void **state) {
+  static const char *const names[] = {"a", "ab", "c"};
+  Json object = checked("{\"ab\":1,\"\\u0061\":2,\"abc\":3,\"ab\":4,\"\":5}");
+  Json found[ELEMENTS(names)];
+
+  (void)state;
+  json_find_each(object, names, ELEMENTS(names), found);
+  assert_true(text_is(found[0].text, "2") && text_is(found[1].text, "4") && json_is_none(found[2]));
+  json_find_each(checked("[1]"), names, ELEMENTS(names), found);
+  assert_true(json_is_none(found[0]) && json_is_none(found[1]));
+  assert_int_equal(json_which(checked("\"ab\""), names, ELEMENTS(names)), 1);
+  assert_int_equal(json_which(checked("\"\""), names, ELEMENTS(names)), 3);
+  assert_int_equal(json_which(checked("\"abc\""), names, ELEMENTS(names)), 3);
+}
+
+static void members_are_written_with_their_commas(void **state) {
+  _cleanup_(buffer_done) Buffer out = {0};
+
+  (void)state;
+  json_put_member(&out, "a", checked("1"));
+  json_put_member(&out, "b", (Json){TEXT_NONE});
+  json_put_key(&out, "c");
+  buffer_put(&out, TEXT("["));
+  json_put_comma(&out);
+  json_put_uint(&out, 0);
+  json_put_comma(&out);
+  json_put_uint(&out, UINT64_MAX);
+  buffer_put(&out, TEXT("]"));
+  json_put_key(&out, "d");
+  buffer_put(&out, TEXT("{"));
+  json_put_member(&out, "e", checked("\"x\""));
+  assert_text(&out, "\"a\":1,\"c\":[0,18446744073709551615],\"d\":{\"e\":\"x\"");
+}
+
+/* What may not stand in a string is found wherever it stands: strings are looked through eight bytes at a time. */
+static void no_byte_is_passed_over(void **state) {
+  (void)state;
+  for (unsigned byte = 0; byte < 256; byte++)
+    for (size_t at = 1; at <= 24; at++) {
+      char text[26] = "\"aaaaaaaaaaaaaaaaaaaaaaaa";
+      bool is_good = byte >= ' ' && byte < 0x80 && byte != '"' && byte != '\\';
+      Json value;
+
+      text[25] = '"';
+      text[at] = (char)byte;
+      assert_int_equal(json_check((Text){text, sizeof text}, &value, NULL) == 0, is_good);
+    }
 }
 
 /* Every string of up to six letters, backslashes and quotes ends where it ends, and not at a quote that is part of it. */
@@ -249,6 +320,10 @@ int main(void) {
       cmocka_unit_test(scalars_are_read),
       cmocka_unit_test(what_is_written_reads_back),
       cmocka_unit_test(a_member_is_replaced_and_the_rest_stays),
+      cmocka_unit_test(several_members_are_edited_at_once),
+      cmocka_unit_test(members_are_found_in_one_walk),
+      cmocka_unit_test(members_are_written_with_their_commas),
+      cmocka_unit_test(no_byte_is_passed_over),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
