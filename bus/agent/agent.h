@@ -53,7 +53,8 @@ typedef struct AgentMethod {
   Handler *handler;
   bool inline_; /* runs on the loop: microseconds, nothing that waits */
   bool untyped; /* no contract: bytes in, bytes out. Else agents/contracts must have it, or the agent does not start */
-  uint32_t flags; /* MethodFlag, of an untyped method; a contract brings its own */
+  uint32_t flags;   /* MethodFlag, of an untyped method; a contract brings its own */
+  const void *data; /* what call_data gives: tells apart what has one handler */
 } AgentMethod;
 
 typedef struct AgentService {
@@ -132,9 +133,10 @@ void runtime_end_work(Runtime *runtime);
 /* What runtime_state, runtime_client, runtime_instance say, and what the request's header says; texts are good until the call
    is answered. */
 Runtime *call_runtime(const Call *call);
-void *call_state(const Call *call);    /* runtime_state */
-Client *call_client(const Call *call); /* runtime_client */
-Text call_instance(const Call *call);  /* runtime_instance */
+void *call_state(const Call *call);      /* runtime_state */
+Client *call_client(const Call *call);   /* runtime_client */
+const void *call_data(const Call *call); /* AgentMethod.data of its method */
+Text call_instance(const Call *call);    /* runtime_instance */
 RequestId call_id(const Call *call);
 uint8_t call_hop(const Call *call); /* how often it has been forwarded: with the id the key of this visit */
 Text call_service(const Call *call);

@@ -9,6 +9,10 @@ void *call_state(const Call *call) {
   return call->runtime->state;
 }
 
+const void *call_data(const Call *call) {
+  return call->method->row->data;
+}
+
 Client *call_client(const Call *call) {
   return call->runtime->client;
 }

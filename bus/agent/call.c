@@ -189,27 +189,18 @@ static Buffer *body_buffer(Call *call) {
   return &call->runtime->scratch;
 }
 
-/* As much of a text as a field takes, without cutting a character of UTF-8 in two. */
-static Text at_most(Text text, size_t size_bytes) {
-  if (text.size <= size_bytes)
-    return text;
-  while (size_bytes > 0 && ((uint8_t)text.data[size_bytes] & 0xc0) == 0x80)
-    size_bytes--;
-  return (Text){text.data, size_bytes};
-}
-
 void call_put_error(Call *call, const CallFault *fault) {
   Buffer *buffer = body_buffer(call);
   ErrorBody body = {
-      .message = at_most(fault->message, 1024),
+      .message = text_at_most(fault->message, 1024),
       .has_path = fault->path.size > 0,
-      .path = at_most(fault->path, 256),
+      .path = text_at_most(fault->path, 256),
       .has_retry_after_us = fault->retry_after_us > 0,
       .retry_after_us = min_u64(fault->retry_after_us, 3600 * US_PER_S),
       .has_origin = true,
       .origin = text_of(call->runtime->name),
       .has_code = fault->code.size > 0,
-      .code = at_most(fault->code, 64),
+      .code = text_at_most(fault->code, 64),
       .has_http_status = fault->http_status > 0,
       .http_status = fault->http_status,
   };
