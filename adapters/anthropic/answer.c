@@ -12,23 +12,16 @@ void anthropic_stream_done(void *own) {
 
 /* --- what both have --- */
 
-static bool read_count(Json usage, const char *name, uint64_t *ret) {
-  if (json_get_uint(json_find(usage, name), ret) != 0)
-    return false;
-  *ret = min_u64(*ret, UINT32_MAX);
-  return true;
-}
-
 /* What was written to a cache; of it what is kept for an hour is said apart, and costs more. */
 static uint64_t read_written(Json usage, ChatUsage *ret) {
   uint64_t hour = 0;
   uint64_t written = 0;
 
-  if (read_count(json_find(usage, "cache_creation"), "ephemeral_1h_input_tokens", &hour)) {
+  if (dialect_read_count(json_find(usage, "cache_creation"), "ephemeral_1h_input_tokens", &hour)) {
     ret->has_cache_write_hour_tokens = true;
     ret->cache_write_hour_tokens = hour;
   }
-  if (read_count(usage, "cache_creation_input_tokens", &written)) {
+  if (dialect_read_count(usage, "cache_creation_input_tokens", &written)) {
     ret->has_cache_write_tokens = true;
     ret->cache_write_tokens = written;
   }
@@ -41,17 +34,17 @@ void anthropic_read_usage(Json usage, ChatUsage *ret) {
   uint64_t written = read_written(usage, ret);
   uint64_t read = 0;
   uint64_t input;
-  bool has_read = read_count(usage, "cache_read_input_tokens", &read);
+  bool has_read = dialect_read_count(usage, "cache_read_input_tokens", &read);
 
-  if (read_count(usage, "input_tokens", &input)) {
+  if (dialect_read_count(usage, "input_tokens", &input)) {
     ret->has_input_tokens = true;
     ret->input_tokens = min_u64(max_u64(ret->input_tokens, input + written + read), UINT32_MAX);
     ret->has_cached_tokens |= has_read;
     ret->cached_tokens = has_read ? read : ret->cached_tokens;
   }
-  ret->has_output_tokens |= read_count(usage, "output_tokens", &ret->output_tokens);
+  ret->has_output_tokens |= dialect_read_count(usage, "output_tokens", &ret->output_tokens);
   ret->has_reasoning_tokens |=
-      read_count(json_find(usage, "output_tokens_details"), "thinking_tokens", &ret->reasoning_tokens);
+      dialect_read_count(json_find(usage, "output_tokens_details"), "thinking_tokens", &ret->reasoning_tokens);
 }
 
 const char *anthropic_finish_of(Json stop_reason) {
@@ -77,9 +70,8 @@ static void begin(Tell *tell, const DialectAsked *asked, Json message) {
 
   json_get_string(json_find(message, "id"), &id);
   if (json_get_string(json_find(message, "model"), &model) != 0)
-    buffer_append(&model, asked->model.data, asked->model.size);
-  tell_begin(tell, asked->streams, (Text){(const char *)id.data, id.size}, asked->now_s,
-             (Text){(const char *)model.data, model.size});
+    buffer_put(&model, asked->model);
+  tell_begin(tell, asked->streams, buffer_text(&id), asked->now_s, buffer_text(&model));
 }
 
 /* --- whole answers --- */
@@ -133,8 +125,8 @@ int anthropic_decode(const DialectAsked *asked, Text body, Buffer *ret_response,
   if (thoughts.size > 0) {
     _cleanup_(buffer_done) Buffer list = {0};
 
-    buffer_printf(&list, "[%.*s]", (int)thoughts.size, (const char *)thoughts.data);
-    tell_member(&tell, "thinking_blocks", (Text){(const char *)list.data, list.size}, ret_response);
+    buffer_printf(&list, "[%.*s]", TEXT_ARG(buffer_text(&thoughts)));
+    tell_member(&tell, "thinking_blocks", buffer_text(&list), ret_response);
   }
   anthropic_read_usage(json_find(message, "usage"), ret_usage);
   tell_end(&tell, anthropic_finish_of(json_find(message, "stop_reason")), ret_usage, ret_response);
@@ -174,7 +166,7 @@ static int on_block_start(DialectStream *stream, Json event, DialectFault *ret_f
     _cleanup_(buffer_done) Buffer list = {0};
 
     buffer_printf(&list, "[%.*s]", TEXT_ARG(block.text));
-    tell_member(&own->tell, "thinking_blocks", (Text){(const char *)list.data, list.size}, &stream->events);
+    tell_member(&own->tell, "thinking_blocks", buffer_text(&list), &stream->events);
   } else if (json_string_is(type, "tool_use")) {
     if (json_type(json_find(block, "id")) != JSON_STRING || json_type(json_find(block, "name")) != JSON_STRING)
       return dialect_fault_malformed(ret_fault, "a tool call of its answer has no id or no name");
@@ -217,9 +209,8 @@ static int on_block_stop(DialectStream *stream, Json event, DialectFault *ret_fa
     _cleanup_(buffer_done) Buffer list = {0};
 
     buffer_printf(&list, "[{\"type\":\"thinking\",\"thinking\":\"%.*s\",\"signature\":\"%.*s\"}]",
-                  (int)own->thinking.size, (const char *)own->thinking.data, (int)own->signature.size,
-                  (const char *)own->signature.data);
-    tell_member(&own->tell, "thinking_blocks", (Text){(const char *)list.data, list.size}, &stream->events);
+                  TEXT_ARG(buffer_text(&own->thinking)), TEXT_ARG(buffer_text(&own->signature)));
+    tell_member(&own->tell, "thinking_blocks", buffer_text(&list), &stream->events);
   } else if (own->block == ANTHROPIC_CALL && !own->has_input) {
     tell_arguments(&own->tell, (Json){TEXT("\"{}\"")}, &stream->events);
   }
@@ -272,6 +263,7 @@ int anthropic_stream_event(DialectStream *stream, Text type, Text data, DialectF
   const AnthropicStream *own = stream->own;
   Json event;
   Json name;
+  int r;
 
   (void)type;
   if (stream->done)
@@ -284,7 +276,9 @@ int anthropic_stream_event(DialectStream *stream, Text type, Text data, DialectF
       continue;
     if (events[i].is_inside && !tell_has_begun(&own->tell))
       return dialect_fault_malformed(ret_fault, "its stream does not begin with message_start");
-    return events[i].on(stream, event, ret_fault);
+    r = events[i].on(stream, event, ret_fault);
+    stream->said_bytes = own->tell.said_bytes;
+    return r;
   }
   return 0; /* ping, and what is to come: the reference says that there will be more */
 }

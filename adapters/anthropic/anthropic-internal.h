@@ -10,6 +10,8 @@
 #include "adapters/anthropic/model.h"
 #include "adapters/dialect/tell.h"
 
+#define ANTHROPIC_VERSION "2023-06-01"
+
 /* These as in Dialect. */
 int anthropic_encode(Json request, DialectRequest *ret, DialectFault *ret_fault);
 int anthropic_decode(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
@@ -34,9 +36,9 @@ typedef struct AnthropicStream {
 /* Frees what a stream's own state holds. */
 void anthropic_stream_done(void *own);
 
-/* Appends the list `messages`; *ret_system gets the blocks of the system's texts, commas between them. Returns how many
-   messages there are. */
-size_t anthropic_put_messages(const AskChat *ask, Buffer *out, Buffer *ret_system);
+/* Appends the list `messages`; *ret_system gets the blocks of the system's texts, commas between them. Returns whether any
+   says something. */
+bool anthropic_put_messages(const AskChat *ask, Buffer *out, Buffer *ret_system);
 
 /* Adds what a usage object of the API says. */
 void anthropic_read_usage(Json usage, ChatUsage *ret);

@@ -32,15 +32,10 @@ static Cause cause_of(unsigned status, Text type, Text message) {
   for (size_t i = 0; i < ELEMENTS(kinds); i++) {
     const char *words = kinds[i].words;
 
-    if (text_is(type, kinds[i].type) &&
-        (!words || (message.size > 0 && memmem(message.data, message.size, words, strlen(words)))))
+    if (text_is(type, kinds[i].type) && (!words || dialect_says(message, words)))
       return kinds[i].cause;
   }
   return dialect_cause_of_status(status);
-}
-
-static Text text_in(const Buffer *buffer) {
-  return (Text){(const char *)buffer->data, buffer->size};
 }
 
 void anthropic_decode_error(const DialectHead *head, Text body, DialectFault *ret_fault) {
@@ -53,12 +48,11 @@ void anthropic_decode_error(const DialectHead *head, Text body, DialectFault *re
   error = json_find(answer, "error");
   json_get_string(json_find(error, "message"), &message);
   json_get_string(json_find(error, "type"), &type);
-  if (message.size == 0)
-    buffer_printf(&message, "it answered with status %u and no reason", head->status);
+  dialect_fault_explain(&message, head->status);
   dialect_fault_set(ret_fault,
-                    &(Fault){.cause = cause_of(head->status, text_in(&type), text_in(&message)),
-                             .message = text_in(&message),
-                             .code = text_in(&type),
+                    &(Fault){.cause = cause_of(head->status, buffer_text(&type), buffer_text(&message)),
+                             .message = buffer_text(&message),
+                             .code = buffer_text(&type),
                              .http_status = head->status,
                              .retry_after_us = retry_after_us(head->retry_after, head->retry_after_ms, head->now_s)});
 }

@@ -1,43 +1,19 @@
 /* Messages in Anthropic's shape: the system speaks apart from them, the results of tools are the user's words, and what one
    speaker says in several messages becomes one. Empty texts are refused there, so they are left out. */
 #include "adapters/anthropic/anthropic-internal.h"
+#include "adapters/dialect/turns.h"
 
-#define PUT(out, literal) buffer_append(out, literal, sizeof(literal) - 1)
+typedef enum Speaker { USER = 1, ASSISTANT } Speaker;
 
 typedef struct Writing {
   const AskChat *ask;
-  Buffer *out;
-  const char *speaker; /* of the message that is open; NULL: none is */
-  size_t messages;
-  size_t blocks; /* of the open one */
+  Turns turns;
 } Writing;
-
-static void put_text(Buffer *out, Text text) {
-  buffer_append(out, text.data, text.size);
-}
-
-/* Begins a block of what speaker says. */
-static void open_block(Writing *writing, const char *speaker) {
-  Buffer *out = writing->out;
-
-  if (writing->speaker != speaker) {
-    buffer_printf(out, "%s{\"role\":\"%s\",\"content\":[", writing->speaker ? "]}," : "", speaker);
-    writing->speaker = speaker;
-    writing->messages++;
-    writing->blocks = 0;
-  }
-  buffer_append(out, ",", writing->blocks++ ? 1 : 0);
-}
 
 /* Ends a block; whole is what may have a mark for the cache. */
 static void close_block(Json whole, Buffer *out) {
-  Json cache = ask_member(whole, "cache_control");
-
-  if (!json_is_none(cache)) {
-    PUT(out, ",\"cache_control\":");
-    put_text(out, cache.text);
-  }
-  PUT(out, "}");
+  json_put_member(out, "cache_control", ask_member(whole, "cache_control"));
+  buffer_put(out, TEXT("}"));
 }
 
 /* --- blocks --- */
@@ -47,39 +23,32 @@ static void put_media(const AskPart *part, Buffer *out) {
   AskMedia media;
 
   ask_read_media(part->url, &room, &media);
-  PUT(out, "\"source\":{\"type\":\"");
+  json_put_key(out, "source");
   if (!media.is_inline) {
-    PUT(out, "url\",\"url\":");
-    put_text(out, part->url.text);
+    buffer_put(out, TEXT("{\"type\":\"url\""));
+    json_put_member(out, "url", part->url);
   } else {
-    PUT(out, "base64\",\"media_type\":");
+    buffer_put(out, TEXT("{\"type\":\"base64\",\"media_type\":"));
     json_put_string(out, media.type);
-    PUT(out, ",\"data\":");
+    json_put_key(out, "data");
     json_put_string(out, media.base64);
   }
-  PUT(out, "}");
+  buffer_put(out, TEXT("}"));
 }
 
 /* What a part is, but for its end. */
 static void put_part(const AskPart *part, Buffer *out) {
   if (part->kind == ASK_PART_image) {
-    PUT(out, "{\"type\":\"image\",");
+    buffer_put(out, TEXT("{\"type\":\"image\""));
     put_media(part, out);
   } else if (part->kind == ASK_PART_file) {
-    PUT(out, "{\"type\":\"document\",");
+    buffer_put(out, TEXT("{\"type\":\"document\""));
     put_media(part, out);
-    if (!json_is_none(part->format)) {
-      PUT(out, ",\"title\":");
-      put_text(out, part->format.text);
-    }
+    json_put_member(out, "title", part->format);
   } else {
-    PUT(out, "{\"type\":\"text\",\"text\":");
-    put_text(out, part->text.text);
+    buffer_put(out, TEXT("{\"type\":\"text\",\"text\":"));
+    buffer_put(out, part->text.text);
   }
-}
-
-static bool says_something(const AskPart *part) {
-  return json_is_none(part->text) || part->text.text.size > 2;
 }
 
 /* The parts of a content that is one text have their marks at the message. */
@@ -87,16 +56,14 @@ static Json marked(const AskMessage *message, const AskPart *part) {
   return json_type(part->whole) == JSON_STRING ? message->whole : part->whole;
 }
 
-static void put_parts(Writing *writing, const AskMessage *message, const char *speaker) {
+static void put_parts(Writing *writing, const AskMessage *message, Speaker speaker) {
   AskParts parts = ask_parts(message->content);
   AskPart part;
 
   while (ask_next_part(&parts, writing->ask, &part)) {
-    if (!says_something(&part))
-      continue;
-    open_block(writing, speaker);
-    put_part(&part, writing->out);
-    close_block(marked(message, &part), writing->out);
+    turns_next(&writing->turns, speaker);
+    put_part(&part, writing->turns.out);
+    close_block(marked(message, &part), writing->turns.out);
   }
 }
 
@@ -106,7 +73,7 @@ static void put_parts(Writing *writing, const AskMessage *message, const char *s
 static void put_id(Json id, Buffer *out) {
   size_t at = out->size + 1;
 
-  put_text(out, id.text);
+  buffer_put(out, id.text);
   for (; at + 1 < out->size; at++) {
     uint8_t c = out->data[at];
 
@@ -120,9 +87,7 @@ static void put_system(const AskChat *ask, const AskMessage *message, Buffer *sy
   AskPart part;
 
   while (ask_next_part(&parts, ask, &part)) {
-    if (!says_something(&part))
-      continue;
-    buffer_append(system, ",", system->size ? 1 : 0);
+    json_put_comma(system);
     put_part(&part, system);
     close_block(marked(message, &part), system);
   }
@@ -138,25 +103,24 @@ static void put_thoughts(Writing *writing, const AskMessage *message) {
 
     if (!json_string_is(type, "thinking") && !json_string_is(type, "redacted_thinking"))
       continue;
-    open_block(writing, "assistant");
-    put_text(writing->out, block.text);
+    turns_next(&writing->turns, ASSISTANT);
+    buffer_put(writing->turns.out, block.text);
   }
 }
 
 static void put_assistant(Writing *writing, const AskMessage *message) {
   JsonWalk walk = json_walk(message->calls);
-  Buffer *out = writing->out;
+  Buffer *out = writing->turns.out;
   AskCall call;
 
   put_thoughts(writing, message);
-  put_parts(writing, message, "assistant");
+  put_parts(writing, message, ASSISTANT);
   while (ask_next_call(&walk, &call)) {
-    open_block(writing, "assistant");
-    PUT(out, "{\"type\":\"tool_use\",\"id\":");
+    turns_next(&writing->turns, ASSISTANT);
+    buffer_put(out, TEXT("{\"type\":\"tool_use\",\"id\":"));
     put_id(call.id, out);
-    PUT(out, ",\"name\":");
-    put_text(out, call.name.text);
-    PUT(out, ",\"input\":");
+    json_put_member(out, "name", call.name);
+    json_put_key(out, "input");
     ask_put_arguments(call.arguments, out);
     close_block(call.whole, out);
   }
@@ -164,34 +128,31 @@ static void put_assistant(Writing *writing, const AskMessage *message) {
 
 static void put_result(Writing *writing, const AskMessage *message) {
   AskParts parts = ask_parts(message->content);
-  Buffer *out = writing->out;
-  bool first = true;
+  Buffer *out = writing->turns.out;
+  bool any = false;
   AskPart part;
 
-  open_block(writing, "user");
-  PUT(out, "{\"type\":\"tool_result\",\"tool_use_id\":");
+  turns_next(&writing->turns, USER);
+  buffer_put(out, TEXT("{\"type\":\"tool_result\",\"tool_use_id\":"));
   put_id(message->call_id, out);
-  while (ask_next_part(&parts, writing->ask, &part)) {
-    if (!says_something(&part))
-      continue;
-    if (first)
-      PUT(out, ",\"content\":[");
-    else
-      PUT(out, ",");
-    first = false;
+  for (; ask_next_part(&parts, writing->ask, &part); any = true) {
+    buffer_put(out, any ? TEXT(",") : TEXT(",\"content\":["));
     put_part(&part, out);
-    PUT(out, "}");
+    buffer_put(out, TEXT("}"));
   }
-  buffer_append(out, "]", first ? 0 : 1);
+  buffer_put(out, any ? TEXT("]") : TEXT_NONE);
   close_block(message->whole, out);
 }
 
-size_t anthropic_put_messages(const AskChat *ask, Buffer *out, Buffer *ret_system) {
-  Writing writing = {.ask = ask, .out = out};
+bool anthropic_put_messages(const AskChat *ask, Buffer *out, Buffer *ret_system) {
+  static const char *const openings[] = {
+      [USER] = "{\"role\":\"user\",\"content\":[", [ASSISTANT] = "{\"role\":\"assistant\",\"content\":["};
+  Writing writing = {.ask = ask, .turns = {.out = out, .openings = openings}};
   AskMessages messages = ask_messages(ask);
   AskMessage message;
+  bool any;
 
-  PUT(out, "[");
+  buffer_put(out, TEXT("["));
   while (ask_next_message(&messages, &message)) {
     if (message.role == ASK_SYSTEM)
       put_system(ask, &message, ret_system);
@@ -200,10 +161,9 @@ size_t anthropic_put_messages(const AskChat *ask, Buffer *out, Buffer *ret_syste
     else if (message.role == ASK_TOOL)
       put_result(&writing, &message);
     else
-      put_parts(&writing, &message, "user");
+      put_parts(&writing, &message, USER);
   }
-  if (writing.speaker)
-    PUT(out, "]}");
-  PUT(out, "]");
-  return writing.messages;
+  any = turns_end(&writing.turns);
+  buffer_put(out, TEXT("]"));
+  return any;
 }

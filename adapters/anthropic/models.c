@@ -3,7 +3,7 @@
 
 int anthropic_encode_models(const DialectModels *models, DialectRequest *ret, DialectFault *ret_fault) {
   (void)ret_fault;
-  dialect_put_header(&ret->headers, "anthropic-version", TEXT("2023-06-01"));
+  dialect_put_header(&ret->headers, "anthropic-version", TEXT(ANTHROPIC_VERSION));
   buffer_printf(&ret->path, "/models?limit=1000");
   if (models->next.size == 0)
     return 0;

@@ -73,27 +73,17 @@ static int encode_speak(const SpeakAsk *ask, DialectRequest *ret, DialectFault *
 
 /* Whether a chunk says what a filter thinks and nothing else: of the prompt, in a first one without choices, or of text that has
    gone out, in one whose choices have no delta. Clients of OpenAI's know neither. */
-static bool is_of_filter(Json chunk) {
-  Json choices = json_find(chunk, "choices");
-  JsonWalk walk = json_walk(choices);
-  Json choice;
-
-  if (json_type(choices) != JSON_ARRAY || json_type(json_find(chunk, "usage")) == JSON_OBJECT)
-    return false;
-  while (json_next_element(&walk, &choice))
-    if (!json_is_none(json_find(choice, "delta")))
-      return false;
-  return true;
+static bool is_of_filter(const OpenaiChunk *chunk) {
+  return chunk->has_choices && !chunk->has_usage && chunk->deltas == 0;
 }
 
 static int stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault) {
-  size_t before = stream->events.size;
-  int r = openai_stream_event(stream, type, data, ret_fault);
-  Json chunk;
+  OpenaiChunk chunk;
+  int r = openai_read_event(stream, data, &chunk, ret_fault);
 
-  /* What has passed there is JSON. */
-  if (r == 0 && stream->events.size > before && json_check(data, &chunk, NULL) == 0 && is_of_filter(chunk))
-    stream->events.size = before;
+  (void)type;
+  if (r == 0 && !is_of_filter(&chunk))
+    openai_put_event(stream, data, &chunk);
   return r;
 }
 

@@ -71,26 +71,18 @@ static Text inside(Json string) {
   return json_type(string) == JSON_STRING ? (Text){string.text.data + 1, string.text.size - 2} : TEXT_NONE;
 }
 
-static void put(Buffer *buffer, Text text) {
-  buffer_append(buffer, text.data, text.size);
-}
-
-static Text text_of_buffer(const Buffer *buffer) {
-  return (Text){(const char *)buffer->data, buffer->size};
-}
-
 /* Appends a thought to a list of them; both texts stand between quotes. */
 static void put_thought(Buffer *list, Text text, Text signature) {
-  put(list, list->size > 0 ? TEXT(",") : TEXT("["));
-  put(list, TEXT("{\"type\":\"thinking\",\"thinking\":\""));
-  put(list, text);
-  put(list, TEXT("\",\"signature\":\""));
-  put(list, signature);
-  put(list, TEXT("\"}"));
+  buffer_put(list, list->size > 0 ? TEXT(",") : TEXT("["));
+  buffer_put(list, TEXT("{\"type\":\"thinking\",\"thinking\":\""));
+  buffer_put(list, text);
+  buffer_put(list, TEXT("\",\"signature\":\""));
+  buffer_put(list, signature);
+  buffer_put(list, TEXT("\"}"));
 }
 
 static void put_redacted(Buffer *list, Json data) {
-  put(list, list->size > 0 ? TEXT(",") : TEXT("["));
+  buffer_put(list, list->size > 0 ? TEXT(",") : TEXT("["));
   buffer_printf(list, "{\"type\":\"redacted_thinking\",\"data\":%.*s}", TEXT_ARG(data.text));
 }
 
@@ -168,8 +160,8 @@ int bedrock_decode_chat(const DialectAsked *asked, Text body, Buffer *ret_respon
     if (!tell_block(&tell, block, &thoughts))
       return dialect_fault_malformed(ret_fault, a_call_is_none);
   if (thoughts.size > 0) {
-    put(&thoughts, TEXT("]"));
-    tell_member(&tell, BEDROCK_THOUGHTS, text_of_buffer(&thoughts), NULL);
+    buffer_put(&thoughts, TEXT("]"));
+    tell_member(&tell, BEDROCK_THOUGHTS, buffer_text(&thoughts), NULL);
   }
   read_usage(json_find(answer, "usage"), ret_usage);
   tell_end(&tell, finish, ret_usage, ret_response);
@@ -195,15 +187,15 @@ static void keep(BedrockStream *own, Buffer *buffer, Json piece) {
 
   own->is_too_long |= buffer->size + text.size > THOUGHT_MAX_BYTES;
   if (!own->is_too_long)
-    put(buffer, text);
+    buffer_put(buffer, text);
 }
 
 static void tell_redacted(DialectStream *stream, BedrockStream *own, Json data) {
   _cleanup_(buffer_done) Buffer list = {0};
 
   put_redacted(&list, data);
-  put(&list, TEXT("]"));
-  tell_member(&own->tell, BEDROCK_THOUGHTS, text_of_buffer(&list), &stream->events);
+  buffer_put(&list, TEXT("]"));
+  tell_member(&own->tell, BEDROCK_THOUGHTS, buffer_text(&list), &stream->events);
 }
 
 static int on_delta(DialectStream *stream, BedrockStream *own, Json data, DialectFault *ret_fault) {
@@ -238,9 +230,9 @@ static int on_block_stop(DialectStream *stream, BedrockStream *own, Json data, D
     tell_arguments_object(&own->tell, (Json){TEXT("{}")}, &stream->events);
   own->in_call = false;
   if (own->signature.size > 0 && !own->is_too_long) {
-    put_thought(&list, text_of_buffer(&own->thought), text_of_buffer(&own->signature));
-    put(&list, TEXT("]"));
-    tell_member(&own->tell, BEDROCK_THOUGHTS, text_of_buffer(&list), &stream->events);
+    put_thought(&list, buffer_text(&own->thought), buffer_text(&own->signature));
+    buffer_put(&list, TEXT("]"));
+    tell_member(&own->tell, BEDROCK_THOUGHTS, buffer_text(&list), &stream->events);
   }
   buffer_clear(&own->thought);
   buffer_clear(&own->signature);
@@ -278,6 +270,7 @@ int bedrock_stream_event(DialectStream *stream, Text type, Text data, DialectFau
   };
   BedrockStream *own = stream->own;
   Json object;
+  int r = 0;
 
   if (type.size > 0 && type.data[0] == '!')
     return bedrock_fail_stream((Text){type.data + 1, type.size - 1}, data, ret_fault);
@@ -286,9 +279,12 @@ int bedrock_stream_event(DialectStream *stream, Text type, Text data, DialectFau
   if (!tell_has_begun(&own->tell))
     begin(&own->tell, &stream->asked);
   for (size_t i = 0; i < ELEMENTS(events); i++)
-    if (text_is(type, events[i].type))
-      return events[i].on_event(stream, own, object, ret_fault);
-  return 0; /* messageStart, and what is newer than this table */
+    if (text_is(type, events[i].type)) {
+      r = events[i].on_event(stream, own, object, ret_fault);
+      break;
+    }
+  stream->said_bytes = own->tell.said_bytes;
+  return r; /* 0 for messageStart, and for what is newer than this table */
 }
 
 bool bedrock_stream_is_whole(const DialectStream *stream) {

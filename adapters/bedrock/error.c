@@ -50,16 +50,6 @@ static const struct {
     {"end of its life", CAUSE_UNAVAILABLE},
 };
 
-static const struct {
-  unsigned first;
-  unsigned last;
-  Cause cause;
-} statuses[] = {
-    {401, 403, CAUSE_AUTH},        {404, 404, CAUSE_UNAVAILABLE}, {408, 408, CAUSE_STALL},
-    {424, 424, CAUSE_OVERLOAD},    {429, 429, CAUSE_RATE_LIMIT},  {400, 499, CAUSE_CALLER},
-    {300, 399, CAUSE_UNAVAILABLE}, {500, 599, CAUSE_OVERLOAD},
-};
-
 /* The header may have an address behind the type, and the body's __type one before it. */
 static Text bare(Text type) {
   const char *end = type.size > 0 ? memchr(type.data, ':', type.size) : NULL;
@@ -91,13 +81,6 @@ static bool says(Text message, const char *words) {
   return false;
 }
 
-static Cause cause_of_status(unsigned status) {
-  for (size_t i = 0; i < ELEMENTS(statuses); i++)
-    if (status >= statuses[i].first && status <= statuses[i].last)
-      return statuses[i].cause;
-  return CAUSE_OVERLOAD;
-}
-
 static Cause cause_of_message(Text message) {
   for (size_t i = 0; i < ELEMENTS(sentences); i++)
     if (says(message, sentences[i].words))
@@ -107,7 +90,7 @@ static Cause cause_of_message(Text message) {
 
 /* status: 0 in a stream, and the type's own is taken. */
 static void read(Text type, unsigned status, Text message, Fault *ret) {
-  ret->cause = cause_of_status(status);
+  ret->cause = dialect_cause_of_status(status);
   ret->http_status = status;
   ret->message = message;
   ret->code = type;
@@ -137,10 +120,9 @@ void bedrock_decode_error(const DialectHead *head, Text body, DialectFault *ret_
   read_message(answer, &message);
   if (head->error_type.size == 0)
     json_get_string(json_find(answer, "__type"), &type);
-  if (message.size == 0)
-    buffer_printf(&message, "it answered with status %u and no reason", head->status);
-  read(bare(head->error_type.size > 0 ? head->error_type : (Text){(const char *)type.data, type.size}), head->status,
-       (Text){(const char *)message.data, message.size}, &fault);
+  dialect_fault_explain(&message, head->status);
+  read(bare(head->error_type.size > 0 ? head->error_type : buffer_text(&type)), head->status, buffer_text(&message),
+       &fault);
   fault.retry_after_us = retry_after_us(head->retry_after, head->retry_after_ms, head->now_s);
   dialect_fault_set(ret_fault, &fault);
 }
@@ -154,6 +136,6 @@ int bedrock_fail_stream(Text type, Text data, DialectFault *ret_fault) {
   read_message(answer, &message);
   if (message.size == 0)
     buffer_printf(&message, "its stream ended with %.*s", TEXT_ARG(type));
-  read(type, 0, (Text){(const char *)message.data, message.size}, &fault);
+  read(type, 0, buffer_text(&message), &fault);
   return dialect_fault_set(ret_fault, &fault);
 }

@@ -11,20 +11,16 @@ static const char about[] = "InvokeModel of Bedrock";
 /* --- the request --- */
 
 /* Bedrock fetches nothing from the web. */
-static int check_media(Json request, DialectFault *ret_fault) {
+static int check_media(const AskChat *ask, DialectFault *ret_fault) {
   _cleanup_(buffer_done) Buffer room = {0};
-  AskMessages messages;
+  AskMessages messages = ask_messages(ask);
   AskMessage message;
   AskMedia media;
   AskParts parts;
   AskPart part;
-  AskChat ask;
-  int r = ask_read(request, anthropic_dialect.table, about, &ask, ret_fault);
 
-  if (r != 0)
-    return r;
-  for (messages = ask_messages(&ask); ask_next_message(&messages, &message);)
-    for (parts = ask_parts(message.content); ask_next_part(&parts, &ask, &part);) {
+  while (ask_next_message(&messages, &message))
+    for (parts = ask_parts(message.content); ask_next_part(&parts, ask, &part);) {
       if (part.kind != ASK_PART_image)
         continue;
       ask_read_media(part.url, &room, &media);
@@ -34,31 +30,19 @@ static int check_media(Json request, DialectFault *ret_fault) {
   return 0;
 }
 
-/* Replaces a member of the body, or takes it out when value is none. */
-static void put_member(Buffer *body, const char *name, Text value) {
-  Buffer with = {0};
-  Json whole = {.text = {(const char *)body->data, body->size}};
-
-  json_put_with(&with, whole, name, value);
-  buffer_done(body);
-  *body = with;
-}
-
 static int encode(Json request, DialectRequest *ret, DialectFault *ret_fault) {
-  int r = check_media(request, ret_fault);
+  AskChat ask;
+  int r = dialect_read_chat(request, &anthropic_table, about, ret, &ask, ret_fault);
 
   if (r == 0)
-    r = anthropic_dialect.encode_chat(request, ret, ret_fault);
+    r = check_media(&ask, ret_fault);
   if (r != 0)
     return r;
-  put_member(&ret->body, "anthropic_version", TEXT("\"bedrock-2023-05-31\""));
-  put_member(&ret->body, "model", TEXT_NONE);
-  if (ret->asked.streams)
-    put_member(&ret->body, "stream", TEXT_NONE);
-  buffer_clear(&ret->headers);
-  buffer_clear(&ret->path);
   bedrock_put_path(ret->asked.model, ret->asked.streams ? "invoke-with-response-stream" : "invoke", &ret->path);
-  return 0;
+  buffer_put(&ret->body, TEXT("{\"anthropic_version\":\"bedrock-2023-05-31\""));
+  r = anthropic_put_request(&ask, ret->asked.model, &ret->body, ret_fault);
+  buffer_put(&ret->body, TEXT("}"));
+  return r;
 }
 
 /* --- the stream --- */
@@ -80,7 +64,7 @@ static void on_message(void *userdata, Text type, Text data) {
     sink->on_frame(sink->userdata, type, data);
     return;
   }
-  sink->on_frame(sink->userdata, TEXT_NONE, (Text){(const char *)event.data, event.size});
+  sink->on_frame(sink->userdata, TEXT_NONE, buffer_text(&event));
 }
 
 static const char *feed(void *state, Bytes bytes, OnFrame *on_frame, void *userdata) {

@@ -30,14 +30,6 @@ static Moment moment_of(uint64_t now_s) {
   return ret;
 }
 
-static Text text_of_buffer(const Buffer *buffer) {
-  return (Text){(const char *)buffer->data, buffer->size};
-}
-
-static void put(Buffer *buffer, Text text) {
-  buffer_append(buffer, text.data, text.size);
-}
-
 static void put_hex(Buffer *buffer, const uint8_t *bytes, size_t size_bytes) {
   uint8_t *at = buffer_reserve(buffer, 2 * size_bytes);
 
@@ -73,19 +65,17 @@ static bool is_unreserved(char c) {
          c == '.' || c == '~';
 }
 
-static void encode(Text text, bool keeps_slashes, Buffer *ret) {
-  for (size_t i = 0; i < text.size; i++) {
-    char c = text.data[i];
+/* All but slashes are encoded once more. */
+static void put_path(Text path, Buffer *ret) {
+  for (size_t i = 0; i < path.size;) {
+    size_t begun = i;
 
-    if (is_unreserved(c) || (c == '/' && keeps_slashes))
-      buffer_append(ret, &c, 1);
-    else
-      buffer_printf(ret, "%%%02X", (unsigned)(uint8_t)c);
+    while (i < path.size && (is_unreserved(path.data[i]) || path.data[i] == '/'))
+      i++;
+    buffer_append(ret, path.data + begun, i - begun);
+    if (i < path.size)
+      buffer_printf(ret, "%%%02X", (unsigned)(uint8_t)path.data[i++]);
   }
-}
-
-void sigv4_encode_segment(Text text, Buffer *ret) {
-  encode(text, false, ret);
 }
 
 /* Appends a value without the blanks around it, and one for several inside. */
@@ -99,7 +89,7 @@ static void put_value(Buffer *ret, Text value) {
       continue;
     }
     if (pending)
-      put(ret, TEXT(" "));
+      buffer_put(ret, TEXT(" "));
     pending = false;
     buffer_append(ret, &value.data[i], 1);
   }
@@ -127,15 +117,15 @@ static void each_header(const Sigv4Signer *signer, const Sigv4Request *request, 
 }
 
 static void put_line(Buffer *ret, const Sigv4Header *header) {
-  put(ret, header->name);
-  put(ret, TEXT(":"));
+  buffer_put(ret, header->name);
+  buffer_put(ret, TEXT(":"));
   put_value(ret, header->value);
-  put(ret, TEXT("\n"));
+  buffer_put(ret, TEXT("\n"));
 }
 
 static void put_name(Buffer *ret, const Sigv4Header *header) {
-  put(ret, header->name);
-  put(ret, TEXT(";"));
+  buffer_put(ret, header->name);
+  buffer_put(ret, TEXT(";"));
 }
 
 static void put_names(const Sigv4Signer *signer, const Sigv4Request *request, Buffer *ret) {
@@ -148,16 +138,16 @@ void sigv4_canonical_request(const Sigv4Signer *signer, const Sigv4Request *requ
 
   /* All at once: a buffer that grows leaves what was in it behind. */
   buffer_reserve(ret, 3 * request->path.size + request->query.size + signer->session_token.size + 4096);
-  put(ret, request->method);
-  put(ret, TEXT("\n"));
-  encode(request->path.size > 0 ? request->path : TEXT("/"), true, ret);
-  put(ret, TEXT("\n"));
-  put(ret, request->query);
-  put(ret, TEXT("\n"));
+  buffer_put(ret, request->method);
+  buffer_put(ret, TEXT("\n"));
+  put_path(request->path.size > 0 ? request->path : TEXT("/"), ret);
+  buffer_put(ret, TEXT("\n"));
+  buffer_put(ret, request->query);
+  buffer_put(ret, TEXT("\n"));
   each_header(signer, request, put_line, ret);
-  put(ret, TEXT("\n"));
+  buffer_put(ret, TEXT("\n"));
   put_names(signer, request, ret);
-  put(ret, TEXT("\n"));
+  buffer_put(ret, TEXT("\n"));
   put_hex(ret, body.bytes, sizeof body.bytes);
 }
 
@@ -170,8 +160,8 @@ static Digest derive(const Sigv4Signer *signer, Text day) {
   Digest key = {{0}};
 
   buffer_reserve(&first, 4 + signer->secret.size);
-  put(&first, TEXT("AWS4"));
-  put(&first, signer->secret);
+  buffer_put(&first, TEXT("AWS4"));
+  buffer_put(&first, signer->secret);
   for (size_t i = 0; i < ELEMENTS(steps); i++)
     key = authenticate(i == 0 ? buffer_bytes(&first) : (Bytes){key.bytes, sizeof key.bytes}, steps[i]);
   explicit_bzero(first.data, first.size);
@@ -202,7 +192,7 @@ static Digest sign(const Sigv4Signer *signer, const Sigv4Request *request, const
     explicit_bzero(canonical.data, canonical.size);
   buffer_printf(&text, "%s\n%s\n%s/aws4_request\n", algorithm, now->text, key->scope);
   put_hex(&text, hashed.bytes, sizeof hashed.bytes);
-  return authenticate((Bytes){key->bytes, sizeof key->bytes}, text_of_buffer(&text));
+  return authenticate((Bytes){key->bytes, sizeof key->bytes}, buffer_text(&text));
 }
 
 void sigv4_sign(const Sigv4Signer *signer, const Sigv4Request *request, Sigv4Key *key, Buffer *ret_headers) {
@@ -215,14 +205,14 @@ void sigv4_sign(const Sigv4Signer *signer, const Sigv4Request *request, Sigv4Key
   buffer_printf(ret_headers, "X-Amz-Date: %s", now.text);
   buffer_append(ret_headers, "", 1);
   if (signer->session_token.size > 0) {
-    put(ret_headers, TEXT("X-Amz-Security-Token: "));
-    put(ret_headers, signer->session_token);
+    buffer_put(ret_headers, TEXT("X-Amz-Security-Token: "));
+    buffer_put(ret_headers, signer->session_token);
     buffer_append(ret_headers, "", 1);
   }
   buffer_printf(ret_headers, "Authorization: %s Credential=%.*s/%s/aws4_request, SignedHeaders=", algorithm,
                 TEXT_ARG(signer->access_key_id), key->scope);
   put_names(signer, request, ret_headers);
-  put(ret_headers, TEXT(", Signature="));
+  buffer_put(ret_headers, TEXT(", Signature="));
   put_hex(ret_headers, signature.bytes, sizeof signature.bytes);
   buffer_append(ret_headers, "", 1);
 }

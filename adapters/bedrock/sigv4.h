@@ -50,7 +50,4 @@ void sigv4_sign(const Sigv4Signer *signer, const Sigv4Request *request, Sigv4Key
 /* Appends what is hashed into the signature, for whoever looks for a mismatch; no secret is in it but the session token. */
 void sigv4_canonical_request(const Sigv4Signer *signer, const Sigv4Request *request, Buffer *ret);
 
-/* Appends text percent-encoded, but for unreserved characters: what goes into a path as one segment, '/' encoded too. */
-void sigv4_encode_segment(Text text, Buffer *ret);
-
 #endif

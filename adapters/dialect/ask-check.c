@@ -7,24 +7,17 @@ enum { PATH_BYTES = 80 };
 
 /* --- members --- */
 
-static AskMember find_member(Json key) {
-  AskMember member = 0;
-
-  while (member < ASK_MEMBER_END && !json_string_is(key, ask_member_name(member)))
-    member++;
-  return member;
-}
-
 /* Keeps a member that is one of the provider's own; false when it is none. */
 static bool keep_own(AskChat *ask, Json key, Json value) {
   const char *const *own = ask->table->own;
+  size_t count = 0, i;
 
-  for (size_t i = 0; own && own[i] && i < ASK_OWN_MAX; i++)
-    if (json_string_is(key, own[i])) {
-      ask->own[i] = value;
-      return true;
-    }
-  return false;
+  while (own && own[count] && count < ASK_OWN_MAX)
+    count++;
+  i = json_which(key, own, count);
+  if (i < count)
+    ask->own[i] = value;
+  return i < count;
 }
 
 static bool has_type(AskMember member, Json value) {
@@ -82,7 +75,7 @@ static int read_members(AskChat *ask, DialectFault *ret_fault) {
   Json value;
 
   while (json_next_member(&walk, &key, &value)) {
-    AskMember member = find_member(key);
+    AskMember member = (AskMember)json_which(key, ask_member_names, ASK_MEMBER_END);
 
     if (json_type(value) == JSON_NULL)
       continue;

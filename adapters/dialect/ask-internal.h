@@ -14,6 +14,8 @@ typedef struct AskWrong {
   const char *why;
 } AskWrong;
 
+extern const char *const ask_member_names[ASK_MEMBER_END];
+
 /* Reads a message and remembers its calls. */
 AskWrong ask_read_message(AskMessages *messages, Json whole, AskMessage *ret);
 AskWrong ask_read_part(Json whole, AskPart *ret);

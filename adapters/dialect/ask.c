@@ -9,24 +9,24 @@ static AskWrong wrong(const char *path, const char *why) {
   return (AskWrong){path, why};
 }
 
-const char *ask_member_name(AskMember member) {
-  static const char *const names[] = {
+const char *const ask_member_names[ASK_MEMBER_END] = {
 #define MEMBER(name, type, sample, neutral) #name,
 #include "adapters/dialect/members.def"
 #undef MEMBER
-  };
+};
 
-  return names[member];
-}
-
-const char *ask_part_type(AskPartKind kind) {
-  static const char *const types[] = {
+static const char *const part_types[ASK_PART_END] = {
 #define PART(name, type, sample) type,
 #include "adapters/dialect/members.def"
 #undef PART
-  };
+};
 
-  return types[kind];
+const char *ask_member_name(AskMember member) {
+  return ask_member_names[member];
+}
+
+const char *ask_part_type(AskPartKind kind) {
+  return part_types[kind];
 }
 
 Json ask_member(Json object, const char *name) {
@@ -35,23 +35,13 @@ Json ask_member(Json object, const char *name) {
   return json_type(value) == JSON_NULL ? (Json){TEXT_NONE} : value;
 }
 
-/* The members of an object under these names, in one walk; of one that stands there twice the last, as json_find has it. What is
-   null is none. A request is read several times, and walks are most of what that takes. */
+/* The members of an object under these names, in one walk. What is null is none. A request is read several times, and walks
+   are most of what that takes. */
 static void find_each(Json object, const char *const *names, size_t count, Json *ret) {
-  JsonWalk walk = json_walk(object);
-  Json key;
-  Json value;
-
+  json_find_each(object, names, count, ret);
   for (size_t i = 0; i < count; i++)
-    ret[i] = (Json){TEXT_NONE};
-  if (json_type(object) != JSON_OBJECT)
-    return;
-  while (json_next_member(&walk, &key, &value))
-    for (size_t i = 0; i < count; i++)
-      if (json_string_is(key, names[i])) {
-        ret[i] = json_type(value) == JSON_NULL ? (Json){TEXT_NONE} : value;
-        break;
-      }
+    if (json_type(ret[i]) == JSON_NULL)
+      ret[i] = (Json){TEXT_NONE};
 }
 
 static bool is_text(Json value) {
@@ -239,13 +229,13 @@ static AskWrong read_audio(AskPart *part) {
 
 AskWrong ask_read_part(Json whole, AskPart *ret) {
   Json type = json_find(whole, "type");
-  AskPartKind kind = 0;
+  AskPartKind kind = ASK_PART_END;
 
   *ret = (AskPart){.whole = whole};
   if (json_type(whole) != JSON_OBJECT)
     return wrong("", "must be an object");
-  while (kind < ASK_PART_END && !json_string_is(type, ask_part_type(kind)))
-    kind++;
+  if (json_type(type) == JSON_STRING)
+    kind = (AskPartKind)json_which(type, part_types, ASK_PART_END);
   if (kind == ASK_PART_END)
     return wrong("type", "must be text, image_url, input_audio, file or refusal");
   ret->kind = kind;
@@ -263,6 +253,10 @@ AskParts ask_parts(Json content) {
   return (AskParts){.walk = json_walk(content), .string = is_text(content) ? content : (Json){TEXT_NONE}};
 }
 
+static bool is_empty(Json text) {
+  return json_type(text) == JSON_STRING && text.text.size == 2;
+}
+
 bool ask_next_part(AskParts *parts, const AskChat *ask, AskPart *ret) {
   Json whole;
 
@@ -273,7 +267,8 @@ bool ask_next_part(AskParts *parts, const AskChat *ask, AskPart *ret) {
   }
   while (json_next_element(&parts->walk, &whole)) {
     ask_read_part(whole, ret);
-    if (ask->table->parts[ret->kind] == ASK_MAPPED)
+    ret->index = parts->next++;
+    if (ask->table->parts[ret->kind] == ASK_MAPPED && !is_empty(ret->text))
       return true;
   }
   return false;
@@ -299,6 +294,13 @@ AskWrong ask_read_tool(Json whole, AskTool *ret) {
   if (!json_is_none(ret->strict) && json_type(ret->strict) != JSON_BOOL)
     return wrong("function.strict", "must be true or false");
   return FINE;
+}
+
+bool ask_has_tools(const AskChat *ask) {
+  JsonWalk walk = json_walk(ask->members[ASK_tools]);
+  Json one;
+
+  return json_next_element(&walk, &one);
 }
 
 bool ask_next_tool(JsonWalk *walk, AskTool *ret) {
@@ -368,6 +370,13 @@ AskChoice ask_tool_choice(const AskChat *ask, Json *ret_name) {
   return json_string_is(choice, "none") ? ASK_CHOICE_NONE : ASK_CHOICE_REQUIRED;
 }
 
+bool ask_forces_tool(const AskChat *ask) {
+  Json name;
+  AskChoice choice = ask_tool_choice(ask, &name);
+
+  return choice == ASK_CHOICE_REQUIRED || choice == ASK_CHOICE_NAMED;
+}
+
 /* --- the rest --- */
 
 AskFormat ask_format(const AskChat *ask, Json *ret_schema, Json *ret_name) {
@@ -412,12 +421,29 @@ bool ask_wants_usage(const AskChat *ask) {
   return json_get_bool(json_find(ask->members[ASK_stream_options], "include_usage"), &wants) == 0 && wants;
 }
 
-void ask_put_stop(const AskChat *ask, Buffer *out) {
-  Text stop = ask->members[ASK_stop].text;
-  bool is_list = json_type(ask->members[ASK_stop]) == JSON_ARRAY;
+void ask_put_members(const AskChat *ask, const AskName *names, size_t count, Buffer *out) {
+  for (size_t i = 0; i < count; i++)
+    json_put_member(out, names[i].name, ask->members[names[i].member]);
+}
 
+void ask_put_max_tokens(const AskChat *ask, const char *name, Buffer *out) {
+  uint64_t tokens = ask_max_tokens(ask);
+
+  if (tokens == 0)
+    return;
+  json_put_key(out, name);
+  json_put_uint(out, tokens);
+}
+
+void ask_put_stop(const AskChat *ask, const char *name, Buffer *out) {
+  Json stop = ask->members[ASK_stop];
+  bool is_list = json_type(stop) == JSON_ARRAY;
+
+  if (json_is_none(stop))
+    return;
+  json_put_key(out, name);
   buffer_append(out, "[", is_list ? 0 : 1);
-  buffer_append(out, stop.data, stop.size);
+  buffer_put(out, stop.text);
   buffer_append(out, "]", is_list ? 0 : 1);
 }
 
@@ -428,11 +454,8 @@ Json ask_own(const AskChat *ask, const char *name) {
   return (Json){TEXT_NONE};
 }
 
-void ask_put_own(const AskChat *ask, Buffer *out) {
-  for (size_t i = 0; ask->table->own && ask->table->own[i]; i++) {
-    if (json_is_none(ask->own[i]))
-      continue;
-    buffer_printf(out, ",\"%s\":", ask->table->own[i]);
-    buffer_append(out, ask->own[i].text.data, ask->own[i].text.size);
-  }
+void ask_put_own(const AskChat *ask, const char *except, Buffer *out) {
+  for (size_t i = 0; ask->table->own && ask->table->own[i]; i++)
+    if (!except || strcmp(ask->table->own[i], except) != 0)
+      json_put_member(out, ask->table->own[i], ask->own[i]);
 }

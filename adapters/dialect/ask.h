@@ -95,19 +95,21 @@ bool ask_next_message(AskMessages *messages, AskMessage *ret);
 
 typedef struct AskPart {
   AskPartKind kind;
-  Json whole;  /* the object, or the string that is all of the content */
-  Json text;   /* TEXT, REFUSAL */
-  Json url;    /* IMAGE: of the image; FILE: file_data, a data: URL; AUDIO: the base64 text alone */
-  Json format; /* AUDIO: "wav"; FILE: the file's name, or none */
+  Json whole;   /* the object, or the string that is all of the content */
+  Json text;    /* TEXT, REFUSAL */
+  Json url;     /* IMAGE: of the image; FILE: file_data, a data: URL; AUDIO: the base64 text alone */
+  Json format;  /* AUDIO: "wav"; FILE: the file's name, or none */
+  size_t index; /* in its list, for a fault's path; 0 for a string */
 } AskPart;
 
 typedef struct AskParts {
   JsonWalk walk;
   Json string; /* the content is this one text */
+  size_t next; /* index in the list */
 } AskParts;
 
-/* A string's one text or the list's parts; nothing for none, and nothing for an empty string. Dropped parts are passed
-   over. */
+/* A string's one text or the list's parts. Passed over are texts that are empty, which no provider but OpenAI takes, and parts
+   that are dropped. */
 AskParts ask_parts(Json content);
 bool ask_next_part(AskParts *parts, const AskChat *ask, AskPart *ret);
 
@@ -132,6 +134,8 @@ typedef struct AskTool {
   Json strict;      /* or none */
 } AskTool;
 
+/* Whether there is any. */
+bool ask_has_tools(const AskChat *ask);
 /* JsonWalk walk = json_walk(ask.members[ASK_tools]). */
 bool ask_next_tool(JsonWalk *walk, AskTool *ret);
 
@@ -157,6 +161,8 @@ typedef enum AskChoice {
 
 /* What tool_choice says; *ret_name is the function's of NAMED. */
 AskChoice ask_tool_choice(const AskChat *ask, Json *ret_name);
+/* Whether it says that a tool must be called. */
+bool ask_forces_tool(const AskChat *ask);
 
 /* --- the rest --- */
 
@@ -180,13 +186,23 @@ AskEffort ask_effort(const AskChat *ask);
 /* The longest answer: max_completion_tokens, else max_tokens, else 0. */
 uint64_t ask_max_tokens(const AskChat *ask);
 bool ask_streams(const AskChat *ask);
+/* A member of OpenAI's and the provider's name for it. */
+typedef struct AskName {
+  AskMember member;
+  const char *name;
+} AskName;
+
+/* Appends each of these members that was said, as it came, under the provider's name. */
+void ask_put_members(const AskChat *ask, const AskName *names, size_t count, Buffer *out);
+/* Appends the longest answer, if it was said, under name. */
+void ask_put_max_tokens(const AskChat *ask, const char *name, Buffer *out);
 /* Whether the client wants the usage of a stream. */
 bool ask_wants_usage(const AskChat *ask);
-/* Appends `stop`, a string or a list of strings, as a list. */
-void ask_put_stop(const AskChat *ask, Buffer *out);
+/* Appends `stop`, a string or a list of strings, as a list under name, if it was said. */
+void ask_put_stop(const AskChat *ask, const char *name, Buffer *out);
 /* The member of the provider's own under a name of the table's, or none. */
 Json ask_own(const AskChat *ask, const char *name);
-/* Appends `,"name":value` for each member of the provider's own, as it came. */
-void ask_put_own(const AskChat *ask, Buffer *out);
+/* Appends each member of the provider's own as it came, but for the one named except (NULL: none). */
+void ask_put_own(const AskChat *ask, const char *except, Buffer *out);
 
 #endif

@@ -2,16 +2,40 @@
 
 #include <stdlib.h>
 
-void dialect_put_segment(Buffer *path, Text text) {
-  for (size_t i = 0; i < text.size; i++) {
-    uint8_t c = (uint8_t)text.data[i];
-    bool unreserved =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c));
+int dialect_read_chat(Json request, const AskTable *table, const char *about, DialectRequest *ret, AskChat *ret_ask,
+                      DialectFault *ret_fault) {
+  int r = ask_read(request, table, about, ret_ask, ret_fault);
 
-    if (unreserved)
-      buffer_append(path, &c, 1);
-    else
-      buffer_printf(path, "%%%02X", c);
+  if (r != 0)
+    return r;
+  ret->asked.streams = ask_streams(ret_ask);
+  ret->asked.hides_usage = ret->asked.streams && !ask_wants_usage(ret_ask);
+  return 0;
+}
+
+bool dialect_read_count(Json object, const char *name, uint64_t *ret) {
+  uint64_t count;
+
+  if (json_get_uint(json_find(object, name), &count) != 0)
+    return false;
+  *ret = min_u64(count, UINT32_MAX);
+  return true;
+}
+
+static bool is_unreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+         c == '_' || c == '~';
+}
+
+void dialect_put_segment(Buffer *path, Text text) {
+  for (size_t i = 0; i < text.size;) {
+    size_t begun = i;
+
+    while (i < text.size && is_unreserved(text.data[i]))
+      i++;
+    buffer_append(path, text.data + begun, i - begun);
+    if (i < text.size)
+      buffer_printf(path, "%%%02X", (unsigned)(uint8_t)text.data[i++]);
   }
 }
 
@@ -22,15 +46,35 @@ void dialect_put_header(Buffer *headers, const char *name, Text value) {
   buffer_append(headers, "", 1);
 }
 
-int dialect_authorize(const Dialect *dialect, const DialectKey *key, const DialectSend *send, Buffer *ret_headers,
-                      DialectFault *ret_fault) {
+static int put_proof(const Dialect *dialect, const DialectKey *key, const DialectSend *send, Buffer *ret_headers,
+                     DialectFault *ret_fault) {
   if (dialect->authorize)
     return dialect->authorize(key, send, ret_headers, ret_fault);
   if (!key->secret)
     return 0;
-  buffer_append(ret_headers, dialect->key_header, strlen(dialect->key_header));
+  buffer_put(ret_headers, text_of(dialect->key_header));
   buffer_append(ret_headers, key->secret, strlen(key->secret) + 1);
   return 0;
+}
+
+/* A file of several lines, where one word is wanted, would put its other lines among the headers. */
+static bool has_line_end(const Buffer *headers, size_t from) {
+  return memchr(headers->data + from, '\n', headers->size - from) ||
+         memchr(headers->data + from, '\r', headers->size - from);
+}
+
+int dialect_authorize(const Dialect *dialect, const DialectKey *key, const DialectSend *send, Buffer *ret_headers,
+                      DialectFault *ret_fault) {
+  size_t before = ret_headers->size;
+  int r = put_proof(dialect, key, send, ret_headers, ret_fault);
+
+  if (r != 0 || ret_headers->size == before || !has_line_end(ret_headers, before))
+    return r;
+  explicit_bzero(ret_headers->data + before, ret_headers->size - before);
+  ret_headers->size = before;
+  return dialect_fault_set(
+      ret_fault, &(Fault){.cause = CAUSE_AUTH,
+                          .message = TEXT("its key has more than one line; the file must hold the key alone")});
 }
 
 void dialect_stream_begin(const Dialect *dialect, const DialectAsked *asked, DialectStream *ret) {

@@ -123,8 +123,9 @@ typedef struct DialectStream {
   bool done;     /* the end mark has come */
   bool finished; /* a choice has said why it ends */
   ChatUsage usage;
-  Buffer events; /* whole events for the caller, to be taken and cleared */
-  void *own;     /* of dialect->stream_bytes, all zero at first */
+  Buffer events;       /* whole events for the caller, to be taken and cleared */
+  uint64_t said_bytes; /* of words, thoughts and arguments so far: what is known of the usage of a stream that breaks */
+  void *own;           /* of dialect->stream_bytes, all zero at first */
   const Dialect *dialect;
 } DialectStream;
 
@@ -143,7 +144,7 @@ struct Dialect {
   int (*encode_embed)(Json request, DialectRequest *ret, DialectFault *ret_fault);
   /* Appends the headers that prove who asks. NULL: key_header and the key's secret. Returns 0, or DIALECT_E_FAULT. */
   int (*authorize)(const DialectKey *key, const DialectSend *send, Buffer *ret_headers, DialectFault *ret_fault);
-  /* A whole answer with status 200: appends OpenAI's object to *ret_response and fills *ret_usage. Returns 0, or
+  /* A whole answer that is a success: appends OpenAI's object to *ret_response and fills *ret_usage. Returns 0, or
      DIALECT_E_FAULT with *ret_fault filled. */
   int (*decode_chat)(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
                      DialectFault *ret_fault);
@@ -154,7 +155,7 @@ struct Dialect {
   int (*stream_event)(DialectStream *stream, Text type, Text data, DialectFault *ret_fault);
   /* Whether a stream that has ended here was whole. */
   bool (*stream_is_whole)(const DialectStream *stream);
-  /* An answer with another status than 200. */
+  /* An answer that is no success. */
   void (*decode_error)(const DialectHead *head, Text body, DialectFault *ret_fault);
   /* Which models there are. encode_models asks for the page that models->next says, the first when it is empty;
      decode_models appends to models->names and sets models->next. NULL: it can't be asked. Return 0 or DIALECT_E_FAULT. */
@@ -171,6 +172,11 @@ struct Dialect {
   int (*decode_tune)(DialectTuning what, Text body, DialectTuned *ret, DialectFault *ret_fault);
 };
 
+/* Reads a chat request as ask_read does, and notes in ret->asked whether a stream and its usage are asked for. */
+int dialect_read_chat(Json request, const AskTable *table, const char *about, DialectRequest *ret, AskChat *ret_ask,
+                      DialectFault *ret_fault);
+/* The number under name of object, at most UINT32_MAX. Returns false, and leaves *ret alone, when there is none. */
+bool dialect_read_count(Json object, const char *name, uint64_t *ret);
 /* Appends text as one segment of a path: percent-encoded, but for unreserved characters (RFC 3986, 2.3). */
 void dialect_put_segment(Buffer *path, Text text);
 /* Appends the strings under member of the objects of list, each without prefix and with a zero behind it: names for

@@ -40,6 +40,15 @@ void dialect_fault_done(DialectFault *fault) {
   buffer_done(&fault->texts);
 }
 
+bool dialect_says(Text text, const char *words) {
+  return text.size > 0 && memmem(text.data, text.size, words, strlen(words)) != NULL;
+}
+
+void dialect_fault_explain(Buffer *message, unsigned status) {
+  if (message->size == 0)
+    buffer_printf(message, "it answered with status %u and no reason", status);
+}
+
 Cause dialect_cause_of_status(unsigned status) {
   static const struct {
     unsigned first;
@@ -48,7 +57,7 @@ Cause dialect_cause_of_status(unsigned status) {
   } rows[] = {
       {401, 401, CAUSE_AUTH},        {402, 402, CAUSE_QUOTA},      {403, 403, CAUSE_AUTH},
       {404, 404, CAUSE_UNAVAILABLE}, {408, 408, CAUSE_STALL},      {409, 409, CAUSE_OVERLOAD},
-      {425, 425, CAUSE_OVERLOAD},    {429, 429, CAUSE_RATE_LIMIT}, {400, 499, CAUSE_CALLER},
+      {424, 425, CAUSE_OVERLOAD},    {429, 429, CAUSE_RATE_LIMIT}, {400, 499, CAUSE_CALLER},
       {300, 399, CAUSE_UNAVAILABLE}, {500, 599, CAUSE_OVERLOAD},
   };
 

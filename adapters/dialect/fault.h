@@ -26,6 +26,10 @@ int dialect_fault_set(DialectFault *ret, const Fault *fault);
 int dialect_fault_caller(DialectFault *ret, const char *param, const char *format, ...) _printf_(3, 4);
 /* An answer that is none: a sentence on what is wrong with it. Returns DIALECT_E_FAULT. */
 int dialect_fault_malformed(DialectFault *ret, const char *message);
+/* Whether text has these words in it, as they are written. */
+bool dialect_says(Text text, const char *words);
+/* Puts a sentence in the place of one that the provider left out. */
+void dialect_fault_explain(Buffer *message, unsigned status);
 /* What a status of HTTP says by itself. 0 or 200, of an error inside an answer: their trouble, and not the caller's. */
 Cause dialect_cause_of_status(unsigned status);
 /* Frees the texts. Usable as _cleanup_. */

@@ -10,10 +10,8 @@ static bool has(const Bytes *values, size_t count, const char *boundary) {
   return false;
 }
 
-/* A name that is counted on until nobody says it: the same form is always the same bytes. */
-Multipart multipart_begin(const Bytes *values, size_t count, Buffer *out) {
+Multipart multipart_begin(const Bytes *values, size_t count, uint64_t number, Buffer *out) {
   Multipart form = {.out = out};
-  uint64_t number = 0;
 
   do
     snprintf(form.boundary, sizeof form.boundary, "pons-form-%016" PRIx64, number++);

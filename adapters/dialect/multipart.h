@@ -14,8 +14,9 @@ typedef struct Multipart {
   Buffer *out;
 } Multipart;
 
-/* Begins a form, which goes to *out, with a boundary that is in none of the values. */
-Multipart multipart_begin(const Bytes *values, size_t count, Buffer *out);
+/* Begins a form, which goes to *out, with a boundary that is in none of the values. number: where the search for one begins;
+   one that nobody can foresee, so that no value can be full of boundaries. */
+Multipart multipart_begin(const Bytes *values, size_t count, uint64_t number, Buffer *out);
 /* Appends a field; value is one of the values of multipart_begin. */
 void multipart_put(Multipart *form, const char *name, Bytes value);
 /* Appends a file. */

@@ -23,19 +23,31 @@ static uint64_t read_number(Text text, double scale) {
   return number < (double)LONGEST_US ? (uint64_t)number : LONGEST_US;
 }
 
-/* IMF-fixdate, which is all that may be sent: Sun, 06 Nov 1994 08:49:37 GMT. */
+/* The form that may be sent and the two older ones that must be understood (RFC 9110, 5.6.7). */
+static bool read_moment(const char *text, struct tm *ret) {
+  static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"};
+
+  for (size_t i = 0; i < ELEMENTS(forms); i++) {
+    const char *end;
+
+    *ret = (struct tm){.tm_sec = 0};
+    end = strptime(text, forms[i], ret);
+    if (end && *end == '\0')
+      return true;
+  }
+  return false;
+}
+
 static uint64_t read_date(Text text, uint64_t now_s) {
   char copy[40];
-  struct tm at = {.tm_sec = 0};
-  const char *end;
+  struct tm at;
   time_t then_s;
 
   if (text.size == 0 || text.size >= sizeof copy)
     return 0;
   memcpy(copy, text.data, text.size);
   copy[text.size] = '\0';
-  end = strptime(copy, "%a, %d %b %Y %H:%M:%S GMT", &at);
-  if (!end || *end != '\0')
+  if (!read_moment(copy, &at))
     return 0;
   then_s = timegm(&at);
   if (then_s < 0 || (uint64_t)then_s <= now_s)

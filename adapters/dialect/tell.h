@@ -16,7 +16,8 @@ typedef struct Tell {
   bool has_role; /* the first chunk has said who speaks */
   Buffer head;   /* id, object, created, model: what each chunk begins with */
   uint32_t calls;
-  Buffer content; /* the rest: of a whole answer, as it stands between quotes or brackets */
+  uint64_t said_bytes; /* of texts, thoughts and arguments */
+  Buffer content;      /* the rest: of a whole answer, as it stands between quotes or brackets */
   Buffer reasoning;
   Buffer call_list;
   Buffer members; /* further members of the message */

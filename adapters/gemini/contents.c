@@ -4,45 +4,16 @@
 
 #include <strings.h>
 
+#include "adapters/dialect/turns.h"
 #include "adapters/gemini/gemini-internal.h"
 
-typedef enum Turn { TURN_NONE, TURN_USER, TURN_MODEL, TURN_RESULTS } Turn;
+typedef enum Turn { TURN_USER = 1, TURN_MODEL, TURN_RESULTS } Turn;
 
 typedef struct Writer {
   const AskChat *ask;
-  Buffer *out;
+  Turns turns;
   int major;
-  Turn turn; /* that is open */
-  bool any_part;
 } Writer;
-
-#define PUT(out, literal) buffer_append(out, literal, sizeof(literal) - 1)
-
-static void put_text(Buffer *out, Text text) {
-  buffer_append(out, text.data, text.size);
-}
-
-/* --- turns --- */
-
-static void close_turn(Writer *writer) {
-  if (writer->turn != TURN_NONE)
-    PUT(writer->out, "]}");
-  writer->any_part = false;
-}
-
-/* Everything up to the next part of a turn of this kind. */
-static void begin_part(Writer *writer, Turn turn) {
-  if (writer->turn != turn) {
-    close_turn(writer);
-    if (writer->turn != TURN_NONE)
-      PUT(writer->out, ",");
-    buffer_printf(writer->out, "{\"role\":\"%s\",\"parts\":[", turn == TURN_MODEL ? "model" : "user");
-    writer->turn = turn;
-  }
-  if (writer->any_part)
-    PUT(writer->out, ",");
-  writer->any_part = true;
-}
 
 /* --- parts --- */
 
@@ -70,35 +41,34 @@ static void put_media(Json url, Buffer *out) {
 
   ask_read_media(url, &room, &media);
   if (media.is_inline) {
-    PUT(out, "{\"inlineData\":{\"mimeType\":");
+    buffer_put(out, TEXT("{\"inlineData\":{\"mimeType\":"));
     json_put_string(out, media.type);
-    PUT(out, ",\"data\":");
+    json_put_key(out, "data");
     json_put_string(out, media.base64);
-    PUT(out, "}}");
+    buffer_put(out, TEXT("}}"));
     return;
   }
   type = guess_type(media.url);
-  PUT(out, "{\"fileData\":{");
+  buffer_put(out, TEXT("{\"fileData\":{"));
   if (type)
-    buffer_printf(out, "\"mimeType\":\"%s\",", type);
-  PUT(out, "\"fileUri\":");
+    buffer_printf(out, "\"mimeType\":\"%s\"", type);
+  json_put_key(out, "fileUri");
   json_put_string(out, media.url);
-  PUT(out, "}}");
+  buffer_put(out, TEXT("}}"));
 }
 
 static void put_part(const AskPart *part, Buffer *out) {
   if (part->kind == ASK_PART_audio) {
-    PUT(out, "{\"inlineData\":{\"mimeType\":\"audio/");
-    put_text(out, (Text){part->format.text.data + 1, part->format.text.size - 1});
-    PUT(out, ",\"data\":");
-    put_text(out, part->url.text);
-    PUT(out, "}}");
+    buffer_put(out, TEXT("{\"inlineData\":{\"mimeType\":\"audio/"));
+    buffer_append(out, part->format.text.data + 1, part->format.text.size - 1);
+    json_put_member(out, "data", part->url);
+    buffer_put(out, TEXT("}}"));
   } else if (part->kind == ASK_PART_image || part->kind == ASK_PART_file) {
     put_media(part->url, out);
   } else {
-    PUT(out, "{\"text\":");
-    put_text(out, part->text.text);
-    PUT(out, "}");
+    buffer_put(out, TEXT("{\"text\":"));
+    buffer_put(out, part->text.text);
+    buffer_put(out, TEXT("}"));
   }
 }
 
@@ -107,8 +77,8 @@ static void put_parts(Writer *writer, Turn turn, Json content) {
   AskPart part;
 
   while (ask_next_part(&parts, writer->ask, &part)) {
-    begin_part(writer, turn);
-    put_part(&part, writer->out);
+    turns_next(&writer->turns, turn);
+    put_part(&part, writer->turns.out);
   }
 }
 
@@ -122,11 +92,12 @@ static Json signature_of(Json whole) {
 }
 
 /* Onto the part that was written last. */
-static void sign(Writer *writer, Text signature) {
-  writer->out->size--;
-  PUT(writer->out, ",\"thoughtSignature\":");
-  put_text(writer->out, signature);
-  PUT(writer->out, "}");
+static void sign(Writer *writer, Json signature) {
+  Buffer *out = writer->turns.out;
+
+  out->size--;
+  json_put_member(out, "thoughtSignature", signature);
+  buffer_put(out, TEXT("}"));
 }
 
 static bool is_made_up(Json id) {
@@ -135,47 +106,39 @@ static bool is_made_up(Json id) {
   return id.text.size >= sizeof begin - 1 && memcmp(id.text.data, begin, sizeof begin - 1) == 0;
 }
 
-static void put_id(Json id, Buffer *out) {
-  if (is_made_up(id))
-    return;
-  PUT(out, "\"id\":");
-  put_text(out, id.text);
-  PUT(out, ",");
-}
-
 /* From generation 3 on the first call of an answer must have a signature. One that another model made has none: there is a
    word for that. */
 static void put_call(Writer *writer, const AskCall *call, bool first) {
   Json signature = signature_of(call->whole);
-  Buffer *out = writer->out;
+  Buffer *out = writer->turns.out;
 
-  begin_part(writer, TURN_MODEL);
-  PUT(out, "{\"functionCall\":{");
-  put_id(call->id, out);
-  PUT(out, "\"name\":");
-  put_text(out, call->name.text);
-  PUT(out, ",\"args\":");
+  turns_next(&writer->turns, TURN_MODEL);
+  buffer_put(out, TEXT("{\"functionCall\":{"));
+  if (!is_made_up(call->id))
+    json_put_member(out, "id", call->id);
+  json_put_member(out, "name", call->name);
+  json_put_key(out, "args");
   ask_put_arguments(call->arguments, out);
-  PUT(out, "}}");
+  buffer_put(out, TEXT("}}"));
   if (!json_is_none(signature))
-    sign(writer, signature.text);
+    sign(writer, signature);
   else if (first && writer->major >= 3)
-    sign(writer, TEXT("\"skip_thought_signature_validator\""));
+    sign(writer, (Json){TEXT("\"skip_thought_signature_validator\"")});
 }
 
 static void put_answer(Writer *writer, const AskMessage *message) {
   JsonWalk walk = json_walk(message->calls);
   Json signature = signature_of(message->whole);
-  size_t before = writer->out->size;
+  size_t before = writer->turns.out->size;
   AskCall call;
 
   put_parts(writer, TURN_MODEL, message->content);
   if (!json_is_none(signature)) {
-    if (writer->out->size == before) {
-      begin_part(writer, TURN_MODEL);
-      PUT(writer->out, "{\"text\":\"\"}");
+    if (writer->turns.out->size == before) {
+      turns_next(&writer->turns, TURN_MODEL);
+      buffer_put(writer->turns.out, TEXT("{\"text\":\"\"}"));
     }
-    sign(writer, signature.text);
+    sign(writer, signature);
   }
   for (bool first = true; ask_next_call(&walk, &call); first = false)
     put_call(writer, &call, first);
@@ -193,26 +156,26 @@ static void put_output(const AskChat *ask, Json content, Buffer *out) {
   while (ask_next_part(&parts, ask, &part))
     if (part.kind == ASK_PART_text)
       json_get_string(part.text, &text);
-  if (json_check((Text){(const char *)text.data, text.size}, &object, NULL) == 0 && json_type(object) == JSON_OBJECT) {
-    put_text(out, object.text);
+  if (json_check(buffer_text(&text), &object, NULL) == 0 && json_type(object) == JSON_OBJECT) {
+    buffer_put(out, object.text);
     return;
   }
-  PUT(out, "{\"output\":");
-  json_put_string(out, (Text){(const char *)text.data, text.size});
-  PUT(out, "}");
+  buffer_put(out, TEXT("{\"output\":"));
+  json_put_string(out, buffer_text(&text));
+  buffer_put(out, TEXT("}"));
 }
 
 static void put_result(Writer *writer, const AskMessage *message) {
-  Buffer *out = writer->out;
+  Buffer *out = writer->turns.out;
 
-  begin_part(writer, TURN_RESULTS);
-  PUT(out, "{\"functionResponse\":{");
-  put_id(message->call_id, out);
-  PUT(out, "\"name\":");
-  put_text(out, message->call_name.text);
-  PUT(out, ",\"response\":");
+  turns_next(&writer->turns, TURN_RESULTS);
+  buffer_put(out, TEXT("{\"functionResponse\":{"));
+  if (!is_made_up(message->call_id))
+    json_put_member(out, "id", message->call_id);
+  json_put_member(out, "name", message->call_name);
+  json_put_key(out, "response");
   put_output(writer->ask, message->content, out);
-  PUT(out, "}}");
+  buffer_put(out, TEXT("}}"));
 }
 
 static void put_images(Writer *writer, const AskMessage *message) {
@@ -222,8 +185,8 @@ static void put_images(Writer *writer, const AskMessage *message) {
   while (ask_next_part(&parts, writer->ask, &part)) {
     if (part.kind != ASK_PART_image)
       continue;
-    begin_part(writer, TURN_USER);
-    put_part(&part, writer->out);
+    turns_next(&writer->turns, TURN_USER);
+    put_part(&part, writer->turns.out);
   }
 }
 
@@ -251,7 +214,7 @@ static void put_system(const AskChat *ask, const AskMessage *message, Buffer *sy
   AskPart part;
 
   while (ask_next_part(&parts, ask, &part)) {
-    buffer_printf(system, system->size > 0 ? "," : "{\"parts\":[");
+    json_put_comma(system);
     put_part(&part, system);
   }
 }
@@ -259,12 +222,16 @@ static void put_system(const AskChat *ask, const AskMessage *message, Buffer *sy
 /* --- all of it --- */
 
 bool gemini_put_contents(const AskChat *ask, int major, Buffer *out, Buffer *ret_system) {
-  Writer writer = {.ask = ask, .out = out, .major = major};
+  static const char *const openings[] = {[TURN_USER] = "{\"role\":\"user\",\"parts\":[",
+                                         [TURN_MODEL] = "{\"role\":\"model\",\"parts\":[",
+                                         [TURN_RESULTS] = "{\"role\":\"user\",\"parts\":["};
+  Writer writer = {.ask = ask, .turns = {.out = out, .openings = openings}, .major = major};
   AskMessages messages = ask_messages(ask);
   AskMessage message;
   bool more = ask_next_message(&messages, &message);
+  bool any;
 
-  PUT(out, "[");
+  buffer_put(out, TEXT("["));
   while (more) {
     if (message.role == ASK_TOOL) {
       more = put_results(&writer, &messages, &message);
@@ -278,9 +245,7 @@ bool gemini_put_contents(const AskChat *ask, int major, Buffer *out, Buffer *ret
       put_system(ask, &message, ret_system);
     more = ask_next_message(&messages, &message);
   }
-  close_turn(&writer);
-  PUT(out, "]");
-  if (ret_system->size > 0)
-    PUT(ret_system, "]}");
-  return writer.turn != TURN_NONE;
+  any = turns_end(&writer.turns);
+  buffer_put(out, TEXT("]"));
+  return any;
 }

@@ -10,7 +10,7 @@
 
 /* Appends the list of contents: who speaks twice in a row has one turn, the results of calls stand in the calls' order. major:
    the generation of the model, from 3 on calls must show signatures. *ret_system gets the parts of all system messages, in
-   their order, as one Content; nothing where there is none. Returns whether there is any content. */
+   their order, commas between them. Returns whether there is any content. */
 bool gemini_put_contents(const AskChat *ask, int major, Buffer *out, Buffer *ret_system);
 
 #endif

@@ -5,15 +5,6 @@
 
 /* --- usage --- */
 
-static bool read_count(Json metadata, const char *name, uint64_t *ret) {
-  uint64_t count;
-
-  if (json_get_uint(json_find(metadata, name), &count) != 0)
-    return false;
-  *ret = min_u64(count, UINT32_MAX);
-  return true;
-}
-
 /* Of tokens that are told by their modality, those of audio. */
 static bool read_audio(Json details, uint64_t *ret) {
   JsonWalk walk = json_walk(details);
@@ -21,7 +12,7 @@ static bool read_audio(Json details, uint64_t *ret) {
 
   while (json_next_element(&walk, &one))
     if (json_string_is(json_find(one, "modality"), "AUDIO"))
-      return read_count(one, "tokenCount", ret);
+      return dialect_read_count(one, "tokenCount", ret);
   return false;
 }
 
@@ -29,13 +20,13 @@ static bool read_audio(Json details, uint64_t *ret) {
 void gemini_read_usage(Json metadata, ChatUsage *ret) {
   uint64_t prompt = 0, tools = 0, candidates = 0;
 
-  if (!read_count(metadata, "promptTokenCount", &prompt))
+  if (!dialect_read_count(metadata, "promptTokenCount", &prompt))
     return;
-  read_count(metadata, "toolUsePromptTokenCount", &tools);
-  read_count(metadata, "candidatesTokenCount", &candidates);
+  dialect_read_count(metadata, "toolUsePromptTokenCount", &tools);
+  dialect_read_count(metadata, "candidatesTokenCount", &candidates);
   *ret = (ChatUsage){.has_input_tokens = true, .has_output_tokens = true};
-  ret->has_cached_tokens = read_count(metadata, "cachedContentTokenCount", &ret->cached_tokens);
-  ret->has_reasoning_tokens = read_count(metadata, "thoughtsTokenCount", &ret->reasoning_tokens);
+  ret->has_cached_tokens = dialect_read_count(metadata, "cachedContentTokenCount", &ret->cached_tokens);
+  ret->has_reasoning_tokens = dialect_read_count(metadata, "thoughtsTokenCount", &ret->reasoning_tokens);
   ret->has_input_audio_tokens = read_audio(json_find(metadata, "promptTokensDetails"), &ret->input_audio_tokens);
   ret->has_output_audio_tokens = read_audio(json_find(metadata, "candidatesTokensDetails"), &ret->output_audio_tokens);
   ret->input_tokens = min_u64(prompt + tools, UINT32_MAX);
@@ -74,7 +65,7 @@ static void tell_one_call(GeminiTold *told, Json call, Json signature, Json made
     return;
   if (json_type(signature) == JSON_STRING) {
     put_signature(signature, &extra);
-    tell_call_with(&told->tell, id, name, "extra_content", (Text){(const char *)extra.data, extra.size}, out);
+    tell_call_with(&told->tell, id, name, "extra_content", buffer_text(&extra), out);
   } else {
     tell_call(&told->tell, id, name, out);
   }
@@ -89,7 +80,7 @@ static void tell_part(GeminiTold *told, const DialectAsked *asked, Json response
   json_get_bool(json_find(part, "thought"), &thought);
   if (json_type(call) == JSON_OBJECT) {
     make_up_id(told, response, asked, &made_up);
-    tell_one_call(told, call, signature, (Json){{(const char *)made_up.data, made_up.size}}, out);
+    tell_one_call(told, call, signature, (Json){buffer_text(&made_up)}, out);
     return;
   }
   if (thought)
@@ -163,7 +154,7 @@ static int tell_finish(GeminiTold *told, const DialectAsked *asked, Json candida
   if (end == END_FAILED)
     return fail_end(candidate, reason, ret_fault);
   if (told->signature.size > 0)
-    tell_member(tell, "extra_content", (Text){(const char *)told->signature.data, told->signature.size}, out);
+    tell_member(tell, "extra_content", buffer_text(&told->signature), out);
   told->ended = true;
   tell_end(tell, end == END_STOP && tell->calls > 0 ? "tool_calls" : words[end],
            asked->streams && asked->hides_usage ? NULL : usage, out);
@@ -196,8 +187,8 @@ static void begin(GeminiTold *told, const DialectAsked *asked, Json response) {
   buffer_printf(&id, "chatcmpl-");
   json_get_string(json_find(response, "responseId"), &id);
   json_get_string(json_find(response, "modelVersion"), &model);
-  tell_begin(&told->tell, asked->streams, (Text){(const char *)id.data, id.size}, asked->now_s,
-             model.size > 0 ? (Text){(const char *)model.data, model.size} : asked->model);
+  tell_begin(&told->tell, asked->streams, buffer_text(&id), asked->now_s,
+             model.size > 0 ? buffer_text(&model) : asked->model);
 }
 
 /* Tells what is in a response, and the end when it is there. */
@@ -254,6 +245,7 @@ int gemini_stream_event(DialectStream *stream, Text type, Text data, DialectFaul
   if (r == 0)
     r = tell_response(told, &stream->asked, response, &stream->usage, &stream->events, ret_fault);
   stream->finished = told->ended;
+  stream->said_bytes = told->tell.said_bytes;
   return r;
 }
 

@@ -1,6 +1,7 @@
 /* A chat request. What Gemini has no word for is refused by ask; what it has is written in the order of its reference. */
 #include "adapters/gemini/contents.h"
 #include "adapters/gemini/gemini-internal.h"
+#include "adapters/gemini/gemini.h"
 #include "adapters/gemini/schema.h"
 
 static const char *const own[] = {"safetySettings", "cachedContent", NULL};
@@ -59,18 +60,10 @@ const AskTable gemini_table = {
 /* --- the path --- */
 
 void gemini_put_path(Text model, const char *method, Buffer *out) {
-  static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-
-  buffer_printf(out, "/models/");
-  for (size_t i = 0; i < model.size; i++) {
-    char c = model.data[i];
-
-    if (c != '\0' && strchr(plain, c))
-      buffer_append(out, &c, 1);
-    else
-      buffer_printf(out, "%%%02X", (unsigned)(unsigned char)c);
-  }
-  buffer_printf(out, ":%s", method);
+  buffer_put(out, TEXT("/models/"));
+  dialect_put_segment(out, model);
+  buffer_put(out, TEXT(":"));
+  buffer_put(out, text_of(method));
 }
 
 int gemini_major(Text model) {
@@ -95,51 +88,41 @@ static bool is_empty(Json object) {
 
 /* Whether a function takes nothing: Gemini wants no schema then. */
 static bool takes_nothing(Json parameters) {
-  static const char *const more[] = {"$ref", "anyOf", "oneOf", "allOf", "patternProperties"};
-  Json additional = json_find(parameters, "additionalProperties");
+  enum { PROPERTIES, ADDITIONAL, ANY, REF = ANY, ANY_OF, ONE_OF, ALL_OF, PATTERNS, COUNT };
+  static const char *const names[] = {[PROPERTIES] = "properties",
+                                      [ADDITIONAL] = "additionalProperties",
+                                      [REF] = "$ref",
+                                      [ANY_OF] = "anyOf",
+                                      [ONE_OF] = "oneOf",
+                                      [ALL_OF] = "allOf",
+                                      [PATTERNS] = "patternProperties"};
+  Json found[COUNT];
 
-  for (size_t i = 0; i < ELEMENTS(more); i++)
-    if (!json_is_none(json_find(parameters, more[i])))
+  json_find_each(parameters, names, COUNT, found);
+  for (size_t i = ANY; i < COUNT; i++)
+    if (!json_is_none(found[i]))
       return false;
-  return is_empty(json_find(parameters, "properties")) &&
-         (json_is_none(additional) || text_is(additional.text, "false"));
+  return is_empty(found[PROPERTIES]) && (json_is_none(found[ADDITIONAL]) || text_is(found[ADDITIONAL].text, "false"));
 }
 
 /* A schema under the name for Gemini's own words, or as it is under the name for those of JSON Schema. */
 static void put_schema(Json schema, const char *words, const char *as_it_is, Buffer *out) {
   size_t before = out->size;
 
-  buffer_printf(out, ",\"%s\":", words);
+  json_put_key(out, words);
   if (gemini_put_schema(schema, out))
     return;
   out->size = before;
-  buffer_printf(out, ",\"%s\":", as_it_is);
-  buffer_append(out, schema.text.data, schema.text.size);
+  json_put_member(out, as_it_is, schema);
 }
 
 static void put_tool(const AskTool *tool, Buffer *out) {
-  buffer_printf(out, "{\"name\":");
-  buffer_append(out, tool->name.text.data, tool->name.text.size);
-  if (!json_is_none(tool->description)) {
-    buffer_printf(out, ",\"description\":");
-    buffer_append(out, tool->description.text.data, tool->description.text.size);
-  }
+  buffer_put(out, TEXT("{"));
+  json_put_member(out, "name", tool->name);
+  json_put_member(out, "description", tool->description);
   if (!takes_nothing(tool->parameters))
     put_schema(tool->parameters, "parameters", "parametersJsonSchema", out);
-  buffer_append(out, "}", 1);
-}
-
-static bool put_tools(const AskChat *ask, Buffer *out) {
-  JsonWalk walk = json_walk(ask->members[ASK_tools]);
-  bool any = false;
-  AskTool tool;
-
-  for (; ask_next_tool(&walk, &tool); any = true) {
-    buffer_printf(out, any ? "," : ",\"tools\":[{\"functionDeclarations\":[");
-    put_tool(&tool, out);
-  }
-  buffer_printf(out, any ? "]}]" : "");
-  return any;
+  buffer_put(out, TEXT("}"));
 }
 
 static void put_choice(const AskChat *ask, Buffer *out) {
@@ -152,40 +135,45 @@ static void put_choice(const AskChat *ask, Buffer *out) {
 
   if (choice == ASK_CHOICE_NONE_SAID)
     return;
-  buffer_printf(out, ",\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"%s\"", modes[choice]);
-  if (choice == ASK_CHOICE_NAMED)
-    buffer_printf(out, ",\"allowedFunctionNames\":[%.*s]", TEXT_ARG(name.text));
-  buffer_printf(out, "}}");
+  json_put_key(out, "toolConfig");
+  buffer_printf(out, "{\"functionCallingConfig\":{\"mode\":\"%s\"", modes[choice]);
+  if (choice == ASK_CHOICE_NAMED) {
+    json_put_key(out, "allowedFunctionNames");
+    buffer_put(out, TEXT("["));
+    buffer_put(out, name.text);
+    buffer_put(out, TEXT("]"));
+  }
+  buffer_put(out, TEXT("}}"));
+}
+
+static void put_tools(const AskChat *ask, Buffer *out) {
+  JsonWalk walk = json_walk(ask->members[ASK_tools]);
+  AskTool tool;
+
+  if (!ask_has_tools(ask))
+    return;
+  json_put_key(out, "tools");
+  buffer_put(out, TEXT("[{\"functionDeclarations\":["));
+  while (ask_next_tool(&walk, &tool)) {
+    json_put_comma(out);
+    put_tool(&tool, out);
+  }
+  buffer_put(out, TEXT("]}]"));
+  put_choice(ask, out);
 }
 
 /* --- generationConfig --- */
 
-/* ",name":value; the first comma is taken off at the end. */
-static void put_member(const char *name, Text value, Buffer *out) {
-  buffer_printf(out, ",\"%s\":", name);
-  buffer_append(out, value.data, value.size);
-}
+/* Its seeds have 31 bits; the same seed stays the same. */
+static void put_seed(const AskChat *ask, Buffer *out) {
+  uint64_t seed;
 
-static void put_numbers(const AskChat *ask, Buffer *out) {
-  static const struct {
-    AskMember member;
-    const char *name;
-  } rows[] = {{ASK_temperature, "temperature"},
-              {ASK_top_p, "topP"},
-              {ASK_presence_penalty, "presencePenalty"},
-              {ASK_frequency_penalty, "frequencyPenalty"}};
-  uint64_t tokens = ask_max_tokens(ask), seed = 0;
-
-  for (size_t i = 0; i < ELEMENTS(rows); i++)
-    if (!json_is_none(ask->members[rows[i].member]))
-      put_member(rows[i].name, ask->members[rows[i].member].text, out);
-  if (tokens > 0)
-    buffer_printf(out, ",\"maxOutputTokens\":%llu", (unsigned long long)tokens);
-  /* Its seeds have 31 bits; the same seed stays the same. */
-  if (json_get_uint(ask->members[ASK_seed], &seed) == 0)
-    buffer_printf(out, ",\"seed\":%llu", (unsigned long long)(seed & INT32_MAX));
-  else if (!json_is_none(ask->members[ASK_seed]))
-    put_member("seed", ask->members[ASK_seed].text, out);
+  if (json_get_uint(ask->members[ASK_seed], &seed) != 0) {
+    json_put_member(out, "seed", ask->members[ASK_seed]);
+    return;
+  }
+  json_put_key(out, "seed");
+  json_put_uint(out, seed & INT32_MAX);
 }
 
 static void put_format(const AskChat *ask, Buffer *out) {
@@ -194,7 +182,7 @@ static void put_format(const AskChat *ask, Buffer *out) {
 
   if (format == ASK_FORMAT_TEXT)
     return;
-  buffer_printf(out, ",\"responseMimeType\":\"application/json\"");
+  json_put_member(out, "responseMimeType", (Json){TEXT("\"application/json\"")});
   if (format == ASK_FORMAT_SCHEMA)
     put_schema(schema, "responseSchema", "responseJsonSchema", out);
 }
@@ -212,28 +200,34 @@ static void put_thinking(const AskChat *ask, int major, Buffer *out) {
 
   if (effort == ASK_EFFORT_NONE_SAID)
     return;
+  json_put_key(out, "thinkingConfig");
   if (major >= 3)
-    buffer_printf(out, ",\"thinkingConfig\":{\"thinkingLevel\":\"%s\"", rows[effort].word);
+    buffer_printf(out, "{\"thinkingLevel\":\"%s\"", rows[effort].word);
   else
-    buffer_printf(out, ",\"thinkingConfig\":{\"thinkingBudget\":%u", rows[effort].tokens);
-  buffer_printf(out, effort == ASK_EFFORT_NONE ? "}" : ",\"includeThoughts\":true}");
+    buffer_printf(out, "{\"thinkingBudget\":%u", rows[effort].tokens);
+  buffer_put(out, effort == ASK_EFFORT_NONE ? TEXT("}") : TEXT(",\"includeThoughts\":true}"));
 }
 
 static void put_config(const AskChat *ask, int major, Buffer *out) {
-  _cleanup_(buffer_done) Buffer config = {0};
+  static const AskName names[] = {{ASK_temperature, "temperature"},
+                                  {ASK_top_p, "topP"},
+                                  {ASK_presence_penalty, "presencePenalty"},
+                                  {ASK_frequency_penalty, "frequencyPenalty"}};
+  size_t before = out->size, begun;
 
-  put_numbers(ask, &config);
-  if (!json_is_none(ask->members[ASK_stop])) {
-    buffer_printf(&config, ",\"stopSequences\":");
-    ask_put_stop(ask, &config);
-  }
-  put_format(ask, &config);
-  put_thinking(ask, major, &config);
-  if (config.size == 0)
-    return;
-  config.data[0] = '{';
-  buffer_append(&config, "}", 1);
-  put_member("generationConfig", (Text){(const char *)config.data, config.size}, out);
+  json_put_key(out, "generationConfig");
+  buffer_put(out, TEXT("{"));
+  begun = out->size;
+  ask_put_members(ask, names, ELEMENTS(names), out);
+  ask_put_max_tokens(ask, "maxOutputTokens", out);
+  put_seed(ask, out);
+  ask_put_stop(ask, "stopSequences", out);
+  put_format(ask, out);
+  put_thinking(ask, major, out);
+  if (out->size > begun)
+    buffer_put(out, TEXT("}"));
+  else
+    out->size = before;
 }
 
 /* --- all of it --- */
@@ -241,29 +235,30 @@ static void put_config(const AskChat *ask, int major, Buffer *out) {
 static int put_body(const AskChat *ask, int major, Buffer *out, DialectFault *ret_fault) {
   _cleanup_(buffer_done) Buffer system = {0};
 
-  buffer_printf(out, "{\"contents\":");
+  buffer_put(out, TEXT("{\"contents\":"));
   if (!gemini_put_contents(ask, major, out, &system))
     return dialect_fault_caller(ret_fault, "messages", "%s wants a message with contents that is not the system's",
                                 ask->about);
-  if (system.size > 0)
-    put_member("systemInstruction", (Text){(const char *)system.data, system.size}, out);
-  if (put_tools(ask, out))
-    put_choice(ask, out);
+  if (system.size > 0) {
+    json_put_key(out, "systemInstruction");
+    buffer_put(out, TEXT("{\"parts\":["));
+    buffer_put(out, buffer_text(&system));
+    buffer_put(out, TEXT("]}"));
+  }
+  put_tools(ask, out);
   put_config(ask, major, out);
-  ask_put_own(ask, out);
-  buffer_append(out, "}", 1);
+  ask_put_own(ask, NULL, out);
+  buffer_put(out, TEXT("}"));
   return 0;
 }
 
 int gemini_encode_chat(Json request, DialectRequest *ret, DialectFault *ret_fault) {
   Text model = ret->asked.model;
   AskChat ask;
-  int r = ask_read(request, &gemini_table, "Gemini's API", &ask, ret_fault);
+  int r = dialect_read_chat(request, &gemini_table, gemini_dialect.about, ret, &ask, ret_fault);
 
   if (r != 0)
     return r;
-  ret->asked.streams = ask_streams(&ask);
-  ret->asked.hides_usage = !ask_wants_usage(&ask);
   gemini_put_path(model, ret->asked.streams ? "streamGenerateContent?alt=sse" : "generateContent", &ret->path);
   return put_body(&ask, gemini_major(model), &ret->body, ret_fault);
 }

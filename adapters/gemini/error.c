@@ -14,10 +14,6 @@ static const struct {
     {"RESOURCE_EXHAUSTED", CAUSE_RATE_LIMIT}, {"DEADLINE_EXCEEDED", CAUSE_STALL},
 };
 
-static bool contains(Text text, const char *words) {
-  return text.size > 0 && memmem(text.data, text.size, words, strlen(words)) != NULL;
-}
-
 /* The detail of that type, by the end of its name. */
 static Json find_detail(Json error, const char *type) {
   JsonWalk walk = json_walk(json_find(error, "details"));
@@ -38,7 +34,7 @@ static bool is_used_up(Json error) {
   Json one;
 
   while (json_next_element(&walk, &one))
-    if (contains(json_find(one, "quotaId").text, "PerDay"))
+    if (dialect_says(json_find(one, "quotaId").text, "PerDay"))
       return true;
   return false;
 }
@@ -53,7 +49,7 @@ static Cause cause_of(Json error, unsigned http_status, Text message) {
   if (cause == CAUSE_CALLER &&
       json_string_is(json_find(find_detail(error, "google.rpc.ErrorInfo"), "reason"), "API_KEY_INVALID"))
     return CAUSE_AUTH;
-  if (cause == CAUSE_CALLER && contains(message, "token count") && contains(message, "exceeds"))
+  if (cause == CAUSE_CALLER && dialect_says(message, "token count") && dialect_says(message, "exceeds"))
     return CAUSE_CONTEXT;
   return cause == CAUSE_RATE_LIMIT && is_used_up(error) ? CAUSE_QUOTA : cause;
 }
@@ -77,10 +73,6 @@ static void read_field(Json error, Buffer *ret) {
     json_get_string(json_find(one, "field"), ret);
 }
 
-static Text text_in(const Buffer *buffer) {
-  return (Text){(const char *)buffer->data, buffer->size};
-}
-
 void gemini_decode_error(const DialectHead *head, Text body, DialectFault *ret_fault) {
   _cleanup_(buffer_done) Buffer message = {0};
   _cleanup_(buffer_done) Buffer code = {0};
@@ -100,14 +92,13 @@ void gemini_decode_error(const DialectHead *head, Text body, DialectFault *ret_f
   read_field(error, &param);
   if (head->status == 200)
     json_get_uint(json_find(error, "code"), &status);
-  cause = cause_of(error, (unsigned)min_u64(status, 599), text_in(&message));
-  if (message.size == 0)
-    buffer_printf(&message, "it answered with status %u and no reason", head->status);
+  cause = cause_of(error, (unsigned)min_u64(status, 599), buffer_text(&message));
+  dialect_fault_explain(&message, head->status);
   dialect_fault_set(ret_fault,
                     &(Fault){.cause = cause,
-                             .message = text_in(&message),
-                             .code = cause == CAUSE_CONTEXT ? TEXT("context_length_exceeded") : text_in(&code),
-                             .param = text_in(&param),
+                             .message = buffer_text(&message),
+                             .code = cause == CAUSE_CONTEXT ? TEXT("context_length_exceeded") : buffer_text(&code),
+                             .param = buffer_text(&param),
                              .http_status = (unsigned)min_u64(status, 599),
                              .retry_after_us = read_retry(error, head)});
 }

@@ -1,32 +1,104 @@
 /* A schema is looked at through a view: itself, what it refers to, and what it wraps, outermost first. A keyword is that of the
    outermost layer which has it, so that a description beside a reference is kept. That is how pydantic and zod write optional
-   and shared types, and it needs no tree to be built. */
+   and shared types, and it needs no tree to be built. Each layer is walked once for all its keywords. */
 #include "adapters/gemini/schema.h"
 
 enum { LAYERS_MAX = 8, DEPTH_MAX = 32, GROWTH = 8, GROWTH_BYTES = 65536 };
+/* Of what is walked over again and again: references can lead to the same long place from very many. */
+enum { WORK = 256, WORK_BYTES = 1 << 20, WORK_MOST_BYTES = 64 << 20 };
 
 typedef struct Writer {
   Json root;
   Buffer *out;
   size_t most_bytes; /* references can say a short schema very often */
+  size_t work_bytes; /* that may still be walked over */
   unsigned depth;
 } Writer;
 
+/* All keywords that anything here looks at. */
+typedef enum Keyword {
+  TYPE,
+  TITLE,
+  DESCRIPTION,
+  DEFAULT,
+  MIN_ITEMS,
+  MAX_ITEMS,
+  MIN_PROPERTIES,
+  MAX_PROPERTIES,
+  MIN_LENGTH,
+  MAX_LENGTH,
+  MINIMUM,
+  MAXIMUM,
+  PATTERN,
+  FORMAT,
+  ENUM,
+  CONST,
+  PROPERTIES,
+  REQUIRED,
+  ITEMS,
+  NULLABLE,
+  ADDITIONAL,
+  REF,
+  ANY_OF,
+  ONE_OF,
+  ALL_OF,
+  NOT,
+  IF,
+  PATTERN_PROPERTIES,
+  PREFIX_ITEMS,
+  DEPENDENT_SCHEMAS,
+  DYNAMIC_REF,
+  KEYWORDS
+} Keyword;
+
+static const char *const keywords[KEYWORDS] = {
+    [TYPE] = "type",
+    [TITLE] = "title",
+    [DESCRIPTION] = "description",
+    [DEFAULT] = "default",
+    [MIN_ITEMS] = "minItems",
+    [MAX_ITEMS] = "maxItems",
+    [MIN_PROPERTIES] = "minProperties",
+    [MAX_PROPERTIES] = "maxProperties",
+    [MIN_LENGTH] = "minLength",
+    [MAX_LENGTH] = "maxLength",
+    [MINIMUM] = "minimum",
+    [MAXIMUM] = "maximum",
+    [PATTERN] = "pattern",
+    [FORMAT] = "format",
+    [ENUM] = "enum",
+    [CONST] = "const",
+    [PROPERTIES] = "properties",
+    [REQUIRED] = "required",
+    [ITEMS] = "items",
+    [NULLABLE] = "nullable",
+    [ADDITIONAL] = "additionalProperties",
+    [REF] = "$ref",
+    [ANY_OF] = "anyOf",
+    [ONE_OF] = "oneOf",
+    [ALL_OF] = "allOf",
+    [NOT] = "not",
+    [IF] = "if",
+    [PATTERN_PROPERTIES] = "patternProperties",
+    [PREFIX_ITEMS] = "prefixItems",
+    [DEPENDENT_SCHEMAS] = "dependentSchemas",
+    [DYNAMIC_REF] = "$dynamicRef",
+};
+
 typedef struct View {
-  Json layers[LAYERS_MAX];
-  unsigned count;
+  Json at[KEYWORDS]; /* of the outermost layer that has it */
   bool nullable;
   Json choices; /* of anyOf, when more than one is left */
 } View;
 
 static bool put_schema(Writer *writer, Json schema);
 
-static Json find(const View *view, const char *name) {
-  Json found = {TEXT_NONE};
+/* Takes a walk over so much of the schema; false when there was enough of it. */
+static bool spend(Writer *writer, Json over) {
+  bool enough = over.text.size > writer->work_bytes;
 
-  for (unsigned i = 0; i < view->count && json_is_none(found); i++)
-    found = json_find(view->layers[i], name);
-  return found;
+  writer->work_bytes -= enough ? writer->work_bytes : over.text.size;
+  return !enough;
 }
 
 /* --- references --- */
@@ -89,51 +161,59 @@ static bool open_choices(Json list, bool *ret_nullable, Json *ret_one, Json *ret
 }
 
 /* Keywords that have no word at Gemini and do more than narrow. */
-static bool is_beyond_words(Json schema) {
-  static const char *const names[] = {"not",        "if", "patternProperties", "prefixItems", "dependentSchemas",
-                                      "$dynamicRef"};
+static bool is_beyond_words(const Json *layer) {
+  static const Keyword all[] = {NOT, IF, PATTERN_PROPERTIES, PREFIX_ITEMS, DEPENDENT_SCHEMAS, DYNAMIC_REF};
 
-  for (size_t i = 0; i < ELEMENTS(names); i++)
-    if (!json_is_none(json_find(schema, names[i])))
+  for (size_t i = 0; i < ELEMENTS(all); i++)
+    if (!json_is_none(layer[all[i]]))
       return true;
-  return json_type(json_find(schema, "additionalProperties")) == JSON_OBJECT;
+  return json_type(layer[ADDITIONAL]) == JSON_OBJECT;
 }
 
 /* What a layer wraps: by reference, as the one choice, or as the one of all. *ret_next is none when it wraps nothing. */
-static bool look_through(const Writer *writer, Json schema, View *view, Json *ret_next) {
-  Json reference = json_find(schema, "$ref"), any = json_find(schema, "anyOf"), one = json_find(schema, "oneOf");
-  Json all = json_find(schema, "allOf"), none = {TEXT_NONE};
-  int wraps = !json_is_none(reference) + !json_is_none(any) + !json_is_none(one) + !json_is_none(all);
+static bool look_through(Writer *writer, const Json *layer, View *view, Json *ret_next) {
+  static const Keyword all[] = {REF, ANY_OF, ONE_OF, ALL_OF};
+  Json none = {TEXT_NONE};
+  unsigned wraps = 0;
   bool ignored = false;
 
+  for (size_t i = 0; i < ELEMENTS(all); i++)
+    wraps += !json_is_none(layer[all[i]]);
   *ret_next = none;
-  if (wraps == 0)
-    return true;
-  if (wraps > 1)
-    return false;
-  if (!json_is_none(reference)) {
-    *ret_next = resolve(writer->root, reference);
-    return !json_is_none(*ret_next);
+  if (wraps != 1)
+    return wraps == 0;
+  if (!json_is_none(layer[REF])) {
+    *ret_next = resolve(writer->root, layer[REF]);
+    return !json_is_none(*ret_next) && spend(writer, writer->root);
   }
-  if (!json_is_none(all))
-    return open_choices(all, &ignored, ret_next, &none) && json_is_none(none);
-  return open_choices(json_is_none(any) ? one : any, &view->nullable, ret_next, &view->choices);
+  if (!json_is_none(layer[ALL_OF]))
+    return open_choices(layer[ALL_OF], &ignored, ret_next, &none) && json_is_none(none);
+  return open_choices(json_is_none(layer[ANY_OF]) ? layer[ONE_OF] : layer[ANY_OF], &view->nullable, ret_next,
+                      &view->choices);
 }
 
-static bool open_view(const Writer *writer, Json schema, View *ret) {
+static void add_layer(View *view, const Json *layer) {
+  for (Keyword i = 0; i < KEYWORDS; i++)
+    if (json_is_none(view->at[i]))
+      view->at[i] = layer[i];
+}
+
+static bool open_view(Writer *writer, Json schema, View *ret) {
+  Json layer[KEYWORDS];
   Json next = schema;
   bool flag = false;
 
-  *ret = (View){.count = 0};
-  while (!json_is_none(next)) {
+  *ret = (View){.nullable = false};
+  for (unsigned layers = 0; !json_is_none(next); layers++) {
     schema = next;
-    if (json_type(schema) != JSON_OBJECT || ret->count == LAYERS_MAX || is_beyond_words(schema))
+    if (json_type(schema) != JSON_OBJECT || layers == LAYERS_MAX || !spend(writer, schema))
       return false;
-    ret->layers[ret->count++] = schema;
-    if (!look_through(writer, schema, ret, &next))
+    json_find_each(schema, keywords, KEYWORDS, layer);
+    if (is_beyond_words(layer) || !look_through(writer, layer, ret, &next))
       return false;
+    add_layer(ret, layer);
   }
-  ret->nullable |= json_get_bool(find(ret, "nullable"), &flag) == 0 && flag;
+  ret->nullable |= json_get_bool(ret->at[NULLABLE], &flag) == 0 && flag;
   return true;
 }
 
@@ -147,18 +227,18 @@ static const struct {
 
 /* What a schema is that does not say so. */
 static const char *guess_type(const View *view) {
-  if (!json_is_none(find(view, "properties")))
+  if (!json_is_none(view->at[PROPERTIES]))
     return "OBJECT";
-  if (!json_is_none(find(view, "items")))
+  if (!json_is_none(view->at[ITEMS]))
     return "ARRAY";
-  if (json_type(find(view, "const")) == JSON_STRING || json_type(find(view, "enum")) == JSON_ARRAY)
+  if (json_type(view->at[CONST]) == JSON_STRING || json_type(view->at[ENUM]) == JSON_ARRAY)
     return "STRING";
   return NULL;
 }
 
 /* Gemini's word for the type; NULL: there is none. ["string", "null"] is a string that may be null. */
 static const char *read_type(View *view) {
-  Json type = find(view, "type"), one = type;
+  Json type = view->at[TYPE], one = type;
   JsonWalk walk = json_walk(type);
   unsigned count = 0;
 
@@ -180,28 +260,23 @@ static const char *read_type(View *view) {
 
 /* --- writing --- */
 
-static void put_member(Buffer *out, const char *name, Text value) {
-  buffer_printf(out, ",\"%s\":", name);
-  buffer_append(out, value.data, value.size);
-}
-
 /* The keywords that are the same in both. */
 static void put_plain(const View *view, Buffer *out) {
   static const struct {
-    const char *name;
+    Keyword keyword;
     JsonType type; /* JSON_NONE: any */
   } rows[] = {
-      {"title", JSON_STRING},         {"description", JSON_STRING}, {"default", JSON_NONE},
-      {"minItems", JSON_NUMBER},      {"maxItems", JSON_NUMBER},    {"minProperties", JSON_NUMBER},
-      {"maxProperties", JSON_NUMBER}, {"minLength", JSON_NUMBER},   {"maxLength", JSON_NUMBER},
-      {"minimum", JSON_NUMBER},       {"maximum", JSON_NUMBER},     {"pattern", JSON_STRING},
+      {TITLE, JSON_STRING},          {DESCRIPTION, JSON_STRING}, {DEFAULT, JSON_NONE},
+      {MIN_ITEMS, JSON_NUMBER},      {MAX_ITEMS, JSON_NUMBER},   {MIN_PROPERTIES, JSON_NUMBER},
+      {MAX_PROPERTIES, JSON_NUMBER}, {MIN_LENGTH, JSON_NUMBER},  {MAX_LENGTH, JSON_NUMBER},
+      {MINIMUM, JSON_NUMBER},        {MAXIMUM, JSON_NUMBER},     {PATTERN, JSON_STRING},
   };
 
   for (size_t i = 0; i < ELEMENTS(rows); i++) {
-    Json value = find(view, rows[i].name);
+    Json value = view->at[rows[i].keyword];
 
-    if (!json_is_none(value) && (rows[i].type == JSON_NONE || json_type(value) == rows[i].type))
-      put_member(out, rows[i].name, value.text);
+    if (rows[i].type == JSON_NONE || json_type(value) == rows[i].type)
+      json_put_member(out, keywords[rows[i].keyword], value);
   }
 }
 
@@ -212,27 +287,26 @@ static void put_format(const View *view, const char *type, Buffer *out) {
     const char *name;
   } rows[] = {
       {"STRING", "date-time"}, {"NUMBER", "float"}, {"NUMBER", "double"}, {"INTEGER", "int32"}, {"INTEGER", "int64"}};
-  Json format = find(view, "format");
+  Json format = view->at[FORMAT];
 
   for (size_t i = 0; i < ELEMENTS(rows); i++)
     if (strcmp(rows[i].type, type) == 0 && json_string_is(format, rows[i].name))
-      put_member(out, "format", format.text);
+      json_put_member(out, "format", format);
 }
 
 /* Only texts that are not empty can be listed. */
 static bool put_enum(View *view, const char *type, Buffer *out) {
-  Json list = find(view, "enum"), one = find(view, "const");
+  Json list = view->at[ENUM], one = view->at[CONST];
   JsonWalk walk = json_walk(list);
-  bool first = true;
+  size_t begun;
 
   if (json_type(list) != JSON_ARRAY && json_is_none(one))
     return true;
-  if (strcmp(type, "STRING") != 0)
+  if (strcmp(type, "STRING") != 0 || (!json_is_none(one) && json_type(one) != JSON_STRING))
     return false;
-  buffer_printf(out, ",\"format\":\"enum\",\"enum\":[");
-  if (!json_is_none(one) && json_type(one) != JSON_STRING)
-    return false;
-  buffer_append(out, one.text.data, one.text.size);
+  buffer_put(out, TEXT(",\"format\":\"enum\",\"enum\":["));
+  begun = out->size;
+  buffer_put(out, one.text);
   while (json_is_none(one) && json_next_element(&walk, &list)) {
     if (json_type(list) == JSON_NULL) {
       view->nullable = true;
@@ -240,12 +314,11 @@ static bool put_enum(View *view, const char *type, Buffer *out) {
     }
     if (json_type(list) != JSON_STRING || list.text.size == 2)
       return false;
-    buffer_append(out, ",", first ? 0 : 1);
-    buffer_append(out, list.text.data, list.text.size);
-    first = false;
+    json_put_comma(out);
+    buffer_put(out, list.text);
   }
-  buffer_append(out, "]", 1);
-  return !first || !json_is_none(one);
+  buffer_put(out, TEXT("]"));
+  return out->size > begun + 1;
 }
 
 static bool has_key(Json object, Json name) {
@@ -259,88 +332,98 @@ static bool has_key(Json object, Json name) {
 }
 
 /* A required member that is nowhere described would be refused. */
-static void put_required(Json required, Json properties, Buffer *out) {
+static bool put_required(Writer *writer, Json required, Json properties) {
   JsonWalk walk = json_walk(required);
-  bool first = true;
+  Buffer *out = writer->out;
+  size_t before = out->size, begun;
   Json name;
 
-  while (json_type(required) == JSON_ARRAY && json_next_element(&walk, &name)) {
+  if (json_type(required) != JSON_ARRAY)
+    return true;
+  buffer_put(out, TEXT(",\"required\":["));
+  begun = out->size;
+  while (json_next_element(&walk, &name)) {
+    if (!spend(writer, properties))
+      return false;
     if (!has_key(properties, name))
       continue;
-    buffer_printf(out, first ? ",\"required\":[" : ",");
-    buffer_append(out, name.text.data, name.text.size);
-    first = false;
+    json_put_comma(out);
+    buffer_put(out, name.text);
   }
-  buffer_append(out, "]", first ? 0 : 1);
+  if (out->size > begun)
+    buffer_put(out, TEXT("]"));
+  else
+    out->size = before;
+  return true;
 }
 
 /* Gemini makes members in the alphabet's order unless it is told another one. */
 static void put_order(Json properties, Buffer *out) {
   JsonWalk walk = json_walk(properties);
-  bool first = true;
   Json key, value;
 
-  buffer_printf(out, ",\"propertyOrdering\":[");
-  for (; json_next_member(&walk, &key, &value); first = false) {
-    buffer_append(out, ",", first ? 0 : 1);
-    buffer_append(out, key.text.data, key.text.size);
+  buffer_put(out, TEXT(",\"propertyOrdering\":["));
+  while (json_next_member(&walk, &key, &value)) {
+    json_put_comma(out);
+    buffer_put(out, key.text);
   }
-  buffer_append(out, "]", 1);
+  buffer_put(out, TEXT("]"));
 }
 
 static bool put_object(Writer *writer, const View *view) {
-  Json properties = find(view, "properties"), key, value;
+  Json properties = view->at[PROPERTIES], key, value;
   JsonWalk walk = json_walk(properties);
-  bool first = true;
+  size_t begun;
 
   if (json_type(properties) != JSON_OBJECT)
     return false;
-  for (; json_next_member(&walk, &key, &value); first = false) {
-    buffer_printf(writer->out, first ? ",\"properties\":{" : ",");
-    buffer_append(writer->out, key.text.data, key.text.size);
-    buffer_append(writer->out, ":", 1);
+  buffer_put(writer->out, TEXT(",\"properties\":{"));
+  begun = writer->out->size;
+  while (json_next_member(&walk, &key, &value)) {
+    json_put_comma(writer->out);
+    buffer_put(writer->out, key.text);
+    buffer_put(writer->out, TEXT(":"));
     if (!put_schema(writer, value))
       return false;
   }
-  if (first)
+  if (writer->out->size == begun)
     return false; /* any object: Gemini wants at least one member */
-  buffer_append(writer->out, "}", 1);
-  put_required(find(view, "required"), properties, writer->out);
+  buffer_put(writer->out, TEXT("}"));
+  if (!put_required(writer, view->at[REQUIRED], properties))
+    return false;
   put_order(properties, writer->out);
   return true;
 }
 
 static bool put_array(Writer *writer, const View *view) {
-  Json items = find(view, "items");
-
-  if (json_type(items) != JSON_OBJECT)
+  if (json_type(view->at[ITEMS]) != JSON_OBJECT)
     return false;
-  buffer_printf(writer->out, ",\"items\":");
-  return put_schema(writer, items);
+  buffer_put(writer->out, TEXT(",\"items\":"));
+  return put_schema(writer, view->at[ITEMS]);
 }
 
 static bool put_choices(Writer *writer, Json choices) {
   JsonWalk walk = json_walk(choices);
-  bool first = true;
   Json one;
 
-  buffer_printf(writer->out, "\"anyOf\":[");
+  buffer_put(writer->out, TEXT("\"anyOf\":["));
   while (json_next_element(&walk, &one)) {
     if (is_null_type(one))
       continue;
-    buffer_append(writer->out, ",", first ? 0 : 1);
-    first = false;
+    json_put_comma(writer->out);
     if (!put_schema(writer, one))
       return false;
   }
-  buffer_append(writer->out, "]", 1);
+  buffer_put(writer->out, TEXT("]"));
   return true;
 }
 
 static bool put_typed(Writer *writer, View *view, const char *type) {
-  buffer_printf(writer->out, "\"type\":\"%s\"", type);
+  buffer_put(writer->out, TEXT("\"type\":\""));
+  buffer_put(writer->out, text_of(type));
+  buffer_put(writer->out, TEXT("\""));
   put_plain(view, writer->out);
-  if (json_is_none(find(view, "enum")))
+  if (json_is_none(view->at[ENUM]))
     put_format(view, type, writer->out);
   if (!put_enum(view, type, writer->out))
     return false;
@@ -370,19 +453,21 @@ static bool put_schema(Writer *writer, Json schema) {
   if (writer->depth == DEPTH_MAX || writer->out->size > writer->most_bytes || !open_view(writer, schema, &view))
     return false;
   writer->depth++;
-  buffer_append(writer->out, "{", 1);
+  buffer_put(writer->out, TEXT("{"));
   written = put_view(writer, &view);
   if (view.nullable)
-    put_member(writer->out, "nullable", TEXT("true"));
-  buffer_append(writer->out, "}", 1);
+    json_put_member(writer->out, "nullable", (Json){TEXT("true")});
+  buffer_put(writer->out, TEXT("}"));
   writer->depth--;
   return written;
 }
 
 bool gemini_put_schema(Json schema, Buffer *out) {
-  size_t before = out->size;
-  Writer writer = {
-      .root = schema, .out = out, .most_bytes = before + (size_t)GROWTH * schema.text.size + (size_t)GROWTH_BYTES};
+  size_t before = out->size, size = schema.text.size;
+  Writer writer = {.root = schema,
+                   .out = out,
+                   .most_bytes = before + GROWTH * size + GROWTH_BYTES,
+                   .work_bytes = min_u64(WORK * size + WORK_BYTES, WORK_MOST_BYTES)};
 
   if (put_schema(&writer, schema))
     return true;

@@ -10,7 +10,8 @@
 
 /* Appends schema, an object that has passed json_check, in Gemini's words and returns true; its references are put in where
    they stand. What only narrows an answer and has no word there is left out. False, with *out as it was, when there are no
-   words for it: it refers to itself, allows anything, or knows its members by patterns. */
+   words for it: it refers to itself, allows anything, knows its members by patterns, or is so tangled that saying it would take
+   long. */
 bool gemini_put_schema(Json schema, Buffer *out);
 
 #endif

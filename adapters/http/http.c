@@ -39,7 +39,6 @@ struct HttpTransfer {
   List in_http;
   Http *http;
   CURL *easy;
-  struct curl_slist *headers;
   HttpHandler handler;
   LoopTimer *silence;
   uint64_t began_us;
@@ -52,27 +51,24 @@ struct HttpTransfer {
   bool paused;
   bool held; /* libcurl holds bytes back for us */
   bool cancelled;
-  char values[VALUES][VALUE_BYTES];
   bool is_done; /* libcurl is through with it */
+  char values[VALUES][VALUE_BYTES];
   char detail[CURL_ERROR_SIZE];
+  struct curl_slist headers[HTTP_HEADERS_MAX + 2]; /* ours, so that no key is copied */
 };
 
 /* --- the end of a transfer --- */
 
+/* Keeps a handle with all that is the same for each request, and nothing of this one. */
 static void give_back(Http *http, CURL *easy) {
   if (http->spares == SPARE_MAX) {
     curl_easy_cleanup(easy);
     return;
   }
-  curl_easy_reset(easy);
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
   http->spare[http->spares++] = easy;
-}
-
-/* Headers hold a key: what libcurl copied of them is overwritten before it is freed. */
-static void wipe_headers(struct curl_slist *headers) {
-  for (struct curl_slist *at = headers; at; at = at->next)
-    explicit_bzero(at->data, strlen(at->data));
-  curl_slist_free_all(headers);
 }
 
 /* Which connection a transfer is on: its port on this side, or 0. */
@@ -116,7 +112,6 @@ static void transfer_free(HttpTransfer *transfer) {
   else if (transfer->joined)
     leave(transfer);
   give_back(http, transfer->easy);
-  wipe_headers(transfer->headers);
   list_remove(&transfer->in_http);
   loop_timer_destroy(&transfer->silence);
   http->running--;
@@ -197,7 +192,10 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *userdata) {
   Http *http = userdata;
 
   (void)multi;
-  loop_timer_set(http->timer, timeout_ms < 0 ? TIME_NEVER : clock_monotonic_us() + (uint64_t)timeout_ms * US_PER_MS);
+  if (timeout_ms == 0) /* what was just begun is still sent in this turn */
+    loop_timer_set(http->timer, loop_now_us(http->loop));
+  else
+    loop_timer_set(http->timer, timeout_ms < 0 ? TIME_NEVER : clock_monotonic_us() + (uint64_t)timeout_ms * US_PER_MS);
   return 0;
 }
 
@@ -357,10 +355,6 @@ static size_t on_write(char *data, size_t one, size_t size, void *userdata) {
 
 /* --- beginning --- */
 
-static CURL *take_easy(Http *http) {
-  return http->spares > 0 ? http->spare[--http->spares] : curl_easy_init();
-}
-
 /* Whether url is this machine, where no proxy of the environment leads. */
 static bool is_here(const char *url) {
   const char *host = strstr(url, "://");
@@ -373,79 +367,109 @@ static bool is_here(const char *url) {
          (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == size);
 }
 
+/* A handle with all that is the same for each request to this provider. */
+static CURL *make_easy(const Http *http) {
+  const HttpOptions *options = &http->options;
+  CURL *easy = curl_easy_init();
+
+  if (!easy)
+    return NULL;
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else taking out one whose name is being resolved waits for that */
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+  if (options->ca_file)
+    curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+  if (options->proxy) {
+    curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy);
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* one of this provider's own is meant, whatever no_proxy says */
+  }
+  return easy;
+}
+
+static CURL *take_easy(Http *http) {
+  return http->spares > 0 ? http->spare[--http->spares] : make_easy(http);
+}
+
+static void set_body(CURL *easy, const HttpRequest *request) {
+  if (request->body.size == 0 && !request->posts) {
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    return;
+  }
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.size > 0 ? (const char *)request->body.data : "");
+}
+
+/* Everything that another request may have said otherwise on the same handle. */
 static void set_up(HttpTransfer *transfer, const HttpRequest *request) {
-  const HttpOptions *options = &transfer->http->options;
   CURL *easy = transfer->easy;
 
   curl_easy_setopt(easy, CURLOPT_URL, request->url);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->detail);
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 0L);
   /* Of a stream of HTTP/2 that is paused libcurl keeps up to 32 MiB, and the caller's other requests go on beside it. */
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                    (long)(request->pauses ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
   /* The first answer of a server says whether it has HTTP/2: others wait for that rather than connect by themselves. */
   curl_easy_setopt(easy, CURLOPT_PIPEWAIT, !request->pauses && strncmp(request->url, "https:", 6) == 0 ? 1L : 0L);
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->limits.connect_ms);
-  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else taking out one whose name is being resolved waits for that */
-  if (options->ca_file)
-    curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
-  if (options->proxy || is_here(request->url))
-    curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy ? options->proxy : "");
-  if (options->proxy)
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* one of this provider's own is meant, whatever no_proxy says */
+  if (!transfer->http->options.proxy)
+    curl_easy_setopt(easy, CURLOPT_PROXY, is_here(request->url) ? "" : NULL);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
-  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-  if (request->body.size > 0 || request->posts) {
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.size > 0 ? (const char *)request->body.data : "");
-  }
+  set_body(easy, request);
 }
 
-static int copy_headers(HttpTransfer *transfer, const HttpRequest *request) {
-  static const char *const always[] = {"Expect:", NULL};         /* no round trip before the body */
-  static const char *const bodiless[] = {"Content-Type:", NULL}; /* else libcurl says that nothing is a form */
-  const char *const *lists[] = {always, request->body.size > 0 ? NULL : bodiless, request->headers};
+static void list_header(HttpTransfer *transfer, size_t *count, const char *header) {
+  if (*count > 0)
+    transfer->headers[*count - 1].next = &transfer->headers[*count];
+  memcpy(&transfer->headers[(*count)++].data, &header, sizeof header);
+}
 
-  for (size_t i = 0; i < ELEMENTS(lists); i++)
-    for (const char *const *at = lists[i]; at && *at; at++) {
-      struct curl_slist *longer = curl_slist_append(transfer->headers, *at);
+/* libcurl reads a list of headers and writes to none, so what it gets points at the caller's. */
+static int list_headers(HttpTransfer *transfer, const HttpRequest *request) {
+  size_t count = 0;
 
-      if (!longer)
-        return -ENOMEM;
-      transfer->headers = longer;
-    }
+  list_header(transfer, &count, "Expect:"); /* no round trip before the body */
+  if (request->body.size == 0)
+    list_header(transfer, &count, "Content-Type:"); /* else libcurl says that nothing is a form */
+  for (const char *const *at = request->headers; at && *at; at++) {
+    if (count == ELEMENTS(transfer->headers))
+      return -E2BIG;
+    list_header(transfer, &count, *at);
+  }
   return 0;
 }
 
 static void drop(HttpTransfer *transfer) {
   if (transfer->easy)
     curl_easy_cleanup(transfer->easy);
-  wipe_headers(transfer->headers);
   loop_timer_destroy(&transfer->silence);
   free(transfer);
 }
 
 int http_start(Http *http, const HttpRequest *request, const HttpHandler *handler, HttpTransfer **ret) {
   HttpTransfer *transfer = calloc(1, sizeof *transfer);
+  int r;
 
   if (!transfer)
     return -ENOMEM;
-  *transfer = (HttpTransfer){.http = http,
-                             .handler = *handler,
-                             .easy = take_easy(http),
-                             .pauses = request->pauses,
-                             .limits = request->limits,
-                             .began_us = clock_monotonic_us()};
-  if (!transfer->easy || copy_headers(transfer, request) < 0 ||
-      loop_timer_new(http->loop, on_limit, transfer, &transfer->silence) < 0) {
+  transfer->http = http;
+  transfer->handler = *handler;
+  transfer->easy = take_easy(http);
+  transfer->pauses = request->pauses;
+  transfer->limits = request->limits;
+  transfer->began_us = clock_monotonic_us();
+  r = list_headers(transfer, request);
+  if (r == 0 && (!transfer->easy || loop_timer_new(http->loop, on_limit, transfer, &transfer->silence) < 0))
+    r = -ENOMEM;
+  if (r < 0) {
     drop(transfer);
-    return -ENOMEM;
+    return r;
   }
   set_up(transfer, request);
   watch_limits(transfer, transfer->began_us);

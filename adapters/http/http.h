@@ -34,12 +34,15 @@ typedef struct HttpLimits {
   uint32_t total_ms;   /* from http_start to the end */
 } HttpLimits;
 
+enum { HTTP_HEADERS_MAX = 32 };
+
 typedef struct HttpRequest {
   const char *url;
-  const char *const *headers; /* "Name: value", NULL at the end; copied */
-  Bytes body;                 /* POSTed; borrowed until the transfer ends. Empty: GET, unless posts */
-  bool posts;                 /* without a body too */
-  bool pauses;                /* http_pause will be used: a connection of its own, over HTTP/1.1 */
+  const char *const
+      *headers; /* "Name: value", NULL at the end; at most HTTP_HEADERS_MAX, borrowed until the transfer ends */
+  Bytes body;   /* POSTed; borrowed until the transfer ends. Empty: GET, unless posts */
+  bool posts;   /* without a body too */
+  bool pauses;  /* http_pause will be used: a connection of its own, over HTTP/1.1 */
   HttpLimits limits;
 } HttpRequest;
 
@@ -75,7 +78,8 @@ int http_new(Loop *loop, const HttpOptions *options, Http **ret);
 /* Cancels what has not ended. Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void http_destroy(Http **http);
 
-/* Begins a transfer. Returns 0 and *ret is good until on_end or http_cancel; -ENOMEM. */
+/* Begins a transfer. Returns 0 and *ret is good until on_end or http_cancel; -E2BIG for more headers than HTTP_HEADERS_MAX,
+   -ENOMEM. */
 int http_start(Http *http, const HttpRequest *request, const HttpHandler *handler, HttpTransfer **ret);
 /* Closes it at once: over HTTP/1 the connection, over HTTP/2 the stream. May be called from its own callbacks. Nulls the
    pointer; takes NULL. */

@@ -53,7 +53,7 @@ int openai_encode_transcribe(const TranscribeAsk *ask, DialectRequest *ret, Dial
   for (size_t i = 0; i < ELEMENTS(fields); i++)
     values[i] = bytes_of(fields[i].value);
   values[ELEMENTS(fields)] = ask->audio;
-  form = multipart_begin(values, ELEMENTS(values), &ret->body);
+  form = multipart_begin(values, ELEMENTS(values), ret->asked.number, &ret->body);
   for (size_t i = 0; i < ELEMENTS(fields); i++)
     if (fields[i].said)
       multipart_put(&form, fields[i].name, values[i]);

@@ -1,6 +1,4 @@
 /* What an error means. The code decides where there is one, else the status; servers of other makes have neither. */
-#include <stdio.h>
-
 #include "adapters/dialect/retry_after.h"
 #include "adapters/openai/openai.h"
 
@@ -15,8 +13,10 @@ static const struct {
     {"content_policy_violation", CAUSE_POLICY},
     {"insufficient_quota", CAUSE_QUOTA},
     {"billing_hard_limit_reached", CAUSE_QUOTA},
+    {"billing_not_active", CAUSE_QUOTA},
     {"rate_limit_exceeded", CAUSE_RATE_LIMIT},
     {"invalid_api_key", CAUSE_AUTH},
+    {"account_deactivated", CAUSE_AUTH},
     {"model_not_found", CAUSE_UNAVAILABLE},
     {"server_error", CAUSE_OVERLOAD},
     {"overloaded_error", CAUSE_OVERLOAD},
@@ -28,7 +28,7 @@ static bool says_too_long(Text message) {
                                         "context overflow", "exceeds the available context size"};
 
   for (size_t i = 0; i < ELEMENTS(phrases); i++)
-    if (message.size > 0 && memmem(message.data, message.size, phrases[i], strlen(phrases[i])))
+    if (dialect_says(message, phrases[i]))
       return true;
   return false;
 }
@@ -46,7 +46,19 @@ static Cause cause_of(unsigned status, Text code, Text type) {
 /* The string under name, unescaped into buffer; the text is good until buffer grows. */
 static Text read(Json object, const char *name, Buffer *buffer) {
   json_get_string(json_find(object, name), buffer);
-  return (Text){(const char *)buffer->data, buffer->size};
+  return buffer_text(buffer);
+}
+
+/* The status that an error inside an answer 200 tells as its code, a number or digits; else the answer's own. */
+static unsigned status_of(unsigned status, Json error) {
+  Json code = json_find(error, "code");
+  uint64_t number = 0;
+
+  if (json_type(code) == JSON_STRING && code.text.size == 5) /* "429" */
+    code.text = (Text){code.text.data + 1, 3};
+  if ((status != 0 && status != 200) || json_get_uint(code, &number) != 0 || number < 400 || number > 599)
+    return status;
+  return (unsigned)number;
 }
 
 void openai_decode_error(const DialectHead *head, Text body, DialectFault *ret_fault) {
@@ -54,7 +66,6 @@ void openai_decode_error(const DialectHead *head, Text body, DialectFault *ret_f
   _cleanup_(buffer_done) Buffer code = {0};
   _cleanup_(buffer_done) Buffer type = {0};
   _cleanup_(buffer_done) Buffer param = {0};
-  char standing[64];
   Json answer = {TEXT_NONE};
   Json error;
   Fault fault = {.http_status = head->status};
@@ -65,20 +76,20 @@ void openai_decode_error(const DialectHead *head, Text body, DialectFault *ret_f
     json_get_string(error, &message); /* Ollama */
   else if (json_type(error) != JSON_OBJECT)
     error = answer; /* {"message": …} */
-  fault.message = message.size ? (Text){(const char *)message.data, message.size} : read(error, "message", &message);
+  if (message.size == 0)
+    json_get_string(json_find(error, "message"), &message);
+  dialect_fault_explain(&message, head->status);
+  fault.http_status = status_of(head->status, error);
+  fault.message = buffer_text(&message);
   fault.code = read(error, "code", &code);
   fault.param = read(error, "param", &param);
-  fault.cause = cause_of(head->status, fault.code, read(error, "type", &type));
+  fault.cause = cause_of(fault.http_status, fault.code, read(error, "type", &type));
   if (fault.cause == CAUSE_CALLER && says_too_long(fault.message)) {
     fault.cause = CAUSE_CONTEXT;
     fault.code = TEXT("context_length_exceeded");
   }
   if (fault.code.size == 0)
-    fault.code = (Text){(const char *)type.data, type.size};
-  if (fault.message.size == 0) {
-    snprintf(standing, sizeof standing, "it answered with status %u and no reason", head->status);
-    fault.message = text_of(standing);
-  }
+    fault.code = buffer_text(&type);
   fault.retry_after_us = retry_after_us(head->retry_after, head->retry_after_ms, head->now_s);
   dialect_fault_set(ret_fault, &fault);
 }

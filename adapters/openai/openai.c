@@ -9,49 +9,45 @@ static bool wants(Json object, const char *name) {
   return json_get_bool(json_find(object, name), &yes) == 0 && yes;
 }
 
-static Text text_of_buffer(const Buffer *buffer) {
-  return (Text){(const char *)buffer->data, buffer->size};
-}
-
-/* Appends request with the model's name there, and without what is meant for ModelManagerSuite alone. */
-static void put_model(Buffer *ret, Json request, Text upstream) {
-  _cleanup_(buffer_done) Buffer name = {0};
-  _cleanup_(buffer_done) Buffer theirs = {0};
-
-  json_put_string(&name, upstream);
-  if (!json_is_none(json_find(request, "fallbacks"))) {
-    json_put_with(&theirs, request, "fallbacks", TEXT_NONE);
-    request.text = text_of_buffer(&theirs);
-  }
-  json_put_with(ret, request, "model", text_of_buffer(&name));
-}
-
 static void put_path(DialectRequest *ret, const char *path) {
-  buffer_append(&ret->path, path, strlen(path));
+  buffer_put(&ret->path, text_of(path));
+}
+
+/* Appends request with the model's name there, without what is meant for ModelManagerSuite alone, and with other
+   stream_options, where these are not empty. */
+static void put_request(Json request, Text options, DialectRequest *ret) {
+  _cleanup_(buffer_done) Buffer name = {0};
+  JsonEdit edits[] = {{"model", TEXT_NONE}, {"fallbacks", TEXT_NONE}, {"stream_options", options}};
+
+  json_put_string(&name, ret->asked.model);
+  edits[0].value = buffer_text(&name);
+  json_put_edited(&ret->body, request, edits, options.size > 0 ? 3 : 2);
+}
+
+/* Without it nobody would ever learn what a stream has cost. */
+static void ask_usage(Json stream_options, Buffer *ret_options) {
+  if (json_type(stream_options) == JSON_OBJECT)
+    json_put_with(ret_options, stream_options, "include_usage", TEXT("true"));
+  else
+    buffer_put(ret_options, TEXT("{\"include_usage\":true}"));
 }
 
 void openai_put_chat(Json request, bool asks_usage, DialectRequest *ret) {
-  _cleanup_(buffer_done) Buffer with_usage = {0};
+  static const char *const names[] = {"stream", "stream_options"};
   _cleanup_(buffer_done) Buffer options = {0};
-  Json stream_options = json_find(request, "stream_options");
-  Json whole = request;
+  Json found[ELEMENTS(names)];
 
-  ret->asked.streams = wants(request, "stream");
-  if (asks_usage && ret->asked.streams && !wants(stream_options, "include_usage")) {
-    /* Without it nobody would ever learn what a stream has cost. */
+  json_find_each(request, names, ELEMENTS(names), found);
+  json_get_bool(found[0], &ret->asked.streams);
+  if (asks_usage && ret->asked.streams && !wants(found[1], "include_usage")) {
     ret->asked.hides_usage = true;
-    if (json_type(stream_options) == JSON_OBJECT)
-      json_put_with(&options, stream_options, "include_usage", TEXT("true"));
-    else
-      buffer_printf(&options, "{\"include_usage\":true}");
-    json_put_with(&with_usage, request, "stream_options", text_of_buffer(&options));
-    whole.text = text_of_buffer(&with_usage);
+    ask_usage(found[1], &options);
   }
-  put_model(&ret->body, whole, ret->asked.model);
+  put_request(request, buffer_text(&options), ret);
 }
 
 void openai_put_embed(Json request, DialectRequest *ret) {
-  put_model(&ret->body, request, ret->asked.model);
+  put_request(request, TEXT_NONE, ret);
 }
 
 static int encode_chat(Json request, DialectRequest *ret, DialectFault *ret_fault) {
@@ -70,28 +66,31 @@ static int encode_embed(Json request, DialectRequest *ret, DialectFault *ret_fau
 
 /* --- usage --- */
 
-static bool read_count(Json object, const char *name, uint64_t *ret) {
-  uint64_t count;
+/* Some count thoughts apart, as xAI does: their total says so. */
+static void add_thoughts(Json usage, ChatUsage *ret) {
+  uint64_t total;
 
-  if (json_get_uint(json_find(object, name), &count) != 0)
-    return false;
-  *ret = min_u64(count, UINT32_MAX);
-  return true;
+  if (dialect_read_count(usage, "total_tokens", &total) && ret->has_reasoning_tokens &&
+      total == ret->input_tokens + ret->output_tokens + ret->reasoning_tokens)
+    ret->output_tokens = min_u64(ret->output_tokens + ret->reasoning_tokens, UINT32_MAX);
 }
 
+/* What was told before stays where a later object does not have it. */
 void openai_read_usage(Json usage, ChatUsage *ret) {
   Json prompt = json_find(usage, "prompt_tokens_details");
   Json completion = json_find(usage, "completion_tokens_details");
 
   if (json_type(usage) != JSON_OBJECT)
     return;
-  ret->has_input_tokens = read_count(usage, "prompt_tokens", &ret->input_tokens);
-  ret->has_output_tokens = read_count(usage, "completion_tokens", &ret->output_tokens);
-  ret->has_cached_tokens = read_count(prompt, "cached_tokens", &ret->cached_tokens);
-  ret->has_cache_write_tokens = read_count(prompt, "cache_write_tokens", &ret->cache_write_tokens);
-  ret->has_input_audio_tokens = read_count(prompt, "audio_tokens", &ret->input_audio_tokens);
-  ret->has_reasoning_tokens = read_count(completion, "reasoning_tokens", &ret->reasoning_tokens);
-  ret->has_output_audio_tokens = read_count(completion, "audio_tokens", &ret->output_audio_tokens);
+  ret->has_input_tokens |= dialect_read_count(usage, "prompt_tokens", &ret->input_tokens);
+  ret->has_output_tokens |= dialect_read_count(usage, "completion_tokens", &ret->output_tokens);
+  ret->has_cached_tokens |= dialect_read_count(prompt, "cached_tokens", &ret->cached_tokens) ||
+                            dialect_read_count(usage, "prompt_cache_hit_tokens", &ret->cached_tokens); /* DeepSeek */
+  ret->has_cache_write_tokens |= dialect_read_count(prompt, "cache_write_tokens", &ret->cache_write_tokens);
+  ret->has_input_audio_tokens |= dialect_read_count(prompt, "audio_tokens", &ret->input_audio_tokens);
+  ret->has_reasoning_tokens |= dialect_read_count(completion, "reasoning_tokens", &ret->reasoning_tokens);
+  ret->has_output_audio_tokens |= dialect_read_count(completion, "audio_tokens", &ret->output_audio_tokens);
+  add_thoughts(usage, ret);
 }
 
 /* --- whole answers --- */
@@ -145,68 +144,84 @@ static void put_event(Buffer *events, Text data) {
   buffer_append(events, "\n\n", 2);
 }
 
-/* Whether any choice says why it ends; *ret_count: how many there are. */
-static bool has_finished(Json choices, size_t *ret_count) {
-  JsonWalk walk = json_walk(choices);
-  bool finished = false;
-  Json choice;
+/* Bytes of the arguments of calls. */
+static size_t said_of_calls(Json calls) {
+  JsonWalk walk = json_walk(calls);
+  size_t said = 0;
+  Json call;
 
-  *ret_count = 0;
-  while (json_next_element(&walk, &choice)) {
-    finished |= json_type(json_find(choice, "finish_reason")) == JSON_STRING;
-    ++*ret_count;
+  while (json_next_element(&walk, &call)) {
+    Json arguments = json_find(json_find(call, "function"), "arguments");
+
+    said += json_type(arguments) == JSON_STRING ? arguments.text.size - 2 : 0;
   }
-  return finished;
+  return said;
 }
 
-/* The members of a chunk that say something to us, found in one walk: a chunk is read for each word of each answer. */
-typedef struct Chunk {
-  Json choices;
-  Json usage;
-  Json error;
-} Chunk;
-
-static Chunk read_chunk(Json chunk) {
-  Chunk ret = {.choices = {TEXT_NONE}};
-  JsonWalk walk = json_walk(chunk);
+/* Bytes of words, thoughts and arguments: whatever a delta's member is called, its text is an answer's, but for the role. */
+static size_t said_of(Json delta) {
+  JsonWalk walk = json_walk(delta);
+  size_t said = 0;
   Json key;
   Json value;
 
-  while (json_next_member(&walk, &key, &value)) {
-    if (json_string_is(key, "choices"))
-      ret.choices = value;
-    else if (json_string_is(key, "usage"))
-      ret.usage = value;
-    else if (json_string_is(key, "error"))
-      ret.error = value;
-  }
-  return ret;
+  while (json_type(delta) == JSON_OBJECT && json_next_member(&walk, &key, &value))
+    if (json_type(value) == JSON_ARRAY)
+      said += said_of_calls(value);
+    else if (json_type(value) == JSON_STRING && !json_string_is(key, "role"))
+      said += value.text.size - 2;
+  return said;
 }
 
-int openai_stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault) {
-  Json object;
-  Chunk chunk;
-  size_t choices;
+static void read_choices(DialectStream *stream, Json choices, OpenaiChunk *ret) {
+  static const char *const names[] = {"delta", "finish_reason"};
+  JsonWalk walk = json_walk(choices);
+  Json choice, found[ELEMENTS(names)];
 
-  (void)type;
-  if (stream->done)
-    return 0;
-  if (text_is(data, "[DONE]")) {
-    stream->done = true;
-    return 0;
+  ret->has_choices = json_type(choices) == JSON_ARRAY;
+  for (; json_next_element(&walk, &choice); ret->choices++) {
+    json_find_each(choice, names, ELEMENTS(names), found);
+    ret->deltas += !json_is_none(found[0]);
+    stream->said_bytes += said_of(found[0]);
+    stream->finished |= json_type(found[1]) == JSON_STRING;
   }
+}
+
+/* A chunk is read for each word of each answer: its members are found in one walk. */
+int openai_read_event(DialectStream *stream, Text data, OpenaiChunk *ret, DialectFault *ret_fault) {
+  static const char *const names[] = {"choices", "usage", "error"};
+  Json object, found[ELEMENTS(names)];
+
+  *ret = (OpenaiChunk){.is_end = stream->done || text_is(data, "[DONE]")};
+  stream->done = ret->is_end;
+  if (ret->is_end)
+    return 0;
   if (json_check(data, &object, NULL) != 0 || json_type(object) != JSON_OBJECT)
     return dialect_fault_malformed(ret_fault, "a piece of its answer is not a JSON object");
-  chunk = read_chunk(object);
-  if (is_error(chunk.error)) {
+  json_find_each(object, names, ELEMENTS(names), found);
+  if (is_error(found[2])) {
     openai_decode_error(&(DialectHead){.status = 200}, data, ret_fault);
     return DIALECT_E_FAULT;
   }
-  openai_read_usage(chunk.usage, &stream->usage);
-  stream->finished |= has_finished(chunk.choices, &choices);
-  if (!(choices == 0 && stream->asked.hides_usage && json_type(chunk.usage) == JSON_OBJECT))
-    put_event(&stream->events, data);
+  ret->has_usage = json_type(found[1]) == JSON_OBJECT;
+  openai_read_usage(found[1], &stream->usage);
+  read_choices(stream, found[0], ret);
   return 0;
+}
+
+void openai_put_event(DialectStream *stream, Text data, const OpenaiChunk *chunk) {
+  if (!chunk->is_end && !(chunk->choices == 0 && chunk->has_usage && stream->asked.hides_usage))
+    put_event(&stream->events, data);
+}
+
+int openai_stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault) {
+  OpenaiChunk chunk;
+  int r = openai_read_event(stream, data, &chunk, ret_fault);
+
+  (void)type;
+  if (r == 0)
+    openai_put_event(stream, data, &chunk);
+  return r;
 }
 
 /* Some servers send no end mark; then a choice that has ended is one. */

@@ -21,6 +21,18 @@ int openai_decode_chat(const DialectAsked *asked, Text body, Buffer *ret_respons
                        DialectFault *ret_fault);
 int openai_decode_embed(const DialectAsked *asked, Text body, Buffer *ret_response, ChatUsage *ret_usage,
                         DialectFault *ret_fault);
+/* What an event of a stream was. */
+typedef struct OpenaiChunk {
+  bool is_end;      /* the end mark, or behind it */
+  bool has_choices; /* a list of them, which may be empty */
+  bool has_usage;
+  size_t choices;
+  size_t deltas; /* choices with something new */
+} OpenaiChunk;
+
+/* The two halves of openai_stream_event, for who looks at a chunk before it is passed on. */
+int openai_read_event(DialectStream *stream, Text data, OpenaiChunk *ret, DialectFault *ret_fault);
+void openai_put_event(DialectStream *stream, Text data, const OpenaiChunk *chunk);
 int openai_stream_event(DialectStream *stream, Text type, Text data, DialectFault *ret_fault);
 bool openai_stream_is_whole(const DialectStream *stream);
 

@@ -58,25 +58,12 @@ int openai_encode_tune(const DialectTune *tune, DialectRequest *ret, DialectFaul
 
 /* --- the answer --- */
 
-/* Appends a string to the texts, which have room for all of the answer and so stay where they are; at most so many bytes, and
-   no half character. */
+/* Appends a string to the texts, which have room for all of the answer and so stay where they are; at most so many bytes. */
 static Text keep(Json string, size_t most, Buffer *texts) {
   size_t from = texts->size;
-  Text text;
 
   json_get_string(string, texts);
-  text = (Text){(const char *)texts->data + from, texts->size - from};
-  if (text.size > most)
-    for (text.size = most; text.size > 0 && ((uint8_t)text.data[text.size] & 0xc0) == 0x80;)
-      text.size--;
-  return text;
-}
-
-static bool read_count(Json object, const char *name, uint64_t *ret) {
-  if (json_get_uint(json_find(object, name), ret) != 0)
-    return false;
-  *ret = min_u64(*ret, UINT32_MAX);
-  return true;
+  return text_at_most((Text){(const char *)texts->data + from, texts->size - from}, most);
 }
 
 static int read_job(Json answer, DialectTuned *ret, DialectFault *ret_fault) {
@@ -91,9 +78,9 @@ static int read_job(Json answer, DialectTuned *ret, DialectFault *ret_fault) {
   job->has_tuned = job->tuned.size > 0;
   job->why = keep(json_find(json_find(answer, "error"), "message"), 2048, &ret->texts);
   job->has_why = job->why.size > 0;
-  job->has_trained_tokens = read_count(answer, "trained_tokens", &job->trained_tokens);
-  job->has_created_s = read_count(answer, "created_at", &job->created_s);
-  job->has_finished_s = read_count(answer, "finished_at", &job->finished_s);
+  job->has_trained_tokens = dialect_read_count(answer, "trained_tokens", &job->trained_tokens);
+  job->has_created_s = dialect_read_count(answer, "created_at", &job->created_s);
+  job->has_finished_s = dialect_read_count(answer, "finished_at", &job->finished_s);
   return 0;
 }
 
@@ -114,7 +101,7 @@ static int read_events(Json answer, DialectTuned *ret, DialectFault *ret_fault) 
     event->id = keep(json_find(one, "id"), 256, &ret->texts);
     event->level = keep(json_find(one, "level"), 32, &ret->texts);
     event->message = keep(json_find(one, "message"), 4096, &ret->texts);
-    read_count(one, "created_at", &event->at_s);
+    dialect_read_count(one, "created_at", &event->at_s);
   }
   json_get_bool(json_find(answer, "has_more"), &ret->has_more);
   return 0;

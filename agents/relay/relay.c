@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HEADERS_MAX = 24 };
+#include "agents/footprint/footprint.h"
+
+enum { VALUE_BYTES = 128 };
 
 typedef struct Relay {
   RelayRequest request;
@@ -23,10 +25,10 @@ typedef struct Relay {
   unsigned status;
   bool streams; /* the answer is a stream of events */
   bool ended;   /* the stream has, while pieces may still wait for the caller */
-  char retry_after[128];
-  char retry_after_ms[128];
-  char error_type[128];
-  char request_id[128];
+  char retry_after[VALUE_BYTES];
+  char retry_after_ms[VALUE_BYTES];
+  char error_type[VALUE_BYTES];
+  char request_id[VALUE_BYTES];
   ExecutorEnd work;
 } Relay;
 
@@ -38,7 +40,30 @@ static const Framing *framing_of(const Relay *relay) {
   return work_stream(relay) ? work_stream(relay)->framing : relay->request.dialect->framing;
 }
 
+static bool is_success(const Relay *relay) {
+  return relay->status / 100 == 2;
+}
+
 /* --- the end --- */
+
+/* What a stream took of which the provider did not live to say so: a token for four bytes of what came of it, and what the
+   request weighs. */
+static void estimate(Relay *relay) {
+  enum { BYTES_PER_TOKEN = 4 };
+  ChatUsage *usage = &relay->work.usage;
+  uint64_t output = (relay->stream.said_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+  Footprint footprint;
+
+  if (output == 0 || (relay->stream.finished && usage->has_output_tokens))
+    return;
+  usage->estimated = true;
+  usage->has_output_tokens = true;
+  usage->output_tokens = max_u64(usage->output_tokens, min_u64(output, UINT32_MAX));
+  if (usage->has_input_tokens || footprint_measure(relay->request.asked, &footprint, NULL) != 0)
+    return;
+  usage->has_input_tokens = true;
+  usage->input_tokens = min_u64(footprint.input_tokens, UINT32_MAX);
+}
 
 static void end(Relay *relay, RelayOutcome outcome) {
   const Framing *framing = framing_of(relay); /* on_end may free what request points at */
@@ -48,6 +73,8 @@ static void end(Relay *relay, RelayOutcome outcome) {
   call_on_writable(relay->call, NULL, NULL);
   if (relay->streams)
     relay->work.usage = relay->stream.usage;
+  if (outcome != RELAY_DONE)
+    estimate(relay);
   relay->on_end(relay->userdata, &(RelayEnd){.outcome = outcome, .fault = &relay->fault.fault, .work = relay->work});
   dialect_request_done(&relay->out);
   dialect_stream_done(&relay->stream);
@@ -177,6 +204,14 @@ static void on_stream_body(Relay *relay, Bytes bytes) {
 
 /* --- what comes over HTTP --- */
 
+static void keep(char ret[VALUE_BYTES], Text value) {
+  size_t size = min_u64(value.size, VALUE_BYTES - 1);
+
+  if (size > 0)
+    memcpy(ret, value.data, size);
+  ret[size] = '\0';
+}
+
 static void on_head(void *userdata, const HttpHead *head) {
   Relay *relay = userdata;
   const RelayStream *own = work_stream(relay);
@@ -184,12 +219,12 @@ static void on_head(void *userdata, const HttpHead *head) {
   bool says_stream = head->content_type.size >= type.size && memcmp(head->content_type.data, type.data, type.size) == 0;
 
   relay->status = head->status;
-  relay->streams = relay->request.wants_stream && head->status == 200 &&
+  relay->streams = relay->request.wants_stream && is_success(relay) &&
                    (says_stream || relay->request.trusts_streams || (own && own->any_type));
-  snprintf(relay->retry_after, sizeof relay->retry_after, "%.*s", TEXT_ARG(head->retry_after));
-  snprintf(relay->retry_after_ms, sizeof relay->retry_after_ms, "%.*s", TEXT_ARG(head->retry_after_ms));
-  snprintf(relay->error_type, sizeof relay->error_type, "%.*s", TEXT_ARG(head->error_type));
-  snprintf(relay->request_id, sizeof relay->request_id, "%.*s", TEXT_ARG(head->request_id));
+  keep(relay->retry_after, head->retry_after);
+  keep(relay->retry_after_ms, head->retry_after_ms);
+  keep(relay->error_type, head->error_type);
+  keep(relay->request_id, head->request_id);
 }
 
 static void on_body(void *userdata, Bytes bytes) {
@@ -235,7 +270,7 @@ static void end_plain(Relay *relay) {
   _cleanup_(buffer_done) Buffer response = {0};
   int r;
 
-  if (relay->status != 200) {
+  if (!is_success(relay)) {
     refuse(relay, body);
     return;
   }
@@ -337,12 +372,12 @@ static int authorize(Relay *relay, Text path) {
 }
 
 /* Points at each of the headers, and at NULL behind them. */
-static void list_headers(const Buffer *headers, const char *ret[HEADERS_MAX + 1]) {
+static void list_headers(const Buffer *headers, const char *ret[HTTP_HEADERS_MAX + 1]) {
   const char *at = (const char *)headers->data;
   const char *end = at + headers->size;
   size_t count = 0;
 
-  for (; at < end && count < HEADERS_MAX; at += strlen(at) + 1)
+  for (; at < end && count < HTTP_HEADERS_MAX; at += strlen(at) + 1)
     ret[count++] = at;
   ret[count] = NULL;
 }
@@ -357,7 +392,7 @@ static int start(Relay *relay) {
   const RelayRequest *request = &relay->request;
   HttpHandler handler = {.on_head = on_head, .on_body = on_body, .on_end = on_transfer_end, .userdata = relay};
   _cleanup_(buffer_done) Buffer url = {0};
-  const char *headers[HEADERS_MAX + 1];
+  const char *headers[HTTP_HEADERS_MAX + 1];
   const char *path;
 
   buffer_printf(&url, "%s%.*s", base_of(relay), (int)relay->out.path.size, (const char *)relay->out.path.data);

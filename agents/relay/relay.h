@@ -1,6 +1,6 @@
 /* What:      one request at an HTTP API for a caller on the bus: request out, answer and stream back to the caller.
  * Owns:      a relay owns its transfer and buffers; it ends itself.
- * May use:   base, json, loop, agent, contracts, executor, http, dialect.
+ * May use:   base, json, loop, agent, contracts, footprint, executor, http, dialect.
  * Threading: the loop thread.
  * Spec:      docs/adr/0019-http-transport.md; docs/adr/0018-executors.md */
 #ifndef PONS_RELAY_RELAY_H
@@ -27,13 +27,14 @@ typedef struct RelayStream {
 typedef struct RelayWork {
   /* Makes the request. Returns 0, or DIALECT_E_FAULT with *ret_fault filled. */
   int (*encode)(void *userdata, DialectRequest *ret, DialectFault *ret_fault);
-  /* Takes a whole answer with status 200, which lives until on_end has returned. Returns 0 or DIALECT_E_FAULT. */
+  /* Takes a whole answer that is a success, which lives until on_end has returned. Returns 0 or DIALECT_E_FAULT. */
   int (*decode)(void *userdata, const DialectAsked *asked, Text body, ChatUsage *ret_usage, DialectFault *ret_fault);
   void *userdata;
   const RelayStream *stream; /* NULL: its answer comes whole. A whole answer goes to decode in either case */
 } RelayWork;
 
-/* Whom to ask, and what. request and key are borrowed during relay_start; everything else until the relay's end. */
+/* Whom to ask, and what. request and key are borrowed during relay_start; everything else until the relay's end. A stream that
+   breaks has its usage estimated, by what came of it and by asked. */
 typedef struct RelayRequest {
   Http *http;
   const Dialect *dialect;
@@ -43,6 +44,7 @@ typedef struct RelayRequest {
   HttpLimits limits;
   const RelayWork *work; /* NULL: request, is_embedding and wants_stream say what */
   Json request;          /* an object that has passed json_check */
+  Text asked;            /* the same as the caller sent it */
   Text upstream;
   bool is_embedding;
   bool wants_stream;   /* what the API is asked for */

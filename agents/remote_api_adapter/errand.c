@@ -14,7 +14,8 @@ typedef struct Errand {
   RelayWork work;
   void *state;
   int key;
-  bool again; /* another answer is wanted */
+  uint32_t generation; /* of its value */
+  bool again;          /* another answer is wanted */
 } Errand;
 
 int errand_has_none(const Dialect *dialect, const char *of_what, DialectFault *ret_fault) {
@@ -77,12 +78,12 @@ static void on_end(void *userdata, const RelayEnd *relay) {
   }
   if (relay->outcome == RELAY_DONE) {
     if (errand->key != KEY_NONE)
-      keys_work(&errand->provider->keys, errand->key);
+      keys_work(&errand->provider->keys, errand->key, errand->generation);
     errand->kind->reply(errand->call, errand->remote, errand->provider, errand->ask, errand->state);
   } else if (relay->outcome == RELAY_FAILED) {
     if (errand->key != KEY_NONE && cause_key(relay->fault->cause))
-      keys_fail(&errand->provider->keys, errand->key, relay->fault->cause, relay->fault->retry_after_us,
-                clock_monotonic_us());
+      keys_fail(&errand->provider->keys, errand->key, errand->generation, relay->fault->cause,
+                relay->fault->retry_after_us, clock_monotonic_us());
     fail(errand, relay->fault);
   } else {
     call_error(errand->call, STATUS_CANCELLED, "nobody waits for it any more");
@@ -97,6 +98,7 @@ static void ask(Errand *errand) {
   const ConfigProvider *config = provider->config;
 
   errand->again = false;
+  errand->generation = keys_generation(&provider->keys, errand->key);
   relay_start(&(RelayRequest){.http = provider->http,
                               .dialect = provider->dialect,
                               .name = config->name,

@@ -25,8 +25,9 @@ typedef struct Version {
 
 struct Key {
   const ConfigSecret *reference;
-  char *secret;     /* NULL: it can't be had */
-  char *before;     /* the value before: an answer may still name it */
+  char *secret; /* NULL: it can't be had */
+  char *before; /* the value before: an answer may still name it */
+  uint32_t generation;
   DialectMemo memo; /* of secret */
   Version version;
   Buffer trouble; /* why it can't be had */
@@ -76,6 +77,7 @@ static int read_key(Keys *keys, uint32_t index) {
   config_secret_destroy(&key->before);
   key->before = key->secret;
   key->secret = secret;
+  key->generation++;
   explicit_bzero(&key->memo, sizeof key->memo);
   keys->turns[index].is_there = true;
   key_turns_heal(&keys->turns[index]);
@@ -152,10 +154,15 @@ const char *keys_name(const Keys *keys, int key) {
   return config_secret_name(keys->list[key].reference);
 }
 
-bool keys_fail(Keys *keys, int key, Cause cause, uint64_t retry_after_us, uint64_t now_us) {
+uint32_t keys_generation(const Keys *keys, int key) {
+  return key == KEY_NONE ? 0 : keys->list[key].generation;
+}
+
+/* Requests that were under way with a value that has been replaced are refused after the change, many at a time. */
+bool keys_fail(Keys *keys, int key, uint32_t generation, Cause cause, uint64_t retry_after_us, uint64_t now_us) {
   KeyTurn *turn = &keys->turns[key];
 
-  if (refresh(keys, (uint32_t)key))
+  if (generation != keys->list[key].generation || refresh(keys, (uint32_t)key))
     return true;
   if (cause != CAUSE_RATE_LIMIT && (turn->failures == 0 || turn->cause != cause))
     log_warning("PONS-PROVIDER-KEY-REFUSED", "provider %s does not take key %s: %s; replace it or remove it",
@@ -164,8 +171,9 @@ bool keys_fail(Keys *keys, int key, Cause cause, uint64_t retry_after_us, uint64
   return false;
 }
 
-void keys_work(Keys *keys, int key) {
-  key_turns_heal(&keys->turns[key]);
+void keys_work(Keys *keys, int key, uint32_t generation) {
+  if (generation == keys->list[key].generation)
+    key_turns_heal(&keys->turns[key]);
 }
 
 bool keys_are_missing(const Keys *keys) {

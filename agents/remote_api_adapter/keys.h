@@ -34,11 +34,13 @@ int keys_take(Keys *keys, uint32_t tried, uint64_t now_us);
 DialectKey keys_value(const Keys *keys, int key);
 /* The name of its reference: never a part of its value. */
 const char *keys_name(const Keys *keys, int key);
-/* The provider has refused it by cause. Returns true when its file has a new value already: it may be tried again. The first
-   refusal of several is said in the log, by its reference. */
-bool keys_fail(Keys *keys, int key, Cause cause, uint64_t retry_after_us, uint64_t now_us);
-/* The provider has taken it. */
-void keys_work(Keys *keys, int key);
+/* Which of its values that is: another number for each. 0 for KEY_NONE. */
+uint32_t keys_generation(const Keys *keys, int key);
+/* The provider has refused that value of it by cause. Returns true when it has another one by now: it may be tried again, and
+   nothing is held against the new one. The first refusal of several is said in the log, by its reference. */
+bool keys_fail(Keys *keys, int key, uint32_t generation, Cause cause, uint64_t retry_after_us, uint64_t now_us);
+/* The provider has taken that value of it. */
+void keys_work(Keys *keys, int key, uint32_t generation);
 /* Whether the provider wants a key and none can be had. */
 bool keys_are_missing(const Keys *keys);
 /* Appends which keys can't be had or are passed over, and why; nothing when all is well. */

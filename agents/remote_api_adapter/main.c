@@ -6,6 +6,7 @@
 
 enum { ABOUT_BYTES = 1024 }; /* of ExecutorModel.about */
 
+/* Completions and embeddings: both ask with the client's JSON. */
 AGENT_HANDLER(on_generate, Call *call, const ChatAsk *ask) {
   visit_begin(call_state(call), call, ask->request);
 }
@@ -14,49 +15,35 @@ AGENT_HANDLER(on_embed, Call *call, const EmbedAsk *ask) {
   visit_begin(call_state(call), call, ask->request);
 }
 
-AGENT_HANDLER(on_models, Call *call, const ProviderModelsAsk *ask) {
-  errand_begin(call_state(call), call, &errand_models, ask->provider, ask);
+/* A method whose request names who is asked: a model of the table, or a provider. */
+typedef struct Job {
+  const WorkKind *work;     /* of a model */
+  const ErrandKind *errand; /* of a provider */
+  size_t whom;              /* where the name stands in the request */
+} Job;
+
+static void on_job(Call *call, const void *ask) {
+  const Job *job = call_data(call);
+  Text whom = *(const Text *)(const void *)((const char *)ask + job->whom);
+
+  if (job->work)
+    visit_begin_work(call_state(call), call, job->work, whom, ask);
+  else
+    errand_begin(call_state(call), call, job->errand, whom, ask);
 }
 
-AGENT_HANDLER(on_fine_tune, Call *call, const FineTuneAsk *ask) {
-  errand_begin(call_state(call), call, &errand_tune, ask->provider, ask);
-}
-
-AGENT_HANDLER(on_fine_tune_status, Call *call, const FineTuneJobAsk *ask) {
-  errand_begin(call_state(call), call, &errand_tune_status, ask->provider, ask);
-}
-
-AGENT_HANDLER(on_fine_tune_events, Call *call, const FineTuneEventsAsk *ask) {
-  errand_begin(call_state(call), call, &errand_tune_events, ask->provider, ask);
-}
-
-AGENT_HANDLER(on_fine_tune_cancel, Call *call, const FineTuneJobAsk *ask) {
-  errand_begin(call_state(call), call, &errand_tune_cancel, ask->provider, ask);
-}
-
-AGENT_HANDLER(on_transcribe, Call *call, const TranscribeAsk *ask) {
-  visit_begin_work(call_state(call), call, &work_transcribe, ask->model, ask);
-}
-
-AGENT_HANDLER(on_speak, Call *call, const SpeakAsk *ask) {
-  visit_begin_work(call_state(call), call, &work_speak, ask->model, ask);
-}
-
-AGENT_HANDLER(on_transcribe_stream, Call *call, const TranscribeAsk *ask) {
-  visit_begin_work(call_state(call), call, &work_transcribe_stream, ask->model, ask);
-}
-
-AGENT_HANDLER(on_speak_stream, Call *call, const SpeakAsk *ask) {
-  visit_begin_work(call_state(call), call, &work_speak_stream, ask->model, ask);
-}
-
-AGENT_HANDLER(on_describe, Call *call, const DescribeAsk *ask) {
-  visit_begin_work(call_state(call), call, &work_describe, ask->model, ask);
-}
-
-AGENT_HANDLER(on_translate, Call *call, const TranslateAsk *ask) {
-  visit_begin_work(call_state(call), call, &work_translate, ask->model, ask);
-}
+#define WORK(method, kind, Ask)                                                                                        \
+  {                                                                                                                    \
+    method, on_job, .inline_ = true, .data = &(const Job) {                                                            \
+      .work = &work_##kind, .whom = offsetof(Ask, model)                                                               \
+    }                                                                                                                  \
+  }
+#define ERRAND(method, kind, Ask)                                                                                      \
+  {                                                                                                                    \
+    method, on_job, .inline_ = true, .data = &(const Job) {                                                            \
+      .errand = &errand_##kind, .whom = offsetof(Ask, provider)                                                        \
+    }                                                                                                                  \
+  }
 
 /* trouble: of the model's provider with its keys. */
 static ExecutorModel status_of(const ModelSeen *model, Text trouble) {
@@ -81,8 +68,7 @@ AGENT_HANDLER(on_status, Call *call, const ExecutorAsk *ask) {
     abort();
   for (uint32_t i = 0; i < count; i++) {
     keys_put_trouble(&remote->providers.models[i].provider->keys, clock_monotonic_us(), &troubles[i]);
-    rows[i] = status_of(&remote->providers.models[i],
-                        (Text){(const char *)troubles[i].data, min_u64(troubles[i].size, ABOUT_BYTES)});
+    rows[i] = status_of(&remote->providers.models[i], text_at_most(buffer_text(&troubles[i]), ABOUT_BYTES));
   }
   call_reply(call, &(ExecutorStatus){.running = remote->running, .models = {rows, count}});
   for (uint32_t i = 0; i < count; i++)
@@ -119,14 +105,13 @@ static const Agent agent = {
         {"RemoteApiAdapter",
          .methods = AGENT_METHODS(
              {"generate", on_generate, .inline_ = true}, {"embed", on_embed, .inline_ = true},
-             {"transcribe", on_transcribe, .inline_ = true}, {"speak", on_speak, .inline_ = true},
-             {"describe", on_describe, .inline_ = true}, {"translate", on_translate, .inline_ = true},
-             {"transcribe_stream", on_transcribe_stream, .inline_ = true},
-             {"speak_stream", on_speak_stream, .inline_ = true}, {"fine_tune", on_fine_tune, .inline_ = true},
-             {"fine_tune_status", on_fine_tune_status, .inline_ = true},
-             {"fine_tune_events", on_fine_tune_events, .inline_ = true},
-             {"fine_tune_cancel", on_fine_tune_cancel, .inline_ = true}, {"models", on_models, .inline_ = true},
-             {"status", on_status, .inline_ = true})}),
+             WORK("transcribe", transcribe, TranscribeAsk), WORK("transcribe_stream", transcribe_stream, TranscribeAsk),
+             WORK("speak", speak, SpeakAsk), WORK("speak_stream", speak_stream, SpeakAsk),
+             WORK("describe", describe, DescribeAsk), WORK("translate", translate, TranslateAsk),
+             ERRAND("models", models, ProviderModelsAsk), ERRAND("fine_tune", tune, FineTuneAsk),
+             ERRAND("fine_tune_status", tune_status, FineTuneJobAsk),
+             ERRAND("fine_tune_events", tune_events, FineTuneEventsAsk),
+             ERRAND("fine_tune_cancel", tune_cancel, FineTuneJobAsk), {"status", on_status, .inline_ = true})}),
     .init = init,
     .done = done,
 };

@@ -23,12 +23,13 @@ typedef struct Visit {
   Task task;
   ModelSeen *model; /* of the candidate that is being tried */
   uint64_t began_us;
-  int key;            /* of its provider, that is being tried */
-  uint32_t tried;     /* keys, a bit for each */
-  uint32_t renewed;   /* of them, those that were found to have a new value */
-  uint32_t tries;     /* of it */
-  uint32_t rounds;    /* of these, how often after a wait, and the first */
-  DialectFault first; /* what the first of them failed with */
+  int key;             /* of its provider, that is being tried */
+  uint32_t generation; /* of that key's value */
+  uint32_t tried;      /* keys, a bit for each */
+  uint32_t renewed;    /* of them, those that were found to have a new value */
+  uint32_t tries;      /* of it */
+  uint32_t rounds;     /* of these, how often after a wait, and the first */
+  DialectFault first;  /* what the first of them failed with */
   LoopTimer *again;
 } Visit;
 
@@ -114,7 +115,8 @@ static bool take_other_key(Visit *visit, const Fault *fault, bool sent) {
 
   if (!bit || !cause_key(fault->cause))
     return false;
-  if (keys_fail(keys, visit->key, fault->cause, fault->retry_after_us, now_us) && !(visit->renewed & bit)) {
+  if (keys_fail(keys, visit->key, visit->generation, fault->cause, fault->retry_after_us, now_us) &&
+      !(visit->renewed & bit)) {
     visit->renewed |= bit;
     return !sent;
   }
@@ -197,7 +199,7 @@ static void on_relay_end(void *userdata, const RelayEnd *relay) {
   if (relay->outcome == RELAY_DONE) {
     note(visit, NULL);
     if (visit->key != KEY_NONE)
-      keys_work(&visit->model->provider->keys, visit->key);
+      keys_work(&visit->model->provider->keys, visit->key, visit->generation);
     backoff_earn(&visit->model->provider->budget);
     if (visit->tries > 1)
       task_note(&visit->task, &visit->first.fault, visit->tries - 1);
@@ -216,6 +218,7 @@ static void ask(Visit *visit) {
   const ConfigProvider *config = provider->config;
 
   visit->tries++;
+  visit->generation = keys_generation(&provider->keys, visit->key);
   relay_start(&(RelayRequest){.http = provider->http,
                               .dialect = provider->dialect,
                               .name = config->name,
@@ -228,6 +231,7 @@ static void ask(Visit *visit) {
                                          .total_ms = config->total_ms},
                               .work = visit->kind ? &visit->work : NULL,
                               .request = visit->request,
+                              .asked = visit->request.text,
                               .upstream = text_of(visit->model->config->upstream),
                               .is_embedding = visit->is_embedding,
                               .wants_stream = visit->wants_stream},

@@ -7,7 +7,7 @@
 #define PONS_COORDINATOR_CLASSIFY_H
 
 #include "agents/contracts/contracts.h"
-#include "agents/request_coordinator/footprint.h"
+#include "agents/footprint/footprint.h"
 #include "bus/wire/header.h"
 
 enum { CLASSIFY_REASONS = 4, CLASSIFY_BECAUSE_SIZE = 257 };

@@ -89,6 +89,7 @@ void server_ask(Server *server, Call *call, Text request, Text model, bool is_em
                                    .first_ms = FIRST_MS,
                                    .idle_ms = IDLE_MS,
                                    .total_ms = TOTAL_MS},
+                        .asked = request,
                         .upstream = model,
                         .is_embedding = is_embedding,
                         .wants_stream = !is_embedding && call_wants_stream(call),

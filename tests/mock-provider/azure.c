@@ -116,6 +116,8 @@ static void answer_plain(const Ask *ask, Text path, bool dated, Answer *ret) {
   inner.key = NULL;
   inner.path = path;
   DIALECT_OPENAI.answer(&inner, ret);
+  if (ret->status == 200 && text_is(ask->http->method, "POST") && text_is(path, "/v1/fine_tuning/jobs"))
+    ret->status = 201; /* a new job is Created here */
 }
 
 static void answer(const Ask *ask, Answer *ret) {

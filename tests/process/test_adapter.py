@@ -198,12 +198,12 @@ class Answers(Adapter):
         self.assertEqual(seen["path"], "/v1/chat/completions")
 
     def test_the_request_keeps_its_bytes(self):
-        """Values go on as they came, numbers, escapes and blanks in them too; only blanks between members may go."""
+        """All of it goes on as it came but for the model's name: numbers, escapes and blanks, in values and between members."""
         messages = '[{ "role":"user","content":"\\u00e9 \\ud83d\\ude00" }]'
         text = f'{{"model" :"good" , "messages": {messages}, "temperature":1.0,\n "seed":12345678901234567}}'
         self.client_.ask("RemoteApiAdapter", "generate", {"request": text})
         self.assertEqual(self.mock.stats()["last_request"]["body"],
-                         f'{{"model":"up-good","messages":{messages},"temperature":1.0,"seed":12345678901234567}}')
+                         f'{{"model" :"up-good" , "messages": {messages}, "temperature":1.0,\n "seed":12345678901234567}}')
 
     def test_stream(self):
         text, reply = self.pieces(self.begin("good"))
@@ -474,6 +474,34 @@ class Books(Adapter):
         message, rows = self.settled(books)
         self.assertEqual([(row["outcome"], row["cause"]) for row in rows], [("refused", "caller")])
         books.reply(message, {"counted": 1})
+
+    def test_what_a_broken_stream_took_is_estimated(self):
+        """Cut, failed inside, taken back: the provider has not said what it took. Of one that ends well it has."""
+        books = self.worker(SETTLER, agent="books", credit=4)
+
+        def usage():
+            message, rows = self.settled(books)
+            books.reply(message, {"counted": len(rows)})
+            self.assertEqual(len(rows), 1)
+            return rows[0]["usage"], rows[0].get("cost_nano_usd")
+
+        for model in ("halfcut", "late"):
+            with self.subTest(model):
+                self.assertEqual(self.pieces(self.begin(model))[1].status.name, "STREAM_LOST")
+                took, cost = usage()
+                self.assertTrue(took["estimated"])
+                self.assertGreater(took["output_tokens"], 0)
+                self.assertGreater(took["input_tokens"], 5)
+                if model == "late":
+                    self.assertEqual(cost, took["input_tokens"] * 1000 + took["output_tokens"] * 2000)
+        request = self.begin("slow")
+        self.client_.expect(Kind.CHUNK, id=request)
+        self.client_.send(Kind.CANCEL, id=request)
+        self.assertTrue(usage()[0]["estimated"])
+        self.pieces(self.begin("good"))
+        self.assertFalse(usage()[0]["estimated"])
+        self.refused("stall", stream=True)  # nothing came: nothing is known, and nothing estimated
+        self.assertEqual(usage()[0], {"estimated": False})
 
     def test_a_cancel_is_settled(self):
         books = self.worker(SETTLER, agent="books")

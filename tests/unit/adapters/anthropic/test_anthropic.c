@@ -118,6 +118,38 @@ static void thinking_has_its_rules(void **state) {
   }
 }
 
+/* Claude does not take a call without the thoughts before it while it thinks. */
+static void it_goes_on_thinking_where_it_has_its_thoughts(void **state) {
+#define CALLED(thoughts)                                                                                               \
+  "{\"role\":\"assistant\"," thoughts                                                                                  \
+  "\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},"         \
+  "{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"y\"}"
+#define THOUGHT "\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"s\"}],"
+#define ANSWER "{\"role\":\"assistant\",\"content\":\"z\"}"
+  static const struct {
+    const char *messages;
+    bool thinks;
+  } rows[] = {
+      {USER, true},
+      {USER "," CALLED(THOUGHT), true},
+      {USER "," CALLED(""), false},
+      {USER "," CALLED(THOUGHT) "," CALLED(""), false},
+      {USER "," CALLED("") "," USER, false}, /* a word behind the results belongs to them */
+      {USER "," CALLED("") "," ANSWER "," USER, true},
+  };
+
+  (void)state;
+  for (size_t i = 0; i < ELEMENTS(rows); i++) {
+    _cleanup_(dialect_request_done) DialectRequest request = {.asked = {.now_s = 1}};
+    _cleanup_(buffer_done) Buffer text = {0};
+
+    buffer_printf(&text, "{\"messages\":[%s],\"reasoning_effort\":\"low\"}%c", rows[i].messages, 0);
+    encode("claude-sonnet-4-5", (const char *)text.data, &request);
+    if (json_is_none(json_find(checked(of(&request.body)), "thinking")) == rows[i].thinks)
+      fail_msg("row %zu: %s", i, rows[i].messages);
+  }
+}
+
 #define CACHE "\"cache_control\":{\"type\":\"ephemeral\"}"
 #define THOUGHTS                                                                                                       \
   "{\"type\":\"thinking\",\"thinking\":\"h\\u00e4\",\"signature\":\"c2ln\"},{\"type\":\"redacted_thinking\",\"data\":" \
@@ -368,11 +400,17 @@ static void usage_never_shrinks(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(models_are_known_by_their_names),   cmocka_unit_test(thinking_has_its_rules),
-      cmocka_unit_test(messages_take_their_shape),         cmocka_unit_test(what_it_has_not_is_refused),
-      cmocka_unit_test(old_models_are_not_told_of_strict), cmocka_unit_test(errors_are_classified),
-      cmocka_unit_test(what_is_no_answer_is_a_fault),      cmocka_unit_test(a_stream_can_go_wrong),
-      cmocka_unit_test(a_reason_to_stop_is_an_end),        cmocka_unit_test(usage_never_shrinks),
+      cmocka_unit_test(models_are_known_by_their_names),
+      cmocka_unit_test(thinking_has_its_rules),
+      cmocka_unit_test(it_goes_on_thinking_where_it_has_its_thoughts),
+      cmocka_unit_test(messages_take_their_shape),
+      cmocka_unit_test(what_it_has_not_is_refused),
+      cmocka_unit_test(old_models_are_not_told_of_strict),
+      cmocka_unit_test(errors_are_classified),
+      cmocka_unit_test(what_is_no_answer_is_a_fault),
+      cmocka_unit_test(a_stream_can_go_wrong),
+      cmocka_unit_test(a_reason_to_stop_is_an_end),
+      cmocka_unit_test(usage_never_shrinks),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,7 +91,7 @@ static const struct {
      "{" SAID ",\"additionalModelRequestFields\":{\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":8192}}}", NULL},
     {"{\"messages\":[" USER "],\"reasoning_effort\":\"high\",\"max_completion_tokens\":2000}",
      "{" SAID ",\"inferenceConfig\":{\"maxTokens\":2000},\"additionalModelRequestFields\":{\"thinking\":{\"type\":"
-     "\"enabled\",\"budget_tokens\":1999}}}",
+     "\"enabled\",\"budget_tokens\":1500}}}",
      NULL},
     {"{\"messages\":[" USER "],\"reasoning_effort\":\"high\",\"max_completion_tokens\":500,\"temperature\":1}",
      "{" SAID ",\"inferenceConfig\":{\"maxTokens\":500,\"temperature\":1}}", NULL},
@@ -109,6 +109,13 @@ static const struct {
      ",\"outputConfig\":{\"effort\":\"high\"},\"additionalModelRequestFields\":{\"thinking\":{\"type\":\"adaptive\"}}}",
      "global.anthropic.claude-opus-4-6-v1"},
     {"{\"messages\":[" USER "],\"reasoning_effort\":\"none\"}", "{" SAID "}", NULL},
+    /* what is no base64 stays inside its string */
+    {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/"
+     "png;base64,A\\\"}A\"}}]}]}",
+     "{\"messages\":[{\"role\":\"user\",\"content\":[{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"A\\\"}A\"}}"
+     "}"
+     "]}]}",
+     NULL},
     {"{\"messages\":[" USER "],\"reasoning_effort\":\"minimal\"}",
      "{" SAID ",\"additionalModelRequestFields\":{\"reasoning_effort\":\"low\"}}", "openai.gpt-oss-120b-1:0"},
     {"{\"messages\":[" USER "],\"reasoning_effort\":\"xhigh\"}", "{" SAID ",\"outputConfig\":{\"effort\":\"xhigh\"}}",
@@ -137,6 +144,10 @@ static const struct {
     {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAAA\","
      "\"format\":\"wav\"}}]}]}",
      "messages[0].content[0].type"},
+    {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"\"},{\"type\":\"image_url\","
+     "\"image_url\":{\"url\":\"https://h/a.png\"}}]}]}",
+     "messages[0].content[1].image_url.url"},
+    {"{\"messages\":[{\"role\":\"system\",\"content\":\"x\"},{\"role\":\"user\",\"content\":\"\"}]}", "messages"},
     {"{\"messages\":[" USER ",{\"role\":\"assistant\",\"tool_calls\":[" CALL("c") "]}]}", "tools"},
     {"{\"messages\":[" USER ",{\"role\":\"assistant\",\"tool_calls\":[" CALL("c") "]}]," TOOLS
                                                                                   ",\"tool_choice\":\"none\"}",

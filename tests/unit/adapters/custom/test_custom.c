@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "adapters/custom/custom.h"
+#include "adapters/openai/openai.h"
 
 static const char *const headers[] = {"X-Team: blue", "X-Zone: 7"};
 
@@ -68,6 +69,26 @@ static void the_header_of_the_key(void **state) {
   expect_key("X-Key: {key}", NULL, NULL);
 }
 
+/* Its other lines would become headers. */
+static void a_key_of_two_lines_is_none(void **state) {
+  const Dialect *dialects[] = {&custom_dialect, &openai_dialect};
+  DialectSettings settings = {.base_url = "x"};
+  DialectKey key = {.secret = "sk-1\nX-Other: sk-2"};
+
+  (void)state;
+  for (size_t i = 0; i < ELEMENTS(dialects); i++) {
+    _cleanup_(dialect_fault_done) DialectFault fault = {.texts = {0}};
+    _cleanup_(buffer_done) Buffer proof = {0};
+
+    buffer_append(&proof, "A: b", 5);
+    assert_int_equal(dialect_authorize(dialects[i], &key, &(DialectSend){.settings = &settings}, &proof, &fault),
+                     DIALECT_E_FAULT);
+    assert_int_equal(fault.fault.cause, CAUSE_AUTH);
+    assert_null(memmem(fault.texts.data, fault.texts.size, "sk-", 3));
+    assert_int_equal(proof.size, 5);
+  }
+}
+
 static void usage_that_is_not_asked_for(void **state) {
   DialectSettings settings = {.without_usage = true};
   _cleanup_(dialect_request_done) DialectRequest without = encoded(&settings, false);
@@ -83,9 +104,9 @@ static void usage_that_is_not_asked_for(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(paths), cmocka_unit_test(headers_of_ones_own),
-                                     cmocka_unit_test(the_header_of_the_key),
-                                     cmocka_unit_test(usage_that_is_not_asked_for)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(paths), cmocka_unit_test(headers_of_ones_own), cmocka_unit_test(the_header_of_the_key),
+      cmocka_unit_test(a_key_of_two_lines_is_none), cmocka_unit_test(usage_that_is_not_asked_for)};
 
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

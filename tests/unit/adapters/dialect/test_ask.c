@@ -152,8 +152,10 @@ static void what_says_nothing_is_not_refused(void **state) {
   assert_true(json_is_none(ask.members[ASK_n]));
   assert_true(json_is_none(ask.members[ASK_user]));
   assert_true(json_is_none(ask.members[ASK_stop]));
-  ask_put_own(&ask, &own);
-  assert_text(of(&own), ",\"top_k\":5");
+  ask_put_own(&ask, NULL, &own);
+  assert_text(of(&own), "\"top_k\":5");
+  ask_put_own(&ask, "top_k", &own);
+  assert_text(of(&own), "\"top_k\":5");
   assert_text(ask_own(&ask, "top_k").text, "5");
   assert_true(json_is_none(ask_own(&ask, "seed")));
 }
@@ -238,7 +240,7 @@ static void single_values_are_read(void **state) {
                      "{\"name\":\"s\",\"schema\":{}}}}");
   AskChat bare = read("{\"messages\":[" USER "],\"max_tokens\":5,\"stop\":[\"a\",\"b\"],\"response_format\":"
                       "{\"type\":\"json_object\"}}");
-  _cleanup_(buffer_done) Buffer stop = {0};
+  _cleanup_(buffer_done) Buffer said = {0};
   Json schema;
   Json name;
 
@@ -250,14 +252,16 @@ static void single_values_are_read(void **state) {
   assert_int_equal(ask_effort(&ask), ASK_EFFORT_XHIGH);
   assert_int_equal(ask_effort(&bare), ASK_EFFORT_NONE_SAID);
   assert_int_equal(ask_tool_choice(&ask, &name), ASK_CHOICE_REQUIRED);
+  assert_true(ask_forces_tool(&ask) && !ask_forces_tool(&bare));
   assert_int_equal(ask_tool_choice(&bare, &name), ASK_CHOICE_NONE_SAID);
   assert_int_equal(ask_format(&ask, &schema, &name), ASK_FORMAT_SCHEMA);
   assert_text(schema.text, "{}");
   assert_text(name.text, "\"s\"");
   assert_int_equal(ask_format(&bare, &schema, &name), ASK_FORMAT_JSON);
-  ask_put_stop(&ask, &stop);
-  ask_put_stop(&bare, &stop);
-  assert_text(of(&stop), "[\"END\"][\"a\",\"b\"]");
+  ask_put_stop(&ask, "stop", &said);
+  ask_put_stop(&bare, "ends", &said);
+  ask_put_max_tokens(&bare, "most", &said);
+  assert_text(of(&said), "\"stop\":[\"END\"],\"ends\":[\"a\",\"b\"],\"most\":5");
 }
 
 static void there_is_a_most_of_calls(void **state) {

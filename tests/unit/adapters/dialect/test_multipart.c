@@ -19,7 +19,7 @@ static void a_form_has_fields_and_files(void **state) {
   const Bytes values[] = {BYTES("m"), BYTES("a\r\n\0b")};
   _cleanup_(buffer_done) Buffer out = {0};
   char type[96];
-  Multipart form = multipart_begin(values, 2, &out);
+  Multipart form = multipart_begin(values, 2, 0, &out);
 
   (void)state;
   multipart_put(&form, "model", values[0]);
@@ -39,7 +39,9 @@ static void a_boundary_is_in_no_value(void **state) {
   _cleanup_(buffer_done) Buffer out = {0};
 
   (void)state;
-  assert_string_equal(multipart_begin(values, 3, &out).boundary, "pons-form-0000000000000002");
+  assert_string_equal(multipart_begin(values, 3, 0, &out).boundary, "pons-form-0000000000000002");
+  assert_string_equal(multipart_begin(values, 3, 1, &out).boundary, "pons-form-0000000000000002");
+  assert_string_equal(multipart_begin(values, 3, UINT64_MAX, &out).boundary, "pons-form-ffffffffffffffff");
 }
 
 static void bytes_become_base64(void **state) {

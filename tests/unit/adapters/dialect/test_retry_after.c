@@ -23,8 +23,10 @@ static void each_form(void **state) {
       {"7", "300", 300000}, /* the finer one goes before */
       {"7", "nonsense", 7000000},
       {"Tue, 14 Nov 2023 22:13:29 GMT", "", 9000000},
-      {"Tue, 14 Nov 2023 22:13:20 GMT", "", 0}, /* now */
-      {"Tue, 14 Nov 2023 22:13:11 GMT", "", 0}, /* over */
+      {"Tuesday, 14-Nov-23 22:13:29 GMT", "", 9000000}, /* RFC 850's */
+      {"Tue Nov 14 22:13:29 2023", "", 9000000},        /* asctime's */
+      {"Tue, 14 Nov 2023 22:13:20 GMT", "", 0},         /* now */
+      {"Tue, 14 Nov 2023 22:13:11 GMT", "", 0},         /* over */
       {"Fri, 31 Dec 2100 23:59:59 GMT", "", HOUR_US},
       {"3600", "", HOUR_US},
       {"86400", "", HOUR_US}, /* nobody is told to wait longer */

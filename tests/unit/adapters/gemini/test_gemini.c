@@ -206,7 +206,7 @@ static void the_path_has_the_model(void **state) {
     const char *path;
     bool hides_usage;
   } rows[] = {
-      {"gemini-2.5-flash", "{" USER_A "}", "/models/gemini-2.5-flash:generateContent", true},
+      {"gemini-2.5-flash", "{" USER_A "}", "/models/gemini-2.5-flash:generateContent", false},
       {"a/b c", "{" USER_A ",'stream':true}", "/models/a%2Fb%20c:streamGenerateContent?alt=sse", true},
       {"m", "{" USER_A ",'stream':true,'stream_options':{'include_usage':true}}",
        "/models/m:streamGenerateContent?alt=sse", false},

@@ -124,6 +124,48 @@ static void references_cannot_blow_it_up(void **state) {
   assert_true(out.room < 1 << 20);
 }
 
+/* What is required is looked for among the members, and what is referred to is walked each time: much of both is left to who
+   reads JSON Schema. */
+static void work_has_an_end(void **state) {
+  enum { MEMBERS = 4000, REQUIRED = 20000 };
+  _cleanup_(buffer_done) Buffer schema = {0};
+  _cleanup_(buffer_done) Buffer out = {0};
+  size_t size;
+
+  (void)state;
+  buffer_printf(&schema, "{\"type\":\"object\",\"properties\":{");
+  for (int i = 0; i < MEMBERS; i++)
+    buffer_printf(&schema, "%s\"p%d\":{\"type\":\"string\"}", i ? "," : "", i);
+  buffer_printf(&schema, "},\"required\":[\"p1\",\"p2\"]}");
+  size = schema.size;
+  buffer_append(&schema, "", 1);
+  assert_true(put((const char *)schema.data, &out));
+  out.size = 0;
+  schema.size = size - 2;
+  for (int i = 0; i < REQUIRED; i++)
+    buffer_printf(&schema, ",\"r%d\"", i);
+  buffer_printf(&schema, "]}%c", 0);
+  assert_false(put((const char *)schema.data, &out));
+  assert_int_equal(out.size, 0);
+}
+
+static void the_same_long_place_is_not_walked_for_ever(void **state) {
+  enum { MEMBERS = 2000, LONG = 1000000 };
+  _cleanup_(buffer_done) Buffer schema = {0};
+  _cleanup_(buffer_done) Buffer out = {0};
+
+  (void)state;
+  buffer_printf(&schema, "{\"type\":\"object\",\"properties\":{");
+  for (int i = 0; i < MEMBERS; i++)
+    buffer_printf(&schema, "%s\"p%d\":{\"$ref\":\"#/$defs/A\"}", i ? "," : "", i);
+  buffer_printf(&schema, "},\"$defs\":{\"A\":{\"type\":\"string\",\"examples\":[\"");
+  memset(buffer_reserve(&schema, LONG), 'x', LONG);
+  schema.size += LONG;
+  buffer_printf(&schema, "\"]}}}%c", 0);
+  assert_false(put((const char *)schema.data, &out));
+  assert_int_equal(out.size, 0);
+}
+
 static void nesting_has_an_end(void **state) {
   (void)state;
   for (int levels = 31; levels <= 32; levels++) {
@@ -145,6 +187,8 @@ int main(void) {
       cmocka_unit_test(what_there_are_words_for),
       cmocka_unit_test(what_there_are_none_for),
       cmocka_unit_test(references_cannot_blow_it_up),
+      cmocka_unit_test(work_has_an_end),
+      cmocka_unit_test(the_same_long_place_is_not_walked_for_ever),
       cmocka_unit_test(nesting_has_an_end),
   };
 

@@ -37,6 +37,7 @@ static void a_request_keeps_what_nobody_changes(void **state) {
       {"{\"model\":\"x\",\"messages\":[],\"n\":1e400,\"new_thing\":{\"a\": 1}}",
        "{\"model\":\"up\",\"messages\":[],\"n\":1e400,\"new_thing\":{\"a\": 1}}", false},
       {"{\"messages\":[]}", "{\"messages\":[],\"model\":\"up\"}", false},
+      {"{ \"model\" :\"x\", \"fallbacks\" : [], \"a\": [ 1 ]\n}", "{ \"model\" :\"up\",\"a\": [ 1 ]\n}", false},
       {"{\"fallbacks\":[\"y\"],\"model\":\"x\",\"messages\":[]}", "{\"model\":\"up\",\"messages\":[]}", false},
       {"{\"model\":\"x\",\"stream\":true}",
        "{\"model\":\"up\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}", true},
@@ -87,6 +88,9 @@ static void what_is_no_answer_is_a_fault(void **state) {
       {"{\"choices\":{}}", CAUSE_MALFORMED},
       {"{\"error\":\"no\",\"choices\":[]}", CAUSE_OVERLOAD},
       {"{\"error\":{\"message\":\"later\",\"code\":\"rate_limit_exceeded\"}}", CAUSE_RATE_LIMIT},
+      {"{\"error\":{\"message\":\"later\",\"code\":429}}", CAUSE_RATE_LIMIT},
+      {"{\"error\":{\"message\":\"who?\",\"code\":\"401\"}}", CAUSE_AUTH},
+      {"{\"error\":{\"message\":\"what?\",\"code\":\"42\"}}", CAUSE_OVERLOAD},
   };
 
   (void)state;

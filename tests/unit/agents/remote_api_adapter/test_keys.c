@@ -90,14 +90,14 @@ static void a_refused_key_is_passed_over(void **state) {
   _cleanup_(buffer_done) Buffer trouble = {0};
 
   assert_int_equal(keys_take(&scene->made, 0, 1), 0);
-  assert_false(keys_fail(&scene->made, 0, CAUSE_AUTH, 0, 1));
+  assert_false(keys_fail(&scene->made, 0, keys_generation(&scene->made, 0), CAUSE_AUTH, 0, 1));
   assert_int_equal(keys_take(&scene->made, 1, 1), 1);
   expect(scene, "sk-second", 2);
   expect(scene, "sk-second", 3);
   keys_put_trouble(&scene->made, 1, &trouble);
   assert_true(text_is((Text){(const char *)trouble.data, trouble.size},
                       "key first is passed over for 31 s: the provider does not take our key, or not for this"));
-  keys_work(&scene->made, 0);
+  keys_work(&scene->made, 0, keys_generation(&scene->made, 0));
   expect(scene, "sk-first", 4);
 }
 
@@ -123,14 +123,33 @@ static void a_refused_key_may_be_new_already(void **state) {
   Scene *scene = *state;
 
   expect(scene, "sk-first", 1);
-  assert_false(keys_fail(&scene->made, 0, CAUSE_AUTH, 0, 2));
+  assert_false(keys_fail(&scene->made, 0, keys_generation(&scene->made, 0), CAUSE_AUTH, 0, 2));
   keys_value(&scene->made, 0).memo->bytes[0] = 1;
   replace(scene, scene->paths[0], "sk-renewed");
-  assert_true(keys_fail(&scene->made, 0, CAUSE_AUTH, 0, 3));
+  assert_true(keys_fail(&scene->made, 0, keys_generation(&scene->made, 0), CAUSE_AUTH, 0, 3));
   assert_string_equal(keys_value(&scene->made, 0).secret, "sk-renewed");
   assert_int_equal(keys_value(&scene->made, 0).memo->bytes[0], 0);
   assert_int_equal(scene->made.turns[0].until_us, 0);
-  assert_false(keys_fail(&scene->made, 0, CAUSE_AUTH, 0, 4));
+  assert_false(keys_fail(&scene->made, 0, keys_generation(&scene->made, 0), CAUSE_AUTH, 0, 4));
+}
+
+/* Requests that went out with the old value are refused when the new one has long been taken. */
+static void a_late_refusal_is_of_the_old_value(void **state) {
+  Scene *scene = *state;
+  uint32_t old;
+
+  expect(scene, "sk-first", 1 * S);
+  old = keys_generation(&scene->made, 0);
+  replace(scene, scene->paths[0], "sk-renewed");
+  expect(scene, "sk-second", 3 * S);
+  expect(scene, "sk-renewed", 3 * S);
+  assert_int_not_equal(keys_generation(&scene->made, 0), old);
+  assert_true(keys_fail(&scene->made, 0, old, CAUSE_AUTH, 0, 4 * S));
+  assert_int_equal(scene->made.turns[0].until_us, 0);
+  assert_false(keys_fail(&scene->made, 0, keys_generation(&scene->made, 0), CAUSE_AUTH, 0, 4 * S));
+  keys_work(&scene->made, 0, old);
+  assert_int_not_equal(scene->made.turns[0].until_us, 0);
+  assert_int_equal(keys_generation(&scene->made, KEY_NONE), 0);
 }
 
 /* What can't be read any more leaves the value that was good; what could never be read is looked for again. */
@@ -195,6 +214,7 @@ int main(void) {
                                      CASE(a_refused_key_is_passed_over),
                                      CASE(a_new_value_is_taken),
                                      CASE(a_refused_key_may_be_new_already),
+                                     CASE(a_late_refusal_is_of_the_old_value),
                                      CASE(files_that_are_bad),
                                      CASE(no_key_is_repeated),
                                      CASE(no_part_of_a_key_is_repeated),

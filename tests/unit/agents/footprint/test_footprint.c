@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agents/request_coordinator/footprint.h"
+#include "agents/footprint/footprint.h"
 
 static Footprint measure(const char *request) {
   Footprint footprint;

@@ -3,8 +3,8 @@
  * May use:   base, json.
  * Threading: any; pure.
  * Spec:      docs/adr/0022-size-by-estimated-tokens.md */
-#ifndef PONS_COORDINATOR_FOOTPRINT_H
-#define PONS_COORDINATOR_FOOTPRINT_H
+#ifndef PONS_FOOTPRINT_FOOTPRINT_H
+#define PONS_FOOTPRINT_FOOTPRINT_H
 
 #include "bus/json/json.h"
 

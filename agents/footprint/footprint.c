@@ -1,6 +1,6 @@
 /* Figures that are not counted but known: what OpenAI's documentation says that a message, an answer's beginning and an
    image cost. */
-#include "agents/request_coordinator/footprint.h"
+#include "agents/footprint/footprint.h"
 
 enum {
   QUARTERS = 4,       /* of a token */
