@@ -33,7 +33,7 @@ def parse(argv):
     parser.add_argument("--quick", action="store_true", help="a minute's version")
     parser.add_argument("--json", metavar="FILE", help="write a list of {bench, case, peer, metric, value, unit}")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of which the medians are taken")
-    parser.add_argument("--peers", type=words, metavar="A,B", help="only these peers")
+    parser.add_argument("--peers", type=words, metavar="A,B", help="only these peers; adapter: these dialects")
     parser.add_argument("--cases", type=words, metavar="A,B", help="bus: only these shapes, such as 1x1x1,1x4x100; failover: kill,freeze,cut")
     parser.add_argument("--warm-ms", type=int, metavar="N", help="warm-up of each run; fleet: time to settle")
     parser.add_argument("--measure-ms", type=int, metavar="N", help="measured window of each run; fleet: idle window")

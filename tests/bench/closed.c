@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,13 +25,25 @@ static int read_number(const char *text, unsigned long least, unsigned long most
   return -EINVAL;
 }
 
+/* "600000:1000000": two numbers. */
+static int read_window(char *word, uint64_t *ret_ms, uint64_t *ret_most) {
+  char *colon = strchr(word, ':');
+  int r = 0;
+
+  *ret_most = 0;
+  if (colon) {
+    *colon = '\0';
+    r = read_number(colon + 1, 1, 1000000000, "MEASURE_MS:N", ret_most);
+  }
+  return r ? r : read_number(word, 1, 600000, "MEASURE_MS", ret_ms);
+}
+
 int closed_init(Closed *load, char **words) {
   uint64_t outstanding = 0, warm_ms = 0, measure_ms = 0;
 
   *load = (Closed){.outstanding = 0};
   if (read_number(words[0], 1, 100000, "OUTSTANDING", &outstanding) ||
-      read_number(words[1], 0, 600000, "WARM_MS", &warm_ms) ||
-      read_number(words[2], 1, 600000, "MEASURE_MS", &measure_ms))
+      read_number(words[1], 0, 600000, "WARM_MS", &warm_ms) || read_window(words[2], &measure_ms, &load->most))
     return -EINVAL;
   load->outstanding = (uint32_t)outstanding;
   load->warm_ns = warm_ms * NS_PER_MS;
@@ -89,6 +102,10 @@ bool closed_ended(Closed *load, uint32_t slot, bool good) {
   load->failed += !good;
   if (good && is_in_window(load, now))
     histogram_add(&load->whole, now - load->sent_at_ns[slot]);
+  if (load->most > 0 && load->received >= load->most && now < load->until_ns) {
+    load->until_ns = now;
+    load->measure_ns = now > load->from_ns ? now - load->from_ns : 1;
+  }
   return good && now < load->until_ns;
 }
 

@@ -14,6 +14,7 @@
 typedef struct Closed {
   uint32_t outstanding;
   uint64_t warm_ns, measure_ns;
+  uint64_t most; /* answers after which the window ends too; 0: the clock alone ends it */
   uint64_t from_ns, until_ns;
   uint64_t *sent_at_ns; /* one per slot */
   bool *heard;          /* of this answer something has come */
@@ -21,7 +22,7 @@ typedef struct Closed {
   Histogram whole, first; /* to the end of an answer; to its first bytes */
 } Closed;
 
-/* Fills load from three words: OUTSTANDING WARM_MS MEASURE_MS. Returns 0, or -EINVAL after saying what is wrong; closed_done in
+/* Fills load from three words: OUTSTANDING WARM_MS MEASURE_MS, that with ":N" behind it for at most N answers. Returns 0, or -EINVAL after saying what is wrong; closed_done in
    either case. */
 int closed_init(Closed *load, char **words);
 /* Frees. */

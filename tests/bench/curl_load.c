@@ -1,5 +1,5 @@
 /* The transport alone: what libcurl's multi interface takes for the same requests that the adapter makes, and nothing behind it.
-   curl-load URL BODY OUTSTANDING WARM_MS MEASURE_MS; BODY is JSON and is POSTed. */
+   curl-load URL BODY OUTSTANDING WARM_MS MEASURE_MS [HEADER...]; BODY is JSON and is POSTed. */
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
@@ -114,9 +114,11 @@ static void turn(Bench *bench, int wait_ms) {
   reap(bench);
 }
 
-static void prepare(Bench *bench, const char *url, const char *body) {
+static void prepare(Bench *bench, const char *url, const char *body, char **further) {
   struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 
+  for (; *further; further++)
+    headers = curl_slist_append(headers, *further);
   bench->multi = curl_multi_init();
   bench->epoll = epoll_create1(EPOLL_CLOEXEC);
   bench->due_ms = -1;
@@ -156,14 +158,14 @@ int main(int argc, char **argv) {
   static Bench bench;
   struct rlimit files = {0};
 
-  if (argc != 6 || closed_init(&bench.load, argv + 3)) {
-    fputs("usage: curl-load URL BODY OUTSTANDING WARM_MS MEASURE_MS\n", stderr);
+  if (argc < 6 || closed_init(&bench.load, argv + 3)) {
+    fputs("usage: curl-load URL BODY OUTSTANDING WARM_MS MEASURE_MS [HEADER...]\n", stderr);
     return 2;
   }
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
-  prepare(&bench, argv[1], argv[2]);
+  prepare(&bench, argv[1], argv[2], argv + 6);
   if (closed_begin(&bench.load) == 0) {
     drive(&bench);
     closed_print(&bench.load);
