@@ -1,7 +1,9 @@
 #include "bus/config/keyring.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "bus/config/check-internal.h"
 
@@ -67,11 +69,19 @@ static int read_tree(Report *report, Bytes bytes, const Tree *tree, Keyring **re
   return 0;
 }
 
+/* A file that is not there is one that nobody has made yet. */
+static int read_file(const char *path, Buffer *bytes, Buffer *errors) {
+  if (access(path, F_OK) == 0 || errno != ENOENT)
+    return file_read(path, bytes, errors);
+  buffer_printf(errors, "%s: there are no keys yet; `pons keys init` makes them\n", path);
+  return -ENOENT;
+}
+
 int keyring_load(const char *path, Keyring **ret, Buffer *errors) {
   _cleanup_(buffer_done) Buffer bytes = {0};
   _cleanup_(tree_destroy) Tree *tree = NULL;
   Report report = {.file = path, .errors = errors};
-  int r = file_read(path, &bytes, errors);
+  int r = read_file(path, &bytes, errors);
 
   if (r == 0)
     r = tree_new(&tree, path, buffer_bytes(&bytes), errors);

@@ -230,6 +230,16 @@ static uint32_t count_children(const Config *config, const ConfigProfile *profil
   return count;
 }
 
+/* Without keys nobody can be started, which is said once and not for each. */
+static int try_keys(const Config *config, Buffer *errors) {
+  _cleanup_(keyring_destroy) Keyring *keyring = NULL;
+  char path[CONFIG_PATH_SIZE];
+
+  if (!keyring_is_wanted(config))
+    return 0;
+  return keyring_load(keyring_path(config, path), &keyring, errors) == 0 ? 0 : PLAN_E_SECRET;
+}
+
 /* Tries each agent's environment once, so that a missing secret is told before anything starts. */
 static int try_secrets(const Plan *plan, Buffer *errors) {
   const ConfigAgent *last = NULL;
@@ -269,6 +279,8 @@ int plan_new(Plan **ret, const Config *config, const ConfigCatalog *catalog, con
         break; /* the other instances lack the same program */
     }
   }
+  if (result == 0)
+    result = try_keys(config, errors);
   if (result == 0)
     result = try_secrets(plan, errors);
   if (result == 0)

@@ -238,7 +238,7 @@ class Start(Keyed):
         os.unlink(self.secret_path("broker.b1"))
         self.refused("broker.b1.key: can't be used: No such file or directory")
         os.unlink(os.path.join(self.folder, "keys", "keys.yaml"))
-        self.refused("keys.yaml: can't be read")
+        self.refused("keys.yaml: there are no keys yet; `pons keys init` makes them")
 
     def test_a_key_that_is_not_its_own(self):
         with open(self.secret_path("broker.b1"), "wb") as file:

@@ -566,6 +566,12 @@ class Configuration(Command):
         missing = self.pons("config", "check", expect=2)
         self.assertIn("key", missing.err + missing.out)
 
+    def test_keys_that_nobody_has_made_are_said_once(self):
+        with open(self.config, "a", encoding="utf-8") as file:
+            file.write("keys: {dir: keys}\n")
+        for command in (["up", "-d"], ["call", "pons.ping"]):
+            self.assertEqual(self.pons(*command, expect=2).err.count("`pons keys init` makes them"), 1, command)
+
     def test_environment_over_file(self):
         self.environment["PONS_BROKER_LIMITS_SESSIONS"] = "77"
         self.assertIn("sessions: 77", self.pons("config", "check", "--show").out)
