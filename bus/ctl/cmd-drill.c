@@ -79,6 +79,13 @@ static LabChain chain_of(const Drill *which) {
 }
 
 /* The fleet of the configuration, or a lab for this drill. */
+/* Where nobody answers now there is nothing to be broken, and nothing to wait for. */
+static CtlExit find_broker(Ctl *ctl) {
+  _cleanup_(reach_close) Reach reach = {0};
+
+  return reach_open(ctl, reach_wait_ms(ctl), false, &reach);
+}
+
 static CtlExit open_fleet(DrillRun *drill, const Drill *which) {
   const Options *options = &drill->ctl->options;
   _cleanup_(buffer_done) Buffer text = {0};
@@ -96,6 +103,8 @@ static CtlExit open_fleet(DrillRun *drill, const Drill *which) {
     return CTL_FAILED;
   }
   status = ctl_load_config(drill->ctl); /* for its supervisor, also when --endpoint says where the brokers are */
+  if (status == CTL_OK)
+    status = find_broker(drill->ctl);
   if (status)
     return status;
   return reach_find(drill->ctl, &drill->endpoints, &drill->key);
@@ -242,9 +251,23 @@ static CtlExit do_all(DrillRun *drill) {
   return status;
 }
 
-static void list_drills(void) {
+static json_t *drills_json(void) {
+  json_t *rows = json_array();
   const Drill *which;
 
+  for (size_t i = 0; (which = drill_at(i)); i++)
+    json_array_append_new(
+        rows, json_pack("{s:s, s:s, s:b}", "name", which->name, "about", which->about, "here", which->begin != NULL));
+  return rows;
+}
+
+static void list_drills(const Ctl *ctl) {
+  const Drill *which;
+
+  if (ctl->options.json) {
+    ctl_write_json(ctl, drills_json());
+    return;
+  }
   for (size_t i = 0; (which = drill_at(i)); i++)
     printf("%-16s %s%s\n", which->name, which->about, which->begin ? "" : " (not in this build)");
   printf("%-16s all of them, one after the other\n", "full");
@@ -271,7 +294,7 @@ CtlExit cmd_drill(Ctl *ctl) {
   CtlExit status = CTL_OK;
 
   if (strcmp(name, "list") == 0) {
-    list_drills();
+    list_drills(ctl);
     return CTL_OK;
   }
   if (strcmp(name, "full") != 0)

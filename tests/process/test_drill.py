@@ -224,6 +224,16 @@ class Refused(Drills):
         status, _, log = self.drill("list")
         self.assertEqual(status, 0)
         self.assertIn("link-cut-oneway", log)
+        done = subprocess.run([harness.program("pons"), "drill", "list", "--json"], capture_output=True, text=True, check=True)
+        self.assertIn("broker-kill", {row["name"] for row in json.loads(done.stdout) if row["here"]})
+
+    def test_nobody_there(self):
+        """Said at once, and not after a minute of waiting for a fleet to become whole."""
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([harness.program("pons"), "drill", "broker-kill"], capture_output=True, text=True, check=False, cwd=folder,
+                                  env={**os.environ, "PONS_RUNTIME_DIR": folder, "PONS_STATE_DIR": folder})
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("start the fleet with `pons up`", done.stderr)
 
 
 if __name__ == "__main__":
