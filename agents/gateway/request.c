@@ -160,13 +160,37 @@ static void refuse_origin(HttpRequest *request) {
                 request_header(request, "Origin"));
 }
 
+/* The path that may have been meant: with a base URL that lacks /v1, or has a slash too many. */
+static bool find_meant(Text url, char *ret, size_t size) {
+  Text rest;
+
+  if (url.size > 100)
+    return false;
+  while (url.size > 1 && url.data[url.size - 1] == '/')
+    url.size--;
+  snprintf(ret, size, "%.*s", TEXT_ARG(url));
+  if (route_find(text_of(ret), &rest))
+    return true;
+  snprintf(ret, size, "/v1%.*s", TEXT_ARG(url));
+  return route_find(text_of(ret), &rest) != NULL;
+}
+
+static void refuse_url(HttpRequest *request, Text url) {
+  char meant[128];
+
+  if (find_meant(url, meant, sizeof meant))
+    respond_error(request, 404, "unknown_url", NULL, "there is no %.*s here; did you mean %s?", TEXT_ARG(url), meant);
+  else
+    respond_error(request, 404, "unknown_url", NULL, "there is no %.*s here; docs/gateway.md lists what there is",
+                  (int)min_u64(url.size, 200), url.data);
+}
+
 /* Answers what can be refused by the headers alone. */
 static void check_headers(HttpRequest *request, Text url, const char *method) {
   const Gateway *gateway = request->gateway;
 
   if (!request->route)
-    respond_error(request, 404, "unknown_url", NULL, "there is no %.*s here; docs/gateway.md lists what there is",
-                  (int)min_u64(url.size, 200), url.data);
+    refuse_url(request, url);
   else if (!(request->route->methods & request->method))
     refuse_method(request, method);
   else if (request->method == HTTP_OPTIONS)

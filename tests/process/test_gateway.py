@@ -187,6 +187,8 @@ class Errors(gateway_fleet.Gateways):
     def test_paths_and_methods(self):
         response = self.ask("/v1/nothing")
         self.assertEqual((response.status, response.error["code"]), (404, "unknown_url"))
+        for path, meant in (("/chat/completions", "/v1/chat/completions"), ("/v1/models/", "/v1/models"), ("/models//", "/v1/models")):
+            self.assertIn(f"did you mean {meant}?", self.ask(path).error["message"])
         response = self.ask("/v1/chat/completions")
         self.assertEqual((response.status, response.headers["allow"]), (405, "POST, OPTIONS"))
         response = self.ask("/v1/models", method="DELETE")
