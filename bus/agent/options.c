@@ -1,4 +1,5 @@
 /* What an agent is told: by its supervisor in the environment, by a person on the command line, which wins. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,15 +60,16 @@ static const char **value_of(Values *values, const Setting *setting) {
 }
 
 static void print_help(const Agent *agent) {
-  printf("pons-agent-%s: %s.\n\n", agent->name, agent->about ? agent->about : "an agent on the pons bus");
+  printf("%s: %s.\n\n", program_invocation_short_name, agent->about ? agent->about : "an agent on the pons bus");
   for (size_t i = 0; i < ELEMENTS(settings); i++)
     printf("  --%s %s\n        %s [%s]\n", settings[i].option, settings[i].value, settings[i].about,
            settings[i].variable);
   printf("  --help, --version\n\nSIGTERM lets it finish what it has; a second one stops it at once.\n");
 }
 
-static int usage(const Agent *agent, const char *what, const char *value) {
-  fprintf(stderr, "pons-agent-%s: %s%s%s; see --help\n", agent->name, what, value ? ": " : "", value ? value : "");
+static int usage(const char *what, const char *value) {
+  fprintf(stderr, "%s: %s%s%s; see --help\n", program_invocation_short_name, what, value ? ": " : "",
+          value ? value : "");
   return EXIT_USAGE;
 }
 
@@ -109,23 +111,23 @@ static int check(const Agent *agent, const Values *values, AgentOptions *ret) {
   uint64_t number = 0;
 
   if (!name_is_valid(text_of(values->name ? values->name : agent->name)))
-    return usage(agent, "a name is 1 to 64 of A-Z a-z 0-9 _ . -", values->name);
+    return usage("a name is 1 to 64 of A-Z a-z 0-9 _ . -", values->name);
   if (values->site && !name_is_valid(text_of(values->site)))
-    return usage(agent, "a site is 1 to 32 of A-Z a-z 0-9 _ . -", values->site);
+    return usage("a site is 1 to 32 of A-Z a-z 0-9 _ . -", values->site);
   if (values->singleton && !name_is_valid(text_of(values->singleton)))
-    return usage(agent, "a lease is 1 to 64 of A-Z a-z 0-9 _ . -", values->singleton);
+    return usage("a lease is 1 to 64 of A-Z a-z 0-9 _ . -", values->singleton);
   if (values->weight && !read_number(values->weight, 0, WEIGHT_MAX, &ret->weight))
-    return usage(agent, "the weight is a whole number from 0 to 1000", values->weight);
+    return usage("the weight is a whole number from 0 to 1000", values->weight);
   if (values->tier && !is_one_of(values->tier, "gpu", "cpu", "remote"))
-    return usage(agent, "the tier is gpu, cpu or remote", values->tier);
+    return usage("the tier is gpu, cpu or remote", values->tier);
   if (values->role && !is_one_of(values->role, "primary", "standby", NULL))
-    return usage(agent, "the role is primary or standby", values->role);
+    return usage("the role is primary or standby", values->role);
   if (values->version && strlen(values->version) > 32)
-    return usage(agent, "the version has at most 32 bytes", values->version);
+    return usage("the version has at most 32 bytes", values->version);
   if (values->concurrency && !read_number(values->concurrency, 1, CONCURRENCY_MAX, &number))
-    return usage(agent, "the concurrency is a whole number from 1 to 65535", values->concurrency);
+    return usage("the concurrency is a whole number from 1 to 65535", values->concurrency);
   if (values->log_level && log_level_parse(values->log_level, &ret->log_level) < 0)
-    return usage(agent, "the log level is error, warning, info or debug", values->log_level);
+    return usage("the log level is error, warning, info or debug", values->log_level);
   ret->has_weight = values->weight != NULL;
   ret->concurrency = (uint32_t)number;
   ret->name = values->name ? values->name : agent->name;
@@ -168,14 +170,14 @@ static int read_arguments(int argc, char **argv, const Agent *agent, Values *val
       return 0;
     }
     if (option == 'v') {
-      printf("pons-agent-%s %s, protocol %d\n", agent->name, PONS_VERSION, PROTOCOL_VERSION);
+      printf("%s %s, protocol %d\n", program_invocation_short_name, PONS_VERSION, PROTOCOL_VERSION);
       return 0;
     }
     if (option == '?')
       return EXIT_USAGE;
     *value_of(values, &settings[option]) = optarg;
   }
-  return optind == argc ? -1 : usage(agent, "this is no option", argv[optind]);
+  return optind == argc ? -1 : usage("this is no option", argv[optind]);
 }
 
 int options_read(int argc, char **argv, const Agent *agent, AgentOptions *ret) {
