@@ -265,6 +265,8 @@ int feature_init(Runtime *runtime);
 void feature_done(Runtime *runtime);
 /* Whether it takes nothing now: switched off, or without its lease. */
 bool feature_is_off(const Runtime *runtime);
+/* Whether it may begin what is asked of it: a singleton only while it holds its lease, by the clock and not by what it was told. */
+bool feature_may_begin(Runtime *runtime);
 /* The lease goes back, if it is held; it is not asked for again. */
 void feature_give_back(Runtime *runtime);
 

@@ -92,6 +92,10 @@ bool runtime_holds(Runtime *runtime, LeaseToken *ret) {
   return runtime->feature.lease && client_lease_check(runtime->feature.lease, ret);
 }
 
+bool feature_may_begin(Runtime *runtime) {
+  return !runtime->feature.singleton || runtime_holds(runtime, NULL);
+}
+
 /* --- the flag --- */
 
 static void on_flag(void *userdata, const FlagState *flag) {

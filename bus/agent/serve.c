@@ -147,7 +147,7 @@ static void on_request(Runtime *runtime, uint32_t broker, const Message *message
   }
   if (answer_again(runtime, broker, header))
     return;
-  if (runtime->phase > PHASE_DRAINING) {
+  if (runtime->phase > PHASE_DRAINING || !feature_may_begin(runtime)) {
     send_short(runtime, broker, KIND_NACK, header, STATUS_DRAINING);
     return;
   }

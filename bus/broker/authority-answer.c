@@ -43,6 +43,8 @@ void authority_fail(Authority *a, const AuthorityAsker *asker, Status status, co
 }
 
 void authority_fail_leaderless(Authority *a, const AuthorityAsker *asker) {
-  authority_fail(a, asker, STATUS_UNAVAILABLE, "no_leader", a->options.pair.retry_us,
+  uint64_t retry_us = pair_ask_again_us(a->pair, LEASE_NOT_LEADER, NULL, loop_now_us(a->loop));
+
+  authority_fail(a, asker, STATUS_UNAVAILABLE, "no_leader", retry_us,
                  "nobody leads whom this broker could ask: wait, or look at `pons lead`");
 }

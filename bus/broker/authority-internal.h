@@ -46,6 +46,7 @@ struct Authority {
   } writes[WRITES];
   uint32_t n_writes;
 
+  ClockSleep sleep;     /* of this machine */
   uint64_t look_due_us; /* when this loop turns next at the latest, unless it is late; 0 = not told yet */
   uint64_t handed_us;   /* when it handed over, if that is how it ceased to lead */
   uint64_t known;       /* the highest epoch that it knew of when it last led or was linked, or before it was started */

@@ -23,17 +23,18 @@ static const struct {
     [LEASE_FULL] = {STATUS_LIMIT, "lease_full", "as many leases are held as there may be: release some"},
 };
 
-/* When to ask again. The holder of a lease that is held renews it until it is gone, so what is left of it is how long it may take. */
-static uint64_t retry_us(Authority *a, Text name, LeaseRefusal refusal) {
+/* In how long to ask again; 0 = there is no use in it. The holder of a lease that is held renews it until it is gone, so what is left of it
+   is how long it may take. */
+static uint64_t retry_us(const Authority *a, Text name, LeaseRefusal refusal) {
   const Leases *leases = pair_leases(a->pair);
-  uint64_t now_us = loop_now_us(a->loop);
+  const Lease *row = NULL;
 
-  if (refusals[refusal].status == STATUS_UNAVAILABLE)
-    return a->options.pair.retry_us;
-  for (uint32_t i = 0; refusal == LEASE_HELD && i < leases->n; i++)
+  for (uint32_t i = 0; i < leases->n; i++)
     if (text_is(name, leases->rows[i].name))
-      return leases->rows[i].until_us - min_u64(now_us, leases->rows[i].until_us);
-  return 0;
+      row = &leases->rows[i];
+  if (refusal == LEASE_LOST || refusal == LEASE_FULL)
+    return 0;
+  return pair_ask_again_us(a->pair, refusal, row, loop_now_us(a->loop));
 }
 
 static void answer_lease(Authority *a, const AuthorityAsk *ask, Text name, const AuthorityAnswer *answer) {

@@ -52,6 +52,7 @@ static void step_down(Authority *a, const PairAction *action) {
       [PAIR_HIGHER_EPOCH] = "another leads in a higher epoch",
       [PAIR_HANDED_OVER] = "it has handed over",
       [PAIR_DISK_FAILED] = "its disk failed",
+      [PAIR_SLEPT] = "its machine was suspended",
   };
 
   count(a, COUNTER_STEPPED_DOWN);
@@ -142,10 +143,26 @@ static void step_at(Authority *a, const PairEvent *event, uint64_t now_us) {
   settle(a);
 }
 
+/* All that was counted by a clock that stood still is worth nothing: its own authority, and that the other broker was heard just now. */
+static void wake(Authority *a, uint64_t slept_us, uint64_t now_us) {
+  a->late++;
+  count(a, COUNTER_LATE);
+  log_warning("PONS-AUTHORITY-SLEPT", "the machine of %s was suspended for %llu ms: what it leads, it gives up",
+              a->options.broker, (unsigned long long)(slept_us / US_PER_MS));
+  step_at(a, &(PairEvent){.kind = PAIR_ON_SLEPT}, now_us);
+  if (a->core)
+    core_late(a->core, now_us);
+  if (a->link)
+    peerlink_slept(a->link, slept_us);
+}
+
 uint64_t authority_look(Authority *a) {
+  uint64_t slept_us = clock_slept_us(&a->sleep);
   uint64_t now_us = loop_now_us(a->loop);
   uint64_t late_us = a->look_due_us && now_us > a->look_due_us ? now_us - a->look_due_us : 0;
 
+  if (slept_us)
+    wake(a, slept_us, now_us);
   if (late_us <= a->options.pair.late_us) {
     pair_tick(a->pair, now_us);
     settle(a);

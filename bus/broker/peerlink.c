@@ -363,6 +363,11 @@ void peerlink_ask_gate_again(PeerLink *link) {
   socket_ask_gate_again(link->router);
 }
 
+void peerlink_slept(PeerLink *link, uint64_t slept_us) {
+  link->worked_us -= min_u64(slept_us, link->worked_us);
+  go_down(link, loop_now_us(link->loop));
+}
+
 bool peerlink_is_up(const PeerLink *link) {
   return link->up;
 }

@@ -64,6 +64,9 @@ void peerlink_tell(PeerLink *link, PeerLinkNews news);
 /* Takes in what has come and is not read yet: before something is judged by its absence. */
 void peerlink_drain(PeerLink *link);
 
+/* The machine was suspended for so long: whether the link works is not known any more. */
+void peerlink_slept(PeerLink *link, uint64_t slept_us);
+
 /* Whether the link works in both directions. */
 bool peerlink_is_up(const PeerLink *link);
 /* The peer's name as of its last beat, or "", and the epoch in which it says that it leads, or 0. */

@@ -25,32 +25,33 @@ struct ClientLease {
   char name[LIMIT_NAME_BYTES + 1];
   LoopTimer *timer;
   bool asking;
-  bool renewing;    /* that is what is asked */
-  bool unwanted;    /* given back, and not asked for until it is wanted again */
-  bool destroyed;   /* but for the answer that is awaited */
-  uint64_t sent_us; /* of the question */
-  uint64_t next_us; /* of the next */
+  bool renewing;         /* that is what is asked */
+  bool unwanted;         /* given back, and not asked for until it is wanted again */
+  bool destroyed;        /* but for the answer that is awaited */
+  uint64_t sent_us;      /* of the question */
+  uint64_t sent_boot_us; /* by the clock that goes on while the machine is suspended: the broker's has */
+  uint64_t next_us;      /* of the next */
 
   pthread_mutex_t mutex; /* over the rest, which other threads look at */
   bool held;
   LeaseToken token;
-  uint64_t until_us;
+  uint64_t until_boot_us;
 };
 
 /* --- what is held --- */
 
-static void set_held(ClientLease *lease, bool held, LeaseToken token, uint64_t until_us) {
+static void set_held(ClientLease *lease, bool held, LeaseToken token, uint64_t until_boot_us) {
   pthread_mutex_lock(&lease->mutex);
   lease->held = held;
   lease->token = token;
-  lease->until_us = until_us;
+  lease->until_boot_us = until_boot_us;
   pthread_mutex_unlock(&lease->mutex);
 }
 
-static void hold(ClientLease *lease, LeaseToken token, uint64_t until_us) {
+static void hold(ClientLease *lease, LeaseToken token, uint64_t until_boot_us) {
   bool new = !lease->held;
 
-  set_held(lease, true, token, until_us);
+  set_held(lease, true, token, until_boot_us);
   if (new && lease->options.on_held)
     lease->options.on_held(lease->options.userdata, token);
 }
@@ -61,11 +62,22 @@ static void lose(ClientLease *lease, const char *why) {
     lease->options.on_lost(lease->options.userdata, why);
 }
 
+/* How long it is held yet; 0 = its time is over. */
+static uint64_t left_us(const ClientLease *lease) {
+  return lease->until_boot_us - min_u64(clock_boottime_us(), lease->until_boot_us);
+}
+
+/* What is held no longer is given up, whatever else is to be done. */
+static void lose_late(ClientLease *lease) {
+  if (lease->held && left_us(lease) == 0)
+    lose(lease, "its time was over before it could be renewed");
+}
+
 bool client_lease_check(ClientLease *lease, LeaseToken *ret) {
   bool held;
 
   pthread_mutex_lock(&lease->mutex);
-  held = lease->held && clock_monotonic_us() < lease->until_us;
+  held = lease->held && clock_boottime_us() < lease->until_boot_us;
   if (held && ret)
     *ret = lease->token;
   pthread_mutex_unlock(&lease->mutex);
@@ -92,13 +104,14 @@ static void ask_for_it(ClientLease *lease, uint64_t now_us) {
   lease->asking = true;
   lease->renewing = lease->held;
   lease->sent_us = now_us;
+  lease->sent_boot_us = clock_boottime_us();
   if (lease->held)
     ask(lease, "renew",
         &(LeaseKeep){.name = text_of(lease->name),
                      .epoch = lease->token.epoch,
                      .counter = lease->token.counter,
                      .duration_us = duration_us},
-        lease->until_us - now_us, true);
+        max_u64(left_us(lease), 1), true);
   else
     ask(lease, "acquire",
         &(LeaseWish){.name = text_of(lease->name),
@@ -119,12 +132,11 @@ static void give_back(ClientLease *lease, LeaseToken token) {
 static void look(ClientLease *lease, uint64_t now_us) {
   uint64_t at_us;
 
-  if (lease->held && now_us >= lease->until_us)
-    lose(lease, "its time was over before it could be renewed");
+  lose_late(lease);
   if (!lease->asking && !lease->unwanted && now_us >= lease->next_us)
     ask_for_it(lease, now_us);
   at_us = lease->asking || lease->unwanted ? TIME_NEVER : lease->next_us;
-  loop_timer_set(lease->timer, lease->held ? min_u64(at_us, lease->until_us) : at_us);
+  loop_timer_set(lease->timer, lease->held ? min_u64(at_us, now_us + left_us(lease)) : at_us);
 }
 
 static void on_timer(void *userdata, uint64_t now_us _unused_) {
@@ -140,23 +152,23 @@ static void free_lease(ClientLease *lease) {
 }
 
 /* Reads what was given: 0.8 of it, from when it was asked for. */
-static bool read_given(const ClientLease *lease, const Answer *answer, LeaseGiven *ret, uint64_t *ret_until_us) {
+static bool read_given(const ClientLease *lease, const Answer *answer, LeaseGiven *ret, uint64_t *ret_until_boot_us) {
   if (answer->status != STATUS_OK ||
       answer_decode(contract_find(TEXT("pons.lease"), TEXT("acquire")), answer, NULL, ret, NULL) != 0)
     return false;
-  *ret_until_us = lease->sent_us + ret->duration_us / 5 * 4;
+  *ret_until_boot_us = lease->sent_boot_us + ret->duration_us / 5 * 4;
   return true;
 }
 
-static void take_given(ClientLease *lease, const LeaseGiven *given, uint64_t until_us, uint64_t now_us) {
-  bool late = lease->renewing ? !lease->held : until_us <= now_us;
+static void take_given(ClientLease *lease, const LeaseGiven *given, uint64_t until_boot_us, uint64_t now_us) {
+  bool late = lease->renewing ? !lease->held : until_boot_us <= clock_boottime_us();
 
   if (late) {
     lease->next_us = now_us + (lease->renewing ? 0 : PAUSE_US);
     return;
   }
   lease->next_us = lease->sent_us + given->duration_us / 3;
-  hold(lease, (LeaseToken){given->epoch, given->counter}, until_us);
+  hold(lease, (LeaseToken){given->epoch, given->counter}, until_boot_us);
 }
 
 static void take_refusal(ClientLease *lease, const Answer *answer, uint64_t now_us) {
@@ -172,9 +184,9 @@ static void take_refusal(ClientLease *lease, const Answer *answer, uint64_t now_
 static void on_end(void *userdata, const Answer *answer) {
   ClientLease *lease = userdata;
   uint64_t now_us = clock_monotonic_us();
-  uint64_t until_us = 0;
+  uint64_t until_boot_us = 0;
   LeaseGiven given;
-  bool is_given = read_given(lease, answer, &given, &until_us);
+  bool is_given = read_given(lease, answer, &given, &until_boot_us);
 
   lease->asking = false;
   if (lease->unwanted && is_given)
@@ -185,10 +197,9 @@ static void on_end(void *userdata, const Answer *answer) {
   }
   if (lease->unwanted || answer->status == STATUS_CANCELLED)
     return; /* CANCELLED: the client is being destroyed */
-  if (lease->held && now_us >= lease->until_us)
-    lose(lease, "its time was over before it could be renewed");
+  lose_late(lease);
   if (is_given)
-    take_given(lease, &given, until_us, now_us);
+    take_given(lease, &given, until_boot_us, now_us);
   else
     take_refusal(lease, answer, now_us);
   look(lease, now_us);

@@ -4,8 +4,8 @@
  * Threading: the loop thread, but for client_lease_check.
  * Spec:      docs/authority.md, "Leases"
  *
- * The holder counts from when it asked, by its own monotonic clock, and stops at 0.8 of what it was given, so that it has stopped
- * before anybody else is given the lease, whoever dies. What it guards should look at the token all the same
+ * The holder counts from when it asked, by a clock that goes on while the machine is suspended, and stops at 0.8 of what it was given,
+ * so that it has stopped before anybody else is given the lease, whoever dies. What it guards should look at the token all the same
  * (bus/wire/token.h): a process that is frozen in the middle of a write does not know that its time is over. */
 #ifndef PONS_CLIENT_LEASE_H
 #define PONS_CLIENT_LEASE_H

@@ -28,7 +28,8 @@ typedef struct Leases {
 } Leases;
 
 /* When a holder stops that asked at sent_us and was given duration_us: 0.8 of it, so that with clocks that differ by 1 % in
-   rate each way it has stopped before its granter counts the lease as over. */
+   rate each way it has stopped before anybody counts the lease as over: its granter, or who came after it and counts a whole
+   vote from when it can have been granted at the latest. */
 uint64_t lease_holder_until_us(uint64_t sent_us, uint64_t duration_us);
 
 /* The row of name, or NULL. It is borrowed until the table changes. */

@@ -106,6 +106,6 @@ void pair_take_over(Pair *pair, const PairEvent *event, uint64_t now_us) {
     return;
   if (pair->promise.to == event->from)
     pair->promise.until_us = min_u64(pair->promise.until_us, now_us);
-  pair->blocked_us = now_us + vote_waited_us(message->wait_us);
+  pair->blocked_us = now_us + min_u64(message->wait_us, pair->options.vote_us);
   pair_run(pair, now_us);
 }

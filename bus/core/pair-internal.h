@@ -44,6 +44,7 @@ struct Pair {
   bool linked;
   bool ever_linked;    /* in this life */
   uint64_t linked_us;  /* when last */
+  uint64_t stood_us;   /* since when it is candidate or caretaker */
   uint64_t blocked_us; /* until then leases may be out that this node does not know */
 
   /* leases: the leader's own table, a follower's copy */

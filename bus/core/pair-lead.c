@@ -19,8 +19,10 @@ uint64_t pair_second_us(const Pair *pair) {
   return consent_counts(pair) ? max_u64(until_us, pair->consent_us) : until_us;
 }
 
+/* So that two who have waited for the same do not stand at once. What was promised to the peer ends for the peer first, for it counts
+   less of it, so nobody stands with who waited for that. */
 static uint64_t stagger_us(const Pair *pair) {
-  return pair->options.node == PAIR_A ? 0 : pair->options.retry_us;
+  return pair->options.node == PAIR_A || pair->promise.to == pair_peer(pair) ? 0 : pair->options.retry_us;
 }
 
 void pair_follow(Pair *pair) {
@@ -45,8 +47,10 @@ static void choose_epoch(Pair *pair) {
 }
 
 void pair_run(Pair *pair, uint64_t now_us) {
-  if (pair->state != PAIR_CANDIDATE)
+  if (pair->state != PAIR_CANDIDATE) {
     memset(pair->votes_us, 0, sizeof pair->votes_us);
+    pair->stood_us = now_us;
+  }
   pair->state = PAIR_CANDIDATE;
   choose_epoch(pair);
   pair_note_seen(pair, pair->epoch);
@@ -62,8 +66,9 @@ static bool may_take_care(const Pair *pair, uint64_t now_us) {
 }
 
 /* The epoch of a caretaker only keeps its tokens apart from all others; nobody is told that it leads. */
-static void take_care(Pair *pair) {
+static void take_care(Pair *pair, uint64_t now_us) {
   pair->state = PAIR_CARETAKER;
+  pair->stood_us = now_us;
   pair->used = true;
   choose_epoch(pair);
   pair->used = true;
@@ -78,7 +83,7 @@ void pair_stand(Pair *pair, const PairEvent *event, uint64_t now_us) {
   if (!own_is_free(pair, now_us))
     pair_follow(pair);
   else if (may_take_care(pair, now_us))
-    take_care(pair);
+    take_care(pair, now_us);
   else
     pair_run(pair, now_us);
 }
@@ -141,6 +146,19 @@ void pair_votes_over(Pair *pair, const PairEvent *event, uint64_t now_us) {
 void pair_was_late(Pair *pair, const PairEvent *event, uint64_t now_us) {
   if (event->late_us > pair->options.late_us)
     pair_step_down(pair, PAIR_WAS_LATE, now_us);
+}
+
+/* Whoever is alone shares its authority with nobody: what it counts for longer than others is its own. */
+void pair_slept(Pair *pair, const PairEvent *event, uint64_t now_us) {
+  (void)event;
+  if (!pair->options.alone)
+    pair_step_down(pair, PAIR_SLEPT, now_us);
+}
+
+void pair_forget_votes(Pair *pair, const PairEvent *event, uint64_t now_us) {
+  (void)event, (void)now_us;
+  memset(pair->votes_us, 0, sizeof pair->votes_us);
+  pair->consent_us = 0;
 }
 
 void pair_yield_to_higher(Pair *pair, const PairEvent *event, uint64_t now_us) {

@@ -107,3 +107,20 @@ void pair_leases_over(Pair *pair, const PairEvent *event, uint64_t now_us) {
     pair_act(pair, &(PairAction){.kind = PAIR_DO_LEASE_OVER, .lease = &lease});
   }
 }
+
+/* A node that stands leads soon, or not for long: the longer it has stood in vain, the later is soon enough. */
+static uint64_t leader_in_us(const Pair *pair, uint64_t now_us) {
+  if (pair->state == PAIR_CANDIDATE || pair->state == PAIR_CARETAKER)
+    return now_us - pair->stood_us;
+  return pair->state == PAIR_FOLLOWER ? pair->timer_us - min_u64(now_us, pair->timer_us) : pair->options.retry_us;
+}
+
+uint64_t pair_ask_again_us(const Pair *pair, LeaseRefusal refusal, const Lease *row, uint64_t now_us) {
+  uint64_t retry_us = pair->options.retry_us;
+
+  if (refusal == LEASE_HELD && row)
+    return row->until_us - min_u64(now_us, row->until_us);
+  if (refusal == LEASE_WAITING)
+    return pair->blocked_us - min_u64(now_us, pair->blocked_us);
+  return refusal == LEASE_NOT_LEADER ? max_u64(min_u64(leader_in_us(pair, now_us), retry_us), retry_us / 20) : retry_us;
+}

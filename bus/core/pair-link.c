@@ -44,8 +44,10 @@ void pair_refused(Pair *pair, const PairEvent *event, uint64_t now_us) {
   if (!proves_death(pair, event, now_us))
     return;
   count_refusal(pair, event->sent_us, now_us);
-  /* Whatever was promised was promised to a process that is dead, or by a former life of this one whose leases are waited for. */
-  pair->blocked_us = max_u64(pair->blocked_us, now_us + vote_waited_us(pair->options.vote_us));
+  /* Whatever was promised was promised to a process that is dead, or by a former life of this one whose leases are waited for. They are
+     counted from the first of the refusals that tell of one death: who came and died between two of them was barred all the while. */
+  if (!was_dead)
+    pair->blocked_us = max_u64(pair->blocked_us, now_us + pair->options.vote_us);
   if (pair->promise.to != pair->options.node)
     pair->promise.until_us = min_u64(pair->promise.until_us, now_us);
   if (pair->state == PAIR_CANDIDATE && was_dead)
@@ -71,7 +73,7 @@ void pair_lead_by_operator(Pair *pair, const PairEvent *event, uint64_t now_us) 
   }
   pair_answer(pair, PAIR_E_NONE);
   /* The peer may have led by its operator's word too, without a vote of this node. */
-  pair->blocked_us = max_u64(pair->blocked_us, now_us + vote_waited_us(pair->options.vote_us));
+  pair->blocked_us = max_u64(pair->blocked_us, now_us + pair->options.vote_us);
   pair->forced = true;
   pair_stand(pair, event, now_us);
 }

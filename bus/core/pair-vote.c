@@ -31,7 +31,7 @@ void pair_start(Pair *pair, const PairEvent *event, uint64_t now_us) {
   pair->life = event->life;
   pair->promise.to = for_peer ? event->record.vote_for : PAIR_NOBODY;
   pair->promise.until_us = now_us + pair->options.vote_us;
-  pair->blocked_us = now_us + vote_waited_us(pair->options.vote_us);
+  pair->blocked_us = now_us + pair->options.vote_us;
   pair->given_us = now_us;
   if (pair->options.node == PAIR_WITNESS)
     pair->state = PAIR_VOTER;
@@ -79,6 +79,13 @@ static void promise_to(Pair *pair, const VoteAsk *ask, uint64_t now_us) {
     pair_follow(pair);
 }
 
+/* How long this node's vote is promised away yet, if that is why it is not given; 0 = there is no saying. */
+static uint64_t promised_us(const Pair *pair, uint64_t now_us) {
+  uint64_t until_us = pair->promise.until_us;
+
+  return until_us == TIME_NEVER || until_us <= now_us ? 0 : until_us - now_us;
+}
+
 void pair_vote(Pair *pair, const PairEvent *event, uint64_t now_us) {
   const PairMessage *message = event->message;
   VoteAsk ask = {event->from, message->epoch, message->leading};
@@ -97,7 +104,8 @@ void pair_vote(Pair *pair, const PairEvent *event, uint64_t now_us) {
                                    .epoch = message->epoch,
                                    .life = message->life,
                                    .ask_us = message->ask_us,
-                                   .seen = pair->record.seen});
+                                   .seen = pair->record.seen,
+                                   .wait_us = given ? 0 : promised_us(pair, now_us)});
 }
 
 void pair_ask_all(const Pair *pair, uint64_t now_us) {
@@ -134,12 +142,19 @@ void pair_count_vote(Pair *pair, const PairEvent *event, uint64_t now_us) {
     pair_try_lead(pair, now_us);
 }
 
+/* A vote that is free sooner than the candidate would ask again is asked for then. */
+static void wait_for_vote(Pair *pair, uint64_t wait_us, uint64_t now_us) {
+  if (wait_us > 0)
+    pair->timer_us = min_u64(pair->timer_us, now_us + max_u64(min_u64(wait_us, pair->options.vote_us), US_PER_MS));
+}
+
 void pair_note_denial(Pair *pair, const PairEvent *event, uint64_t now_us) {
   if (!is_current(pair, event->message, now_us))
     return;
   note_answer(pair, event);
   if (pair->state != PAIR_CANDIDATE)
     return;
+  wait_for_vote(pair, event->message->wait_us, now_us);
   /* With the peer dead nobody else stands, so that asking again at once can't become a race. */
   if (pair->record.seen > pair->epoch && pair->consent_us > now_us)
     pair_run(pair, now_us);

@@ -64,7 +64,7 @@ typedef enum PairEventKind {
 typedef enum PairMessageKind {
   PAIR_SAY_ASK,       /* epoch, life, ask_us, leading: give me your vote */
   PAIR_SAY_GIVE,      /* epoch, life, ask_us as asked; seen */
-  PAIR_SAY_DENY,      /* epoch, life, ask_us as asked; seen */
+  PAIR_SAY_DENY,      /* epoch, life, ask_us as asked; seen, wait_us: how long the vote is promised to another yet */
   PAIR_SAY_ANNOUNCE,  /* epoch: I lead */
   PAIR_SAY_REPLICATE, /* epoch, position, change, lease: a change of the table of leases */
   PAIR_SAY_HAVE,      /* epoch, position: my copy of the table is this far */
@@ -130,6 +130,7 @@ typedef enum PairReason {
   PAIR_HIGHER_EPOCH,
   PAIR_HANDED_OVER,
   PAIR_DISK_FAILED,
+  PAIR_SLEPT,
 } PairReason;
 
 typedef enum PairActionKind {
@@ -194,6 +195,10 @@ uint64_t pair_seen(const Pair *pair); /* the highest epoch that it knows of: wha
 uint64_t pair_barred_us(const Pair *pair, uint64_t now_us);
 /* The leases that it has granted, or copied from the leader; until_us by this clock. Borrowed until the next event. */
 const Leases *pair_leases(const Pair *pair);
+
+/* In how long whoever was refused a lease should ask again: when it may have it, if that can be told, else by retry_us at the latest.
+   row: of that lease, or NULL. */
+uint64_t pair_ask_again_us(const Pair *pair, LeaseRefusal refusal, const Lease *row, uint64_t now_us);
 
 /* Name of a state or an event in pair.def. */
 const char *pair_state_name(PairState state);

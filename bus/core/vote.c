@@ -14,10 +14,6 @@ uint64_t vote_counted_us(uint64_t vote_us) {
   return vote_us / 100 * 98;
 }
 
-uint64_t vote_waited_us(uint64_t vote_us) {
-  return vote_us / 100 * 103;
-}
-
 /* A broker that has restarted may not vote for itself yet, nor help somebody up: leases of its former life may be out. Whoever
    leads already has taken care of those. */
 static bool is_free(PairNode voter, const Promise *promise, const VoteAsk *ask, uint64_t now_us) {

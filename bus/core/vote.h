@@ -48,9 +48,6 @@ bool epoch_is_of(uint64_t epoch, PairNode node);
 /* How long a candidate counts a vote of vote_us, from sending its question: 0.98 of it, since (1 - 0.01) / (1 + 0.01) =
    0.9802 is what is left when its clock is 1 % slow and the voter's 1 % fast. */
 uint64_t vote_counted_us(uint64_t vote_us);
-/* How long to wait for a promise of vote_us that somebody else counts from now at the latest: 1.03 of it, above 1.01 / 0.99
-   = 1.0202. */
-uint64_t vote_waited_us(uint64_t vote_us);
 /* Whether voter, with this record and promise, gives its vote. It changes nothing. */
 Vote vote_judge(PairNode voter, const PairRecord *record, const Promise *promise, const VoteAsk *ask, uint64_t now_us);
 

@@ -1,5 +1,6 @@
 /* Whether an agent serves: the flag agent.NAME switches it, and a singleton waits for its lease. */
 #include "tests/unit/bus/agent/stage.h"
+#include "tests/unit/suspend.h"
 
 static int leases;
 
@@ -160,6 +161,23 @@ static void without_its_lease_it_stops(void **state _unused_) {
   stage_stop(&stage);
 }
 
+/* What a broker had sent before it heard DRAIN, and what waited in the socket of a machine that was suspended. */
+static void who_does_not_hold_its_lease_begins_nothing(void **state _unused_) {
+  Stage stage = {0};
+  RequestId id;
+
+  single_start(&stage);
+  id = expect_lease(&stage, "acquire");
+  stage_expect_nack(&stage, stage_ask(&stage, "hello", ""), STATUS_DRAINING);
+  give_lease(&stage, id, 5, 60 * US_PER_S);
+  expect_on(&stage);
+  stage_expect_reply(&stage, stage_ask(&stage, "hello", ""), "x");
+  suspend_for(60 * US_PER_S);
+  stage_expect_nack(&stage, stage_ask(&stage, "hello", ""), STATUS_DRAINING);
+  assert_false(runtime_holds(stage.runtime, NULL));
+  stage_stop(&stage);
+}
+
 static void the_end_gives_it_back(void **state _unused_) {
   Header drain = {.kind = KIND_DRAIN};
   Stage stage = {0};
@@ -182,6 +200,7 @@ int main(void) {
       cmocka_unit_test(what_it_has_it_finishes),
       cmocka_unit_test(a_singleton_serves_while_it_holds_its_lease),
       cmocka_unit_test(without_its_lease_it_stops),
+      cmocka_unit_test(who_does_not_hold_its_lease_begins_nothing),
       cmocka_unit_test(the_end_gives_it_back),
   };
 

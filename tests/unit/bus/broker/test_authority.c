@@ -3,6 +3,7 @@
 
 #include "tests/unit/bus/broker/node.h"
 #include "tests/unit/bus/broker/scene.h"
+#include "tests/unit/suspend.h"
 
 enum { BEAT_US = 20000 };
 
@@ -151,14 +152,25 @@ static void wait_leads(Stage *stage) {
   }
 }
 
-/* Who has begun to lead waits for the leases of who led before; and a machine that stood still for longer than a vote has
-   made it give up, and leads again. */
+/* Whether the answer says that authority is on its way: nobody leads yet (also who was held up for longer than a vote gives up, and leads
+   again), or who does waits for the leases of who led before. */
+static bool is_coming(Stage *stage, Status status) {
+  ErrorBody body;
+
+  if (status != STATUS_UNAVAILABLE)
+    return false;
+  assert_int_equal(contract_decode(CONTRACT(ErrorBody), buffer_bytes(&stage->scene.body), NULL, &body, NULL), 0);
+  assert_true(body.has_retry_after_us);
+  return text_is(body.code, "no_leader") || text_is(body.code, "lease_waiting");
+}
+
+/* Asks until the leader has answered. */
 static Status call_leader(Stage *stage, const char *service, const char *method, const Contract *contract,
                           const void *request) {
   uint64_t due_us = clock_monotonic_us() + NODE_PATIENCE_US;
   Status status = call(stage, service, method, contract, request);
 
-  while (status == STATUS_UNAVAILABLE && clock_monotonic_us() < due_us)
+  while (is_coming(stage, status) && clock_monotonic_us() < due_us)
     status = call(stage, service, method, contract, request);
   return status;
 }
@@ -410,14 +422,10 @@ static void who_asks_for_a_lease_that_is_held_hears_for_how_long(void **state _u
   PeerAnswer answer;
   ErrorBody error;
   Stage stage = {0};
-  Status status;
 
   start_pair(&stage);
   lead_by_the_nodes_vote(&stage);
-  do
-    status = call(&stage, "pons.lease", "acquire", CONTRACT(LeaseWish), &wish);
-  while (status == STATUS_UNAVAILABLE);
-  assert_int_equal(status, STATUS_OK);
+  assert_int_equal(call_leader(&stage, "pons.lease", "acquire", CONTRACT(LeaseWish), &wish), STATUS_OK);
   assert_int_equal(contract_encode(CONTRACT(LeaseWish), &wish, &body, NULL), 0);
   passed.body = buffer_bytes(&body);
   node_say(&stage.node, "ask", CONTRACT(PeerAsk), &passed); /* of a client at the other broker */
@@ -427,6 +435,34 @@ static void who_asks_for_a_lease_that_is_held_hears_for_how_long(void **state _u
   assert_int_equal(contract_decode(CONTRACT(ErrorBody), answer.body, NULL, &error, NULL), 0);
   assert_true(text_is(error.code, "lease_held"));
   assert_true(error.retry_after_us > 0 && error.retry_after_us <= NODE_VOTE_US);
+  end(&stage);
+}
+
+static bool is_leader(Stage *stage, uint64_t *ret_late) {
+  AuthorityStatus status;
+
+  assert_int_equal(call(stage, "pons.authority", "status", CONTRACT(PonsNothing), &(PonsNothing){0}), STATUS_OK);
+  assert_int_equal(contract_decode(CONTRACT(AuthorityStatus), buffer_bytes(&stage->scene.body), NULL, &status, NULL),
+                   0);
+  *ret_late = status.late;
+  return text_is(status.state, "leader");
+}
+
+/* Before it answers the first question after it woke up. */
+static void a_suspended_machine_gives_up_what_it_leads(void **state _unused_) {
+  LeaseWish wish = {.name = TEXT("hub"), .duration_us = 60 * US_PER_S};
+  Stage stage = {0};
+  uint64_t late;
+
+  start_pair(&stage);
+  lead_by_the_nodes_vote(&stage);
+  assert_int_equal(call_leader(&stage, "pons.lease", "acquire", CONTRACT(LeaseWish), &wish), STATUS_OK);
+  suspend_for(US_PER_S);
+  assert_int_equal(call(&stage, "pons.lease", "acquire", CONTRACT(LeaseWish), &wish), STATUS_UNAVAILABLE);
+  expect_code(&stage, "no_leader");
+  assert_false(is_leader(&stage, &late));
+  assert_int_equal(late, 1);
+  lead_by_the_nodes_vote(&stage); /* the link is found to work, and its vote is asked for anew */
   end(&stage);
 }
 
@@ -453,6 +489,7 @@ int main(void) {
       cmocka_unit_test(the_newer_flag_of_a_peer_is_taken),
       cmocka_unit_test(a_follower_passes_questions_on),
       cmocka_unit_test(who_asks_for_a_lease_that_is_held_hears_for_how_long),
+      cmocka_unit_test(a_suspended_machine_gives_up_what_it_leads),
       cmocka_unit_test(an_event_is_relayed_and_a_kept_one_told_again),
   };
 

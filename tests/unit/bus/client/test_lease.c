@@ -3,6 +3,7 @@
 
 #include "agents/contracts/contracts.h"
 #include "tests/unit/bus/client/scene.h"
+#include "tests/unit/suspend.h"
 
 enum { LONG_US = 60000000, SHORT_US = 600000 };
 
@@ -154,6 +155,25 @@ static void the_clock_decides_and_not_the_callback(void **state) {
   end(&holder);
 }
 
+/* The machine was suspended: its monotonic clock stood still, and the broker's went on. */
+static void what_passes_while_the_machine_is_suspended_counts(void **state) {
+  Holder holder;
+  RequestId id;
+
+  begin(&holder, *state, false);
+  take(&holder, SHORT_US * 3);
+  assert_true(is_held(&holder));
+  suspend_for(SHORT_US * 3);
+  assert_false(is_held(&holder));  /* at once, in every thread that asks */
+  id = expect(&holder, "acquire"); /* and no renewal */
+  assert_int_equal(holder.lost, 1);
+  suspend_for(LONG_US);
+  give(&holder, id, 2, LONG_US); /* asked for before, so its time is over */
+  take(&holder, LONG_US);
+  assert_int_equal(holder.held, 2);
+  end(&holder);
+}
+
 static void what_is_given_too_late_is_not_held(void **state) {
   RequestId id;
   Holder holder;
@@ -235,6 +255,7 @@ int main(void) {
       TEST(it_is_renewed_in_time_under_its_token),
       TEST(it_is_lost_when_its_time_is_over),
       TEST(the_clock_decides_and_not_the_callback),
+      TEST(what_passes_while_the_machine_is_suspended_counts),
       TEST(what_is_given_too_late_is_not_held),
       TEST(a_token_that_is_not_in_force_ends_it_at_once),
       TEST(it_is_given_back_and_taken_anew),

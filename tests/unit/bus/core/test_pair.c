@@ -1,98 +1,5 @@
 /* The authority machine, rule by rule, with a clock and a disk of the test's own. Random histories: tests/sim/pairs.c. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "bus/core/pair.h"
-
-enum { KINDS = PAIR_DO_ANSWER + 1, SAYS = PAIR_SAY_HAND_OVER + 1 };
-
-/* One node, what it did last of each kind, and how often. */
-typedef struct Stage {
-  Pair *pair;
-  uint64_t now_us;
-  uint64_t vote_us;
-  int n[KINDS];
-  PairAction last[KINDS];
-  int said[SAYS];
-  PairMessage message[SAYS];
-  Lease lease;
-} Stage;
-
-static void on_act(void *userdata, const PairAction *action) {
-  Stage *s = userdata;
-
-  s->n[action->kind]++;
-  s->last[action->kind] = *action;
-  if (action->message) {
-    s->said[action->message->kind]++;
-    s->message[action->message->kind] = *action->message;
-  }
-  if (action->lease)
-    s->lease = *action->lease;
-}
-
-static void give(Stage *s, PairEvent event) {
-  pair_step(s->pair, &event, s->now_us);
-}
-
-static void hear(Stage *s, PairNode from, PairMessage message) {
-  pair_receive(s->pair, from, &message, s->now_us);
-}
-
-static void sync_disk(Stage *s) {
-  give(s, (PairEvent){.kind = PAIR_ON_PERSISTED, .serial = s->last[PAIR_DO_PERSIST].serial});
-}
-
-static void pass(Stage *s, uint64_t us) {
-  for (uint64_t end = s->now_us + us; s->now_us < end;) {
-    s->now_us = min_u64(end, max_u64(s->now_us, pair_next_us(s->pair)));
-    pair_tick(s->pair, s->now_us);
-  }
-}
-
-static void start_with(Stage *s, const PairOptions *options, PairRecord disk) {
-  PairSink sink = {on_act, s};
-
-  *s = (Stage){.now_us = 1000, .vote_us = options->vote_us};
-  assert_int_equal(pair_new(&s->pair, options, &sink), 0);
-  give(s, (PairEvent){.kind = PAIR_ON_STARTED, .record = disk, .life = 7});
-}
-
-static void start(Stage *s, PairNode node, bool witness) {
-  PairOptions options = pair_options_default(node, witness);
-
-  start_with(s, &options, (PairRecord){0});
-}
-
-/* A broker that leads with its peer's vote: it has waited out its start, asked, and was given it. */
-static void start_leader(Stage *s) {
-  start(s, PAIR_A, false);
-  give(s, (PairEvent){.kind = PAIR_ON_PEER_UP});
-  pass(s, s->vote_us);
-  assert_int_equal(pair_state(s->pair), PAIR_CANDIDATE);
-  PairMessage vote = s->message[PAIR_SAY_ASK];
-  vote.kind = PAIR_SAY_GIVE;
-  hear(s, PAIR_B, vote);
-  sync_disk(s);
-  assert_int_equal(pair_state(s->pair), PAIR_LEADER);
-}
-
-static void ask(Stage *s, PairEventKind kind, const char *name, uint64_t holder, LeaseToken token, bool may_double) {
-  LeaseAsk lease = {text_of(name), {holder}, token, US_PER_S, may_double};
-
-  give(s, (PairEvent){.kind = kind, .lease = &lease});
-}
-
-static void expect_refused(Stage *s, LeaseRefusal refusal) {
-  assert_int_equal(s->last[PAIR_DO_REFUSE].refusal, refusal);
-  s->last[PAIR_DO_REFUSE].refusal = (LeaseRefusal)99;
-}
+#include "tests/unit/bus/core/pair_stage.h"
 
 /* Static: no cell is empty, and what is ignored says why. */
 static void test_the_table_is_full(void **state) {
@@ -139,7 +46,6 @@ static void test_epochs_and_margins(void **state) {
   assert_false(epoch_is_of(2, PAIR_B) || epoch_is_of(0, PAIR_A) || epoch_is_of(EPOCH_HIGHEST + 1, PAIR_B));
   /* A candidate's clock 1 % slow, the voter's 1 % fast: the vote is over for the candidate first. */
   assert_true(vote_counted_us(1000000) * 101 <= UINT64_C(1000000) * 99);
-  assert_true(vote_waited_us(1000000) * 99 >= UINT64_C(1000000) * 101);
   assert_true(lease_holder_until_us(0, 1000000) * 101 < UINT64_C(1000000) * 99);
 }
 
@@ -247,9 +153,6 @@ static void test_leases(void **state) {
   (void)state;
   start_leader(&s);
   ask(&s, PAIR_ON_LEASE_REQUESTED, "hub", 1, (LeaseToken){0}, false);
-  expect_refused(&s, LEASE_WAITING); /* its former life's leases may be out */
-  pass(&s, vote_waited_us(s.vote_us) - s.vote_us);
-  ask(&s, PAIR_ON_LEASE_REQUESTED, "hub", 1, (LeaseToken){0}, false);
   assert_int_equal(s.n[PAIR_DO_GRANT], 1);
   LeaseToken first = s.lease.token;
   assert_int_equal(first.epoch, pair_epoch(s.pair));
@@ -278,7 +181,6 @@ static void test_a_renewal_never_shortens(void **state) {
 
   (void)state;
   start_leader(&s);
-  pass(&s, vote_waited_us(s.vote_us) - s.vote_us);
   give(&s, (PairEvent){.kind = PAIR_ON_LEASE_REQUESTED, .lease = &lease});
   uint64_t until_us = s.lease.until_us;
   lease.token = s.lease.token;
@@ -295,7 +197,6 @@ static void test_the_table_of_leases_is_bounded(void **state) {
 
   (void)state;
   start_leader(&s);
-  pass(&s, vote_waited_us(s.vote_us) - s.vote_us);
   for (int i = 0; i <= LEASES_MAX; i++) {
     snprintf(name, sizeof name, "n%d", i);
     ask(&s, PAIR_ON_LEASE_REQUESTED, name, 1, (LeaseToken){0}, false);
@@ -303,24 +204,6 @@ static void test_the_table_of_leases_is_bounded(void **state) {
   assert_int_equal(s.n[PAIR_DO_GRANT], LEASES_MAX);
   expect_refused(&s, LEASE_FULL);
   pair_destroy(&s.pair);
-}
-
-/* A follower that has the leader's table with one lease in it, of holder 1. */
-static void start_follower(Stage *s, bool witness) {
-  PairMessage change = {.kind = PAIR_SAY_REPLICATE, .epoch = 2, .position = 1, .change = PAIR_CLEAR};
-
-  start(s, PAIR_B, witness);
-  pass(s, 3 * s->vote_us / 100);
-  hear(s, PAIR_A, (PairMessage){.kind = PAIR_SAY_ASK, .epoch = 2, .leading = true});
-  sync_disk(s);
-  give(s, (PairEvent){.kind = PAIR_ON_PEER_UP, .seen = 2});
-  hear(s, PAIR_A, change);
-  change.position = 2;
-  change.change = PAIR_PUT;
-  change.lease = (Lease){.name = "hub", .holder = {1}, .token = {2, 1}, .duration_us = US_PER_S};
-  hear(s, PAIR_A, change);
-  assert_int_equal(s->message[PAIR_SAY_HAVE].position, 2);
-  s->now_us += 1000;
 }
 
 static void test_a_refused_port_is_consent(void **state) {
@@ -430,7 +313,6 @@ static void test_a_planned_handover_waits_for_the_copy(void **state) {
 
   (void)state;
   start_leader(&s);
-  pass(&s, vote_waited_us(s.vote_us) - s.vote_us);
   expect_answer(&s, PAIR_ON_OPERATOR_YIELD, PAIR_E_NONE);
   ask(&s, PAIR_ON_LEASE_REQUESTED, "hub", 1, (LeaseToken){0}, false);
   expect_refused(&s, LEASE_MOVING);
