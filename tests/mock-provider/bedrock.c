@@ -1,6 +1,7 @@
 /* Bedrock's dialect: POST /model/ID/converse, /converse-stream and /invoke, what is asked and planned. */
 #include <stdio.h>
 
+#include "tests/mock-provider/arguments.h"
 #include "tests/mock-provider/bedrock-internal.h"
 #include "tests/mock-provider/pages.h"
 
@@ -41,37 +42,12 @@ static bool read_target(Text path, Target *ret) {
 
 /* --- calls of tools --- */
 
-static void put_argument(Json schema, Buffer *out) {
-  static const char *const VALUES[][2] = {
-      {"string", "\"a \\\"word\\\"\""}, {"number", "1.5"}, {"integer", "7"}, {"boolean", "true"}, {"array", "[]"}};
-  JsonWalk words = json_walk(json_find(schema, "enum"));
-  Json word;
-
-  if (json_next_element(&words, &word)) {
-    buffer_append(out, word.text.data, word.text.size);
-    return;
-  }
-  for (size_t i = 0; i < ELEMENTS(VALUES); i++)
-    if (json_string_is(json_find(schema, "type"), VALUES[i][0])) {
-      buffer_printf(out, "%s", VALUES[i][1]);
-      return;
-    }
-  buffer_printf(out, "{}");
-}
-
 /* A line of story->calls: one call with an argument for each property. */
 static void put_call(const Story *story, Json spec, unsigned number, Buffer *out) {
-  Json schema = json_find(json_find(spec, "inputSchema"), "json"), key, value;
-  JsonWalk walk = json_walk(json_find(schema, "properties"));
-  bool first = true;
-
-  buffer_printf(out, "{\"toolUseId\":\"tooluse_%llx_%u\",\"name\":%.*s,\"input\":{", (unsigned long long)story->number,
+  buffer_printf(out, "{\"toolUseId\":\"tooluse_%llx_%u\",\"name\":%.*s,\"input\":", (unsigned long long)story->number,
                 number, TEXT_ARG(json_find(spec, "name").text));
-  for (; json_next_member(&walk, &key, &value); first = false) {
-    buffer_printf(out, "%s%.*s:", first ? "" : ",", TEXT_ARG(key.text));
-    put_argument(value, out);
-  }
-  buffer_append(out, "}}\n", 3);
+  arguments_put(json_find(json_find(spec, "inputSchema"), "json"), out);
+  buffer_printf(out, "}\n");
 }
 
 /* The tools that were declared, one after the other and from the first again. */

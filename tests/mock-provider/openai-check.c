@@ -173,6 +173,8 @@ bool openai_check_chat(const Ask *ask, OpenAiAsk *ret_ask, Answer *ret) {
   json_get_uint(json_find(body, "max_completion_tokens"), &ret_ask->limit_tokens);
   ret_ask->model = json_find(body, "model");
   ret_ask->messages = json_find(body, "messages");
+  ret_ask->tools = openai_find(body, "tools");
+  ret_ask->no_calls = json_string_is(json_find(body, "tool_choice"), "none");
   return true;
 }
 

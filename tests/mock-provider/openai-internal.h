@@ -12,7 +12,9 @@
 typedef struct OpenAiAsk {
   Json model;
   Json messages;
-  Json input; /* embeddings */
+  Json tools;
+  bool no_calls; /* tool_choice forbids them */
+  Json input;    /* embeddings */
   bool stream;
   bool include_usage;
   uint64_t choices;
@@ -85,6 +87,13 @@ bool openai_check_chat(const Ask *ask, OpenAiAsk *ret_ask, Answer *ret);
 
 /* The same for embeddings. */
 bool openai_check_embeddings(const Ask *ask, OpenAiAsk *ret_ask, Answer *ret);
+
+/* Begins the story of the calls that the knob asks for; tells them in a whole message, or as events of a stream. */
+void openai_plan_calls(const Ask *ask, const OpenAiAsk *asked, Story *story);
+void openai_put_calls(const Story *story, Buffer *out);
+void openai_put_call_events(const Story *story, Buffer *out);
+/* Appends an event of a stream whose first choice has this delta; its members as text. */
+void openai_put_delta(const Story *story, const char *delta, Buffer *out);
 
 /* Answers a form with a recording in it. */
 void openai_answer_transcriptions(const Ask *ask, Answer *ret);

@@ -117,20 +117,24 @@ static void put_origin(const Story *story, const char *object, Buffer *out) {
   PUT(out, "\",");
 }
 
-static void put_usage(const Story *story, Buffer *out) {
+static void put_usage(const Ask *ask, const Story *story, Buffer *out) {
   PUT(out, "\"usage\":{\"prompt_tokens\":");
   put_number(story->prompt_tokens, 1, 10, out);
   PUT(out, ",\"completion_tokens\":");
   put_number(story->answer_tokens, 1, 10, out);
   PUT(out, ",\"total_tokens\":");
   put_number((uint64_t)story->prompt_tokens + story->answer_tokens, 1, 10, out);
-  PUT(out, ",\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
-           "\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0,"
-           "\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}");
+  PUT(out, ",\"prompt_tokens_details\":{\"cached_tokens\":");
+  put_number(min_u64(ask->knobs.cached, story->prompt_tokens), 1, 10, out);
+  PUT(out, ",\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":");
+  put_number(ask->knobs.thoughts, 1, 10, out);
+  PUT(out, ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}");
 }
 
-static const char *finish_of(const Story *story) {
-  return story->cut_short ? "length" : "stop";
+static const char *finish_of(const Ask *ask, const Story *story) {
+  if (ask->knobs.finish[0])
+    return ask->knobs.finish;
+  return story->cut_short ? "length" : story->calls.size > 0 ? "tool_calls" : "stop";
 }
 
 static void put_plain(const Ask *ask, Story *story, Buffer *out) {
@@ -144,14 +148,16 @@ static void put_plain(const Ask *ask, Story *story, Buffer *out) {
     PUT(out, ",\"message\":{\"role\":\"assistant\",\"content\":\"");
     story->echo_at = 0;
     story_put_all(story, &ask->knobs, out);
-    PUT(out, "\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"");
-    put_text(finish_of(story), out);
+    PUT(out, "\",\"refusal\":null,\"annotations\":[]");
+    openai_put_calls(story, out);
+    PUT(out, "},\"logprobs\":null,\"finish_reason\":\"");
+    put_text(finish_of(ask, story), out);
     PUT(out, "\"}");
   }
   PUT(out, "]");
   if (!ask->knobs.no_usage) {
     PUT(out, ",");
-    put_usage(story, out);
+    put_usage(ask, story, out);
   }
   PUT(out, ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_mock\"}");
 }
@@ -202,7 +208,8 @@ static void answer_chat(const Ask *ask, Answer *ret) {
   read_messages(ask, chat.messages, story);
   story_plan(story, &ask->knobs, chat.limit_tokens);
   story->choices = (uint32_t)chat.choices;
-  story->answer_tokens *= story->choices;
+  openai_plan_calls(ask, &chat, story);
+  story->answer_tokens = story->answer_tokens * story->choices + ask->knobs.thoughts;
   story->usage = chat.include_usage && !ask->knobs.no_usage;
   ret->status = 200;
   ret->streams = chat.stream;
@@ -224,29 +231,41 @@ static void put_event(const Story *story, uint32_t choice, const char *delta, Bu
   put_text(delta, out);
 }
 
-static void end_event(const Story *story, const char *finish, Buffer *out) {
-  PUT(out, "},\"logprobs\":null,\"finish_reason\":");
-  put_text(finish, out);
+static void end_event(const Story *story, Buffer *out) {
+  PUT(out, "},\"logprobs\":null,\"finish_reason\":null");
   put_text(story->usage ? "}],\"usage\":null" : "}]", out);
   put_text(story->broken ? "\n\n" : "}\n\n", out);
 }
 
-static void put_choice(Story *story, Part part, uint32_t index, uint32_t choice, Buffer *out) {
+void openai_put_delta(const Story *story, const char *delta, Buffer *out) {
+  put_event(story, 0, delta, out);
+  end_event(story, out);
+}
+
+static void put_end(const Ask *ask, const Story *story, uint32_t choice, Buffer *out) {
+  if (choice == 0)
+    openai_put_call_events(story, out);
+  put_event(story, choice, "", out);
+  PUT(out, "},\"logprobs\":null,\"finish_reason\":\"");
+  put_text(finish_of(ask, story), out);
+  put_text(story->usage ? "\"}],\"usage\":null}\n\n" : "\"}]}\n\n", out);
+}
+
+static void put_choice(const Ask *ask, Story *story, Part part, uint32_t index, uint32_t choice, Buffer *out) {
   if (part == PART_FIRST) {
     put_event(story, choice, "\"role\":\"assistant\",\"content\":\"\",\"refusal\":null", out);
-    end_event(story, "null", out);
+    end_event(story, out);
   } else if (part == PART_CHUNK) {
     size_t at = story->echo_at;
 
     put_event(story, choice, "\"content\":\"", out);
     story_put_chunk(story, index, out);
     buffer_append(out, "\"", 1);
-    end_event(story, "null", out);
+    end_event(story, out);
     if (choice + 1 < story->choices)
       story->echo_at = at;
   } else {
-    put_event(story, choice, "", out);
-    end_event(story, story->cut_short ? "\"length\"" : "\"stop\"", out);
+    put_end(ask, story, choice, out);
   }
 }
 
@@ -273,14 +292,14 @@ static void put_part(const Ask *ask, Story *story, Part part, uint32_t index, Bu
   case PART_CHUNK:
   case PART_LAST:
     for (uint32_t choice = 0; choice < story->choices; choice++)
-      put_choice(story, part, index, choice, out);
+      put_choice(ask, story, part, index, choice, out);
     break;
   case PART_USAGE:
     if (!story->usage)
       break;
     put_event(story, 0, NULL, out);
     buffer_printf(out, "],");
-    put_usage(story, out);
+    put_usage(ask, story, out);
     buffer_printf(out, "}\n\n");
     break;
   case PART_ERROR:

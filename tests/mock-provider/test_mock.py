@@ -275,6 +275,40 @@ class OpenAi(Case):
         self.assertEqual(self.mock.ask("POST", "/v1/embeddings", {"model": "m"}).error()[1]["param"], "input")
 
 
+class Tools(Case):
+    TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {
+        "place": {"type": "string"}, "days": {"type": "integer"}, "unit": {"enum": ["C", "F"]}}}}}, TOOL]
+
+    def test_whole(self):
+        choice = self.mock.chat("calls=3,tokens=0", tools=self.TOOLS).json()["choices"][0]
+        calls = choice["message"]["tool_calls"]
+        self.assertEqual([call["function"]["name"] for call in calls], ["weather", "f", "weather"])
+        self.assertEqual(json.loads(calls[0]["function"]["arguments"]), {"place": 'a "word"', "days": 7, "unit": "C"})
+        self.assertEqual((choice["finish_reason"], len({call["id"] for call in calls})), ("tool_calls", 3))
+
+    def test_in_pieces(self):
+        events = self.mock.chat("calls=2,tokens=1", stream=True, tools=self.TOOLS).events()
+        deltas = [call for event in events[:-1] for call in event["choices"][0]["delta"].get("tool_calls", [])]
+        self.assertEqual([(d["index"], d["function"]["name"]) for d in deltas if "id" in d], [(0, "weather"), (1, "f")])
+        texts = ["".join(d["function"]["arguments"] for d in deltas if d["index"] == n) for n in (0, 1)]
+        self.assertEqual([json.loads(text) for text in texts], [{"place": 'a "word"', "days": 7, "unit": "C"}, {}])
+        self.assertEqual(events[-2]["choices"][0]["finish_reason"], "tool_calls")
+
+    def test_none_are_wanted(self):
+        for members in ({}, {"tools": self.TOOLS, "tool_choice": "none"}):
+            choice = self.mock.chat("calls=2", **members).json()["choices"][0]
+            self.assertEqual((choice["finish_reason"], "tool_calls" in choice["message"]), ("stop", False))
+
+    def test_ends_and_counts(self):
+        reply = self.mock.chat("finish=content_filter,cached=1,thoughts=5,tokens=2").json()
+        self.assertEqual(reply["choices"][0]["finish_reason"], "content_filter")
+        usage = reply["usage"]
+        self.assertEqual((usage["prompt_tokens_details"]["cached_tokens"], usage["completion_tokens"],
+                          usage["completion_tokens_details"]["reasoning_tokens"]), (1, 7, 5))
+        events = self.mock.chat("finish=length", stream=True).events()
+        self.assertEqual(events[-2]["choices"][0]["finish_reason"], "length")
+
+
 class Strict(Case):
     """What OpenAI refuses beyond types and ranges: parts, calls and their answers, tools, shapes, what goes with what."""
 

@@ -1,9 +1,12 @@
-// What OpenAI's official SDK makes of the gateway: sdk.mjs SCENARIO BASE_URL KEY. Prints one line of JSON.
+// What OpenAI's official SDK makes of the gateway: sdk.mjs SCENARIO BASE_URL KEY [MODEL]. Prints one line of JSON.
 import OpenAI from "openai";
 
-const [scenario, baseURL, apiKey] = process.argv.slice(2);
+const [scenario, baseURL, apiKey, model] = process.argv.slice(2);
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
 const messages = [{ role: "user", content: "one two three" }];
+const properties = { place: { type: "string" }, days: { type: "integer" } };
+const weather = { type: "function", function: { name: "weather", parameters: { type: "object", properties } } };
+const clock = { type: "function", function: { name: "clock" } };
 const ask = (model, more = {}) => client.chat.completions.create({ model, messages, ...more });
 
 async function read(stream) {
@@ -27,6 +30,20 @@ const scenarios = {
     const { data, response } = await ask("good").withResponse();
     return { text: data.choices[0].message.content, usage: data.usage, request: response.headers.get("x-request-id") };
   },
+  tools: async () => {
+    const picture = { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } };
+    const asked = [{ role: "system", content: "be brief" }, { role: "user", content: [{ type: "text", text: "what" }, picture] }];
+    const params = { model, messages: asked, tools: [weather, clock] };
+    const whole = (await client.chat.completions.create(params)).choices[0];
+    const stream = client.chat.completions.stream({ ...params, stream_options: { include_usage: true } });
+    const streamed = (await stream.finalChatCompletion()).choices[0];
+    const told = whole.message.tool_calls.map(({ id }) => ({ role: "tool", tool_call_id: id, content: "mild" }));
+    const next = await ask(model, { messages: [...asked, whole.message, ...told], tools: params.tools });
+    const of = (choice) => ({ finish: choice.finish_reason, calls: choice.message.tool_calls.map(({ function: { name, arguments: text } }) =>
+      [name, JSON.parse(text)]) });
+    return { whole: of(whole), streamed: of(streamed), usage: (await stream.totalUsage()), next: next.choices[0].message.content };
+  },
+  counts: async () => (await ask("thinks")).usage,
   stream: async () => read(await ask("good", { stream: true })),
   usage: async () => read(await ask("good", { stream: true, stream_options: { include_usage: true } })),
   abort: async () => {

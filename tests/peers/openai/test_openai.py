@@ -19,7 +19,12 @@ import npm  # noqa: E402
 
 KEY = "sk-of-the-test"
 MODELS = (("good", ""), ("slow", "gap_ms=200,tokens=200"), ("silent", "silent=1"), ("flaky", "fail_first=1,status=503,retry_after_ms=20"),
-          ("limited", "status=429,retry_after=7"), ("cut", "cut=2,tokens=5"))
+          ("thinks", "tokens=2,thoughts=5,cached=1"), ("limited", "status=429,retry_after=7"), ("cut", "cut=2,tokens=5"))
+# A provider of each dialect, which calls functions: what stands behind the knobs, further keys, the model's name there.
+CALLERS = {"openai": ("/v1", "", "m"), "azure": ("", "api_version: 2024-10-21, ", "m"), "anthropic": ("/v1", "", "claude-opus-5"),
+           "gemini": ("/v1beta", "", "gemini-3-flash"), "bedrock": ("", "region: eu-central-1, ", "anthropic.claude-3-7-sonnet-20250219-v1:0"),
+           "bedrock_invoke": ("", "region: eu-central-1, ", "anthropic.claude-3-7-sonnet-20250219-v1:0"),
+           "custom": ("/v1", "", "m")}
 SDK = os.path.join(harness.BUILD, "openai-sdk")
 
 
@@ -52,12 +57,16 @@ class Sdk(harness.Fleet):
         base = f"http://127.0.0.1:{self.mock_port}/mock"
         lines = [f'gateway: {{listen: ["tcp://127.0.0.1:{self.port}"], keys: [{{name: sdk, secret: {{file: "{key}"}}}}]}}', "providers:"]
         lines += [f'  - {{name: p-{name}, base_url: "{base}/{knobs or "tokens=3"}/v1"}}' for name, knobs in MODELS]
-        lines += ["models:"] + [f"  - {{name: {name}, executor: RemoteApiAdapter, provider: p-{name}}}" for name, _ in MODELS]
+        lines += [f'  - {{name: p-{dialect}, dialect: {dialect}, {more}base_url: "{base}/calls=2,tokens=1{behind}"}}'
+                  for dialect, (behind, more, _) in CALLERS.items()]
+        lines += ["models:"] + [f'  - {{name: calls-{dialect}, executor: RemoteApiAdapter, provider: p-{dialect}, upstream: "{upstream}"}}'
+                                for dialect, (_, _, upstream) in CALLERS.items()]
+        lines += [f"  - {{name: {name}, executor: RemoteApiAdapter, provider: p-{name}}}" for name, _ in MODELS]
         lines += ["  - {name: vectors, kind: embedding, executor: RemoteApiAdapter, provider: p-good}"]
         return "\n".join(lines) + "\n"
 
-    def sdk(self, scenario):
-        run = subprocess.run(["node", "sdk.mjs", scenario, f"http://127.0.0.1:{self.port}/v1", KEY], cwd=SDK, text=True,
+    def sdk(self, scenario, *more):
+        run = subprocess.run(["node", "sdk.mjs", scenario, f"http://127.0.0.1:{self.port}/v1", KEY, *more], cwd=SDK, text=True,
                              capture_output=True, timeout=harness.DEADLINE_S, check=False)
         self.assertEqual(run.returncode, 0, run.stderr)
         return json.loads(run.stdout)
@@ -76,6 +85,23 @@ class Sdk(harness.Fleet):
         self.assertEqual(said["usage"]["completion_tokens"], 3)
         steps = self.asker.ask("pons", "trace", {"request": said["request"]})["steps"]
         self.assertTrue(steps, "the request id of the answer is good for pons trace")
+
+    def test_tools_before_each_dialect(self):
+        """Calls come whole and out of their pieces, with why it ended and what it took; a picture goes there, and results are taken."""
+        for dialect in CALLERS:
+            with self.subTest(dialect):
+                said = self.sdk("tools", f"calls-{dialect}")
+                self.assertEqual((said["whole"]["finish"], [name for name, _ in said["whole"]["calls"]]), ("tool_calls", ["weather", "clock"]))
+                arguments = said["whole"]["calls"][0][1]
+                self.assertEqual((arguments["place"].replace('"', ""), arguments["days"]), ("a word", 7))
+                self.assertEqual(said["streamed"], said["whole"])
+                self.assertEqual((said["usage"]["prompt_tokens"] > 0, said["usage"]["completion_tokens"]), (True, 1))
+                self.assertTrue(said["next"])
+
+    def test_what_was_thought_and_what_came_from_a_cache(self):
+        usage = self.sdk("counts")
+        self.assertEqual((usage["completion_tokens"], usage["completion_tokens_details"]["reasoning_tokens"]), (7, 5))
+        self.assertEqual(usage["prompt_tokens_details"]["cached_tokens"], 1)
 
     def test_stream(self):
         said = self.sdk("stream")
@@ -123,7 +149,7 @@ class Sdk(harness.Fleet):
         self.assertIn("class", said, "a stream that broke off was taken for whole")
 
     def test_models(self):
-        self.assertEqual(set(self.sdk("models")["ids"]), {name for name, _ in MODELS} | {"vectors"})
+        self.assertEqual(set(self.sdk("models")["ids"]), {name for name, _ in MODELS} | {f"calls-{dialect}" for dialect in CALLERS} | {"vectors"})
 
     def test_embeddings(self):
         said = self.sdk("embeddings")
