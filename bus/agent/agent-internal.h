@@ -231,6 +231,7 @@ struct Runtime {
   List expired;         /* under the pool's mutex: calls that were answered DEADLINE for who keeps them */
   uint32_t held;        /* calls not answered */
   uint64_t reply_bytes; /* of replies that are sent in parts */
+  uint64_t refusal_told_us;
   Heap deadlines;
   LoopTimer *deadline_timer;
   uint64_t deadline_timer_us;

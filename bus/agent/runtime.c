@@ -15,6 +15,7 @@ enum {
   ECHO_PATIENCE_US = 2000000, /* for the echo of DRAIN */
   HOLD_PATIENCE_US = 1000000, /* for who holds the process */
   LATE_LOOK_US = 100000,      /* whether a handler that was late has kept its call since */
+  REFUSAL_QUIET_US = 60000000,
   EXIT_REFUSED = 3,
 };
 
@@ -202,6 +203,19 @@ static void on_state(void *userdata, ClientState state, Status status, const cha
 /* --- making --- */
 
 /* The key that proves who this is; the file is read by its path, so no secret stands in an environment or a command line. */
+/* Of what it says or wants to hear without being answered. Whoever is refused one event is refused many: said once a minute. */
+static void on_refusal(void *userdata, Status status, const char *text) {
+  Runtime *runtime = userdata;
+  uint64_t now_us = clock_monotonic_us();
+
+  (void)status;
+  if (runtime->refusal_told_us && now_us < runtime->refusal_told_us + REFUSAL_QUIET_US)
+    return;
+  runtime->refusal_told_us = now_us;
+  log_warning("PONS-AGENT-NOT-HEARD", "%s: a broker refuses what it publishes or subscribes to: %s", runtime->instance,
+              text);
+}
+
 static int read_key(Runtime *runtime, KeyPair **ret) {
   const char *path = runtime->options->key;
   int r = path ? key_read(path, ret) : 0;
@@ -224,6 +238,7 @@ static int make_client(Runtime *runtime) {
       .calls_count = runtime->calls_made_count,
       .incarnation_us = clock_realtime_us(),
       .on_state = on_state,
+      .on_refusal = on_refusal,
       .userdata = runtime,
   };
   InstanceHooks hooks = {

@@ -284,6 +284,7 @@ struct Client {
   uint64_t deadline_us;
   uint64_t incarnation_us;
   void (*on_state)(void *userdata, ClientState state, Status status, const char *text);
+  void (*on_refusal)(void *userdata, Status status, const char *text);
   void *userdata;
   ClientState told;
   ClientId id;

@@ -122,6 +122,7 @@ static int take_options(Client *client, const ClientOptions *options) {
   client->deadline_us = options->deadline_us ? options->deadline_us : TIME_DEADLINE_DEFAULT_US;
   client->incarnation_us = options->incarnation_us ? options->incarnation_us : clock_realtime_us();
   client->on_state = options->on_state;
+  client->on_refusal = options->on_refusal;
   client->userdata = options->userdata;
   return take_endpoints(client, options->endpoint);
 }
@@ -175,6 +176,7 @@ void client_destroy(Client **p) {
   while (client->timer && atomic_load(&client->doing) > 0 && loop_turn(client->loop, 0) == 0)
     continue;
   client->on_state = NULL;
+  client->on_refusal = NULL;
   client->has_instance = false;
   pending_end_all(client);
   durable_done(client);

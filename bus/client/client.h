@@ -67,7 +67,10 @@ typedef struct ClientOptions {
   /* Called for every change of state; status and text say why a session was lost or refused. With CLIENT_OPEN again and a
      status: the second broker refuses this client. May be NULL. */
   void (*on_state)(void *userdata, ClientState state, Status status, const char *text);
-  void *userdata;
+  /* A broker refuses what has no answer of its own: an event, a subscription. text is a sentence with the status. With two brokers both
+     may say so. May be NULL. */
+  void (*on_refusal)(void *userdata, Status status, const char *text);
+  void *userdata; /* of both */
 } ClientOptions;
 
 /* Makes a client and begins to connect; the loop does the rest. Options are copied, but for calls. Returns 0 and the caller

@@ -52,6 +52,8 @@ static void on_session_error(Link *link, const Message *message) {
   } else {
     client->stats.dropped++;
     log_debug("PONS-CLIENT-ERROR", "%s: the broker says %s", client->agent, text);
+    if (client->on_refusal)
+      client->on_refusal(client->userdata, status, text);
   }
 }
 

@@ -148,6 +148,8 @@ static CtlExit run_watch(Ctl *ctl, Reach *reach) {
   json_decref(watch.seen);
   if (reach->interrupted)
     return (CtlExit)CTL_INTERRUPTED;
+  if (reach->refused)
+    return CTL_FAILED;
   return r < 0 && r != -ETIMEDOUT ? CTL_FAILED : CTL_OK;
 }
 

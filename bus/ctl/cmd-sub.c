@@ -68,6 +68,8 @@ static CtlExit listen_for(Reach *reach, Listener *listener) {
   r = reach_run(reach, has_seen_all, listener, deadline_us);
   if (reach->interrupted)
     return (CtlExit)CTL_INTERRUPTED;
+  if (reach->refused)
+    return CTL_FAILED;
   if (r == -ETIMEDOUT && options->count) {
     ctl_say("%" PRIu64 " of %" PRIu64 " events came in time", listener->seen, options->count);
     return CTL_FAILED;

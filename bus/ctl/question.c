@@ -58,15 +58,37 @@ static int make_body(Question *question, Text json, Buffer *errors, ContractFaul
   return QUESTION_E_CONTRACT;
 }
 
+/* What json is, or what is on standard input when it is "-". */
+static int read_text(const char *json, Buffer *input, Text *ret, Buffer *errors) {
+  int r = 0;
+
+  *ret = text_of(json);
+  if (strcmp(json, "-") == 0) {
+    r = read_input(input, errors);
+    *ret = (Text){(const char *)input->data, input->size};
+  }
+  return r;
+}
+
+int question_read(const char *json, Buffer *ret_body, Buffer *errors) {
+  _cleanup_(buffer_done) Buffer input = {0};
+  ContractFault fault = {0};
+  Text text;
+  int r = json ? read_text(json, &input, &text, errors) : 0;
+
+  if (r != 0 || !json || contract_json_to_body(NULL, text, ret_body, &fault) == 0)
+    return r;
+  buffer_printf(errors, "the message is no JSON: %s\n", fault.message);
+  return QUESTION_E_JSON;
+}
+
 static int fill(Question *question, const char *json, Buffer *errors, ContractFault *ret_fault) {
   _cleanup_(buffer_done) Buffer input = {0};
-  Text text = text_of(json ? json : "{}");
+  Text text;
   int r = split(question, errors);
 
-  if (r == 0 && json && strcmp(json, "-") == 0) {
-    r = read_input(&input, errors);
-    text = (Text){(const char *)input.data, input.size};
-  }
+  if (r == 0)
+    r = read_text(json ? json : "{}", &input, &text, errors);
   /* An untyped method that is asked without a message gets an empty body. */
   if (r == 0 && (json || question->contract))
     r = make_body(question, text, errors, ret_fault);

@@ -26,6 +26,9 @@ typedef struct Question {
    QUESTION_E_: errors says what is wrong, one line, and *ret is left alone; QUESTION_E_CONTRACT fills *ret_fault too (may
    be NULL). Blocks while it reads. */
 int question_init(Question *ret, const char *target, const char *json, Buffer *errors, ContractFault *ret_fault);
+/* Makes the body of json as question_init does, where no contract says what it must be; NULL = nothing. Returns 0, or QUESTION_E_JSON and
+   errors says what is wrong, one line. */
+int question_read(const char *json, Buffer *ret_body, Buffer *errors);
 /* Frees what *question owns. Usable as _cleanup_. */
 void question_done(Question *question);
 

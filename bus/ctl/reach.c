@@ -72,6 +72,15 @@ static void on_state(void *userdata, ClientState state, Status status _unused_, 
     snprintf(reach->refusal, sizeof reach->refusal, "%s", text);
 }
 
+/* Both brokers may say so of the same thing. */
+static void on_refusal(void *userdata, Status status _unused_, const char *text) {
+  Reach *reach = userdata;
+
+  if (!reach->refused)
+    ctl_say("%s", text);
+  reach->refused = true;
+}
+
 static void on_interrupt(void *userdata, int signo) {
   Reach *reach = userdata;
 
@@ -85,6 +94,7 @@ static int connect_client(Reach *reach, KeyPair *key) {
                            .key = key,
                            .attempts = 1,
                            .on_state = on_state,
+                           .on_refusal = on_refusal,
                            .userdata = reach};
   int r = loop_new(&reach->loop);
 
@@ -215,7 +225,7 @@ typedef struct Until {
 static bool is_done(void *userdata) {
   const Until *until = userdata;
 
-  return until->reach->interrupted || ferror(stdout) || until->done(until->userdata);
+  return until->reach->interrupted || until->reach->refused || ferror(stdout) || until->done(until->userdata);
 }
 
 int reach_run(Reach *reach, bool (*done)(void *userdata), void *userdata, uint64_t deadline_us) {

@@ -17,6 +17,7 @@ typedef struct Reach {
   Client *client;
   char *endpoint; /* as asked for, commas between, and a semicolon before the second broker's */
   bool interrupted;
+  bool refused;      /* an event or a subscription; that was said */
   char refusal[256]; /* why the broker does not want this client, or empty */
 } Reach;
 
@@ -33,7 +34,7 @@ CtlExit reach_find(Ctl *ctl, char **ret_endpoints, KeyPair **ret_key);
 /* How long commands wait for a broker, in ms: --timeout, but at most 2 s. */
 uint64_t reach_wait_ms(const Ctl *ctl);
 
-/* Turns the loop until done, Ctrl-C, or standard output takes no more, at most until deadline_us (TIME_NEVER = for ever). Returns as
+/* Turns the loop until done, Ctrl-C, a refusal, or standard output takes no more, at most until deadline_us (TIME_NEVER = for ever). Returns as
    loop_run_until. */
 int reach_run(Reach *reach, bool (*done)(void *userdata), void *userdata, uint64_t deadline_us);
 

@@ -3,6 +3,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -114,6 +115,17 @@ class Admission(Keyed):
         self.assertEqual(guest.expect(Kind.ERROR).status, Status.DENIED)
         self.assertEqual(self.counters(self.operator)["DENIED"], 4)
         self.assertEqual(self.broker.log().count("PONS-DENIED"), 1)  # it may not fill the log
+
+    def test_the_command_is_told_what_it_may_not_hear_or_say(self):
+        path = os.path.join(self.folder, "keys", "keys.yaml")
+        with open(path, encoding="utf-8") as file:
+            rows = file.read()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(re.sub(r"(name: \"?pons.here.*?publish: )[^\n]*(\n *subscribe: )[^\n]*", r'\1["news.>"]\2["news.>"]', rows, flags=re.S))
+        self.wait_log(self.broker, "PONS-KEYS-CHANGED")
+        self.pons("pub", "news.a", "1")
+        for command in (["pub", "other.a", "1"], ["sub", ">"]):
+            self.assertIn("DENIED: the key pons.here may not", self.pons(*command, expect=1).stderr)
 
     def test_who_offers_what_it_may_not(self):
         liar = self.peer("echo", keys=self.keys("echo.here"))

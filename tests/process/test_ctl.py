@@ -369,6 +369,21 @@ class Asking(Command):
         self.assertIn("test.a", self.pons("sub", "test.a", "--count", "1").out)
         self.pons("sub", "test.never", "--count", "1", "--timeout", "200", expect=1)
 
+    def test_pub(self):
+        bus = self.bus()
+        bus.subscribe("test.*")
+        self.assertEqual(self.pons("pub", "test.a", '{"n": 7}', "--retain", "--json").json, {"topic": "test.a", "bytes": 4})
+        event = bus.expect(harness.Kind.EVENT)
+        self.assertEqual((event.service, event.data), ("test.a", {"n": 7}))
+        self.assertIn('test.a {"n":7}', self.pons("sub", "test.a", "--count", "1").out)
+        self.assertEqual(self.pons("pub", "test.b", "-", text='"words"').out, "")
+        self.assertEqual(bus.expect(harness.Kind.EVENT).data, "words")
+        self.pons("pub", "test.a", "--retain")
+        self.pons("sub", "test.a", "--count", "1", "--timeout", "200", expect=1)
+        self.assertIn("no topic", self.pons("pub", "test.*", expect=2).err)
+        self.assertIn("no JSON", self.pons("pub", "test.a", "{", expect=2).err)
+        self.assertIn("BAD_NAME", self.pons("pub", "pons.flags.x", expect=1).err)
+
     def test_who_stops_reading_ends_it(self):
         bus = self.bus()
         bus.publish("test.a", {"n": 1}, sequence=1, retain=True)

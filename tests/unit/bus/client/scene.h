@@ -24,6 +24,8 @@ typedef struct Scene {
   int states;
   ClientState state;
   Status why;
+  /* The last refusal of what has no answer. */
+  Status refusal;
 } Scene;
 
 static inline void on_scene_end(void *userdata, const Answer *answer) {
@@ -44,6 +46,13 @@ static inline void on_scene_state(void *userdata, ClientState state, Status stat
   scene->states++;
   scene->state = state;
   scene->why = status;
+}
+
+static inline void on_scene_refusal(void *userdata, Status status, const char *text) {
+  Scene *scene = userdata;
+
+  scene->refusal = status;
+  snprintf(scene->text, sizeof scene->text, "%s", text);
 }
 
 static inline bool scene_has_end(void *userdata) {
@@ -96,8 +105,11 @@ static inline int scene_tear_down(void **state) {
 
 /* Makes the client without waiting for a session. */
 static inline void scene_begin(Scene *scene) {
-  ClientOptions options = {
-      .endpoint = scene->fake.endpoint, .agent = TEXT("tester"), .on_state = on_scene_state, .userdata = scene};
+  ClientOptions options = {.endpoint = scene->fake.endpoint,
+                           .agent = TEXT("tester"),
+                           .on_state = on_scene_state,
+                           .on_refusal = on_scene_refusal,
+                           .userdata = scene};
 
   assert_int_equal(client_new(scene->loop, &options, &scene->client), 0);
 }

@@ -37,6 +37,25 @@ static void subscribe(Scene *scene, Watcher *watcher, const char *pattern) {
   assert_int_equal(client_subscribe(scene->client, text_of(pattern), on_event, watcher, &watcher->number), 0);
 }
 
+static bool is_refused(void *userdata) {
+  const Scene *scene = userdata;
+
+  return scene->refusal != STATUS_OK;
+}
+
+static void what_a_broker_refuses_is_told(void **state) {
+  Scene *scene = *state;
+
+  scene_connect(scene);
+  assert_int_equal(client_publish(scene->client, TEXT("a.b"), BYTES_NONE, false), 0);
+  free(fake_take(&scene->fake, KIND_PUBLISH));
+  fake_error(&scene->fake, (RequestId){{0}, 0}, STATUS_DENIED, "may not publish to a.b", 0);
+  fake_until(&scene->fake, is_refused, scene);
+  assert_int_equal(scene->refusal, STATUS_DENIED);
+  assert_string_equal(scene->text, "DENIED: may not publish to a.b");
+  assert_int_equal(client_state(scene->client), CLIENT_OPEN); /* the session goes on */
+}
+
 static void publishing_counts_per_topic(void **state) {
   Scene *scene = *state;
   static const struct {
@@ -170,9 +189,9 @@ static void subscriptions_are_bounded(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
   const struct CMUnitTest tests[] = {
-      CASE(publishing_counts_per_topic), CASE(waiting_publications_are_bounded),  CASE(each_event_comes_once),
-      CASE(a_gap_is_told_and_mended),    CASE(subscriptions_outlive_the_session), CASE(unsubscribing_inside_and_twice),
-      CASE(subscriptions_are_bounded),
+      CASE(what_a_broker_refuses_is_told),  CASE(publishing_counts_per_topic), CASE(waiting_publications_are_bounded),
+      CASE(each_event_comes_once),          CASE(a_gap_is_told_and_mended),    CASE(subscriptions_outlive_the_session),
+      CASE(unsubscribing_inside_and_twice), CASE(subscriptions_are_bounded),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
