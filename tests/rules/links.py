@@ -20,14 +20,14 @@ def anchors(tree, path):
 
 
 def check_named(tree, path, words):
-    """`bus/x/y.c` is a file or folder of the tree, `name()` a word of its C code."""
+    """`bus/x/y.c` is a file or folder of the tree, `name()` a word of its C code, or a function of its Python."""
     for number, line in enumerate(tree.text(path).split("\n"), 1):
         for file in re.findall(r"`((?:bus|agents|deploy|tests|docs)/[\w./-]+)`", line):
             if path not in HOW_TO and not tree.has(file.rstrip("/")) and "." in os.path.basename(file):
                 yield Finding(path, number, f"there is no {file}")
         for function in re.findall(r"`(\w+)\(\)`", line):
             if function not in words:
-                yield Finding(path, number, f"no C file has a function {function}()")
+                yield Finding(path, number, f"no file has a function {function}()")
 
 
 def check_markdown(tree, path):
@@ -83,6 +83,7 @@ def check(tree):
     yield from check_decisions(tree)
     yield from check_tour(tree)
     words = {word for path in tree.files(".c", ".h") for word in re.findall(r"\b(\w+)\(", tree.code(path))}
+    words |= {word for path in tree.files(".py") for word in re.findall(r"\bdef (\w+)\(", tree.text(path))}
     for path in tree.files(".md"):
         yield from check_markdown(tree, path)
         if path != "CHANGELOG.md":
@@ -92,12 +93,12 @@ def check(tree):
 
 
 TOP = "/* What: x\n * Spec:      %s */\n"
-GOOD = {"docs/a.md": "# 1. First part\n[b](b.md#second-part) [web](https://x.org/y) [me](#1-first-part) `bus/base/a.h` `f()` `tests/unit`\n", "bus/base/f.c": "int f(void) {\n}\n", "docs/b.md": "## Second part\n",
+GOOD = {"docs/a.md": "# 1. First part\n[b](b.md#second-part) [web](https://x.org/y) [me](#1-first-part) `bus/base/a.h` `f()` `g()` `tests/unit`\n", "adapters/g.py": "def g():\n", "bus/base/f.c": "int f(void) {\n}\n", "docs/b.md": "## Second part\n",
         "bus/base/c.h": '/* What: x\n * Spec:      docs/a.md\n *\n * An "example". */\n', "bus/base/a.h": TOP % 'docs/a.md, "First part"; sd_notify(3)', "docs/adr/0001-x.md": "", "docs/adr/0002-y.md": "",
         "bus/rooms.def": 'ROOM(base, bus/base, "", "", "x")\nROOM(openai, adapters/openai, "", "", "x")\n', "README.md": "| `bus/base` | x |\n| `adapters` | x |\n"}
 BAD = {
     "named file": ({"docs/c.md": "`bus/base/gone.c`\n"}, "there is no bus/base/gone.c"),
-    "named function": ({"docs/c.md": "`gone()`\n"}, "no C file has a function gone()"),
+    "named function": ({"docs/c.md": "`gone()`\n"}, "no file has a function gone()"),
     "file": ({"docs/c.md": "[x](nowhere.md)\n"}, "there is no docs/nowhere.md"),
     "heading": ({"docs/c.md": "[x](b.md#third)\n"}, "has no such heading"),
     "spec file": ({"bus/base/b.h": TOP % "docs/nowhere.md"}, "Spec: there is no docs/nowhere.md"),
