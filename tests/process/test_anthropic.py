@@ -162,6 +162,14 @@ class Answers(Anthropic):
                 self.assertEqual([block["type"] for block in messages[1]["content"]], ["thinking", "tool_use", "tool_use"])
                 self.assertEqual([block["type"] for block in messages[2]["content"]], ["tool_result", "tool_result", "text"])
 
+    def test_a_turn_without_its_thoughts(self):
+        """Most clients keep none: then nothing is thought in the next turn, which the provider would refuse."""
+        said = self.chat("old-thinker", tools=[WEATHER, CLOCK], reasoning_effort="low")["choices"][0]["message"]
+        del said["thinking_blocks"]
+        told = [{"role": "tool", "tool_call_id": call["id"], "content": "mild"} for call in said["tool_calls"]]
+        self.chat("good", [USER, said, *told], tools=[WEATHER, CLOCK], reasoning_effort="low")
+        self.assertNotIn("thinking", self.sent())
+
     def test_the_cache_is_counted_in(self):
         answer = self.chat("good")
         self.assertEqual(answer["usage"], {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5,
