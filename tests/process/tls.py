@@ -79,6 +79,23 @@ class Authority:
         return certificate, self.path(f"{name}.key")
 
 
+def start_nginx(case, servers, ports):
+    """nginx with these server blocks, once it listens at ports."""
+    path = os.path.join(case.folder, "nginx.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(CONFIG % {"folder": case.folder, "servers": servers})
+    process = subprocess.Popen([NGINX, "-c", path, "-p", case.folder, "-e", f"{case.folder}/nginx-error.log"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def close():
+        process.terminate()
+        process.wait(harness.DEADLINE_S)
+
+    case.addCleanup(close)
+    for port in ports:
+        harness.wait_listening(port, process)
+
+
 class Front:
     """nginx in front of a provider; one port for each certificate."""
 
@@ -89,14 +106,7 @@ class Front:
         servers = [SERVER % {"port": self.ports[name], "certificate": certificate, "key": key, "upstream": upstream,
                              "http2": "http2" if http2 else ""}
                    for name, (certificate, key, http2) in certificates.items()]
-        path = os.path.join(self.folder, "nginx.conf")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(CONFIG % {"folder": self.folder, "servers": "".join(servers)})
-        self.process = subprocess.Popen([NGINX, "-c", path, "-p", self.folder, "-e", f"{self.folder}/nginx-error.log"],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        case.addCleanup(self.close)
-        for port in self.ports.values():
-            harness.wait_listening(port, self.process)
+        start_nginx(case, "".join(servers), self.ports.values())
 
     def url(self, name, path="/v1"):
         return f"https://127.0.0.1:{self.ports[name]}{path}"
@@ -105,10 +115,6 @@ class Front:
         """(port, protocol, connection) of each request that has ended."""
         with open(f"{self.folder}/nginx-access.log", encoding="ascii") as file:
             return [(int(port), protocol, int(connection)) for port, protocol, connection in map(str.split, file)]
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(harness.DEADLINE_S)
 
 
 class Proxy(threading.Thread):
