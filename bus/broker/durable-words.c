@@ -11,7 +11,7 @@ static const char *const states[] = {[DURABLE_WAITING] = "waiting",
                                      [DURABLE_DEAD] = "dead",
                                      [DURABLE_DROPPED] = "dropped"};
 
-void durable_words_encode(const DurableEntry *entry, Buffer *buffer) {
+void durable_words_encode(const DurableEntry *entry, Bytes body, Bytes reply, Buffer *buffer) {
   PeerDurable row = {.client = entry->id.client.value,
                      .sequence = entry->id.sequence,
                      .delivery_client = entry->delivery.client.value,
@@ -35,9 +35,13 @@ void durable_words_encode(const DurableEntry *entry, Buffer *buffer) {
                      .content_type = text_of(entry->content_type),
                      .reply_type = text_of(entry->reply_type),
                      .message = text_of(entry->message),
-                     .body = block_bytes(entry->body),
+                     .has_body_bytes = entry->body_bytes > 0,
+                     .body_bytes = entry->body_bytes,
+                     .has_reply_bytes = entry->reply_bytes > 0,
+                     .reply_bytes = entry->reply_bytes,
+                     .body = body,
                      .annotations = block_bytes(entry->annotations),
-                     .reply = block_bytes(entry->reply)};
+                     .reply = reply};
 
   row.has_content_type = row.content_type.size > 0;
   row.has_reply_type = row.reply_type.size > 0;
@@ -61,6 +65,10 @@ static void put(char *room, size_t room_bytes, Text text) {
   snprintf(room, room_bytes, "%.*s", TEXT_ARG(text));
 }
 
+static uint32_t size_of(bool is_said, uint64_t size, Bytes bytes) {
+  return (uint32_t)(is_said ? size : bytes.size);
+}
+
 static Block *keep(Bytes bytes) {
   return bytes.size ? block_copy(bytes) : NULL;
 }
@@ -69,6 +77,9 @@ bool durable_words_decode(Bytes bytes, DurableEntry *ret) {
   PeerDurable row;
 
   if (contract_decode(CONTRACT(PeerDurable), bytes, NULL, &row, NULL) != 0)
+    return false;
+  if ((row.body.size > 0 && row.has_body_bytes && row.body_bytes != row.body.size) ||
+      (row.reply.size > 0 && row.has_reply_bytes && row.reply_bytes != row.reply.size))
     return false;
   *ret = (DurableEntry){.id = {{row.client}, row.sequence},
                         .delivery = {{row.delivery_client}, row.delivery_sequence},
@@ -84,6 +95,8 @@ bool durable_words_decode(Bytes bytes, DurableEntry *ret) {
                         .expires_us = row.expires_us,
                         .patience_us = row.patience_us,
                         .ended_us = row.ended_us,
+                        .body_bytes = size_of(row.has_body_bytes, row.body_bytes, row.body),
+                        .reply_bytes = size_of(row.has_reply_bytes, row.reply_bytes, row.reply),
                         .body = keep(row.body),
                         .annotations = keep(row.annotations),
                         .reply = keep(row.reply)};

@@ -1,4 +1,4 @@
-/* What:      a durable request as bytes and back: the row on disk and the message to the other broker are the same.
+/* What:      a durable request as bytes and back: the row on disk, and the message to the other broker.
  * Owns:      nothing.
  * May use:   base, wire, core.
  * Threading: any; pure.
@@ -8,9 +8,10 @@
 
 #include "bus/core/durable.h"
 
-/* Appends the entry. */
-void durable_words_encode(const DurableEntry *entry, Buffer *buffer);
-/* Returns whether it could be read; then the caller owns the blocks of *ret (durable_entry_done). Else *ret is left alone. */
+/* Appends the entry, with its body and reply where they are given: at most LIMIT_DURABLE_PIECE_BYTES each. */
+void durable_words_encode(const DurableEntry *entry, Bytes body, Bytes reply, Buffer *buffer);
+/* Returns whether it could be read; then the caller owns the blocks of *ret (durable_entry_done), which has a body or reply only if the
+   bytes do. Else *ret is left alone. */
 bool durable_words_decode(Bytes bytes, DurableEntry *ret);
 
 #endif

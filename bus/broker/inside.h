@@ -70,19 +70,25 @@ void inside_destroy(Inside **inside);
 /* Joins the set, from which the core's sink knows it, and says HELLO. incarnation is that of the broker. The set must have room. */
 void inside_enter(Inside *inside, InsideSet *set, Core *core, uint64_t incarnation, uint64_t now_us);
 
-/* What the core sends to the session, or that it has closed it: from the sink, which calls nothing. */
-void inside_hear(Inside *inside, const Header *header, Bytes body);
+/* What the core sends to the session, or that it has closed it: from the sink, which calls nothing. With a block, of which a reference is
+   taken, body points into it. */
+void inside_hear(Inside *inside, const Header *header, Bytes body, Block *block);
 void inside_close(Inside *inside);
 /* Looks at what was heard. Returns whether there was something. Not from the sink. */
 bool inside_turn(Inside *inside, uint64_t now_us);
 
-/* Sends a message of a client: REQUEST, CANCEL. The id's client is inside_client's. */
-void inside_send(Inside *inside, const Header *header, Bytes body, uint64_t now_us);
+/* Sends a REQUEST, as a client does. The id's client is inside_client's. body may be NULL; references of it are taken. */
+void inside_send(Inside *inside, const Header *header, Block *body, uint64_t now_us);
 /* As which client it asks. */
 ClientId inside_client(const Inside *inside);
 
-/* Answers a request with the body of its reply. */
-void inside_reply(Inside *inside, RequestId id, Bytes body, uint64_t now_us);
+enum {
+  INSIDE_E_NO_WINDOW = 1, /* over LIMIT_BODY_BYTES, and who asks takes no parts */
+  INSIDE_E_FULL,          /* LIMIT_REPLIES_BYTES wait to be read: ask again in a moment */
+};
+
+/* Answers a request with the body of its reply, which is copied. Returns 0; INSIDE_E_ for a large one that can't be sent: it is not answered. */
+int inside_reply(Inside *inside, RequestId id, Bytes body, uint64_t now_us);
 /* Answers it with the body of an ERROR. */
 void inside_fail(Inside *inside, RequestId id, Status status, Bytes body, uint64_t now_us);
 

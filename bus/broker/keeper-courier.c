@@ -1,5 +1,6 @@
 /* Who brings tries to the bus: clients without a connection, one for each client id that tries have. A request that the other broker
    accepted is delivered under that broker's id, so that its instance knows it again, whoever delivers it. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "bus/broker/keeper-internal.h"
@@ -63,14 +64,24 @@ static void put_aside(Keeper *k, RequestId delivery) {
   list_push(&k->unsent, &unsent->in_keeper);
 }
 
-void keeper_deliver(Keeper *k, const DurableAction *action) {
-  const DurableEntry *entry = action->entry;
+/* A try whose body is on its way from the disk. */
+typedef struct Delivery {
+  Keeper *keeper;
+  RequestId id;
+  RequestId delivery;
+  uint32_t attempt;
+  uint64_t age_us;
+  uint64_t due_us;
+} Delivery;
+
+static void send(Keeper *k, const DurableEntry *entry, const Delivery *delivery, Block *body) {
+  uint64_t now_us = loop_now_us(k->loop);
   Inside *courier = find_courier(k, entry->delivery.client);
   Header header = {.kind = KIND_REQUEST,
-                   .id = durable_delivery(entry),
-                   .attempt = action->attempt,
-                   .age_us = min_u64(action->age_us, LIMIT_DEADLINE_US),
-                   .deadline_us = action->deadline_us,
+                   .id = delivery->delivery,
+                   .attempt = delivery->attempt,
+                   .age_us = delivery->age_us,
+                   .deadline_us = max_u64(1, delivery->due_us - min_u64(now_us, delivery->due_us)),
                    .priority = entry->priority,
                    .flags = entry->idempotent ? FLAG_IDEMPOTENT : 0,
                    .service = text_of(entry->service),
@@ -80,9 +91,77 @@ void keeper_deliver(Keeper *k, const DurableAction *action) {
 
   keeper_count(k, COUNTER_DURABLE_DELIVERED, 1);
   if (courier)
-    inside_send(courier, &header, block_bytes(entry->body), loop_now_us(k->loop));
+    inside_send(courier, &header, body, now_us);
   else
     put_aside(k, header.id);
+}
+
+/* Nobody waits for a try of which the machine has thought better meanwhile. */
+static const DurableEntry *find_waiting(const Delivery *delivery) {
+  const Keeper *k = delivery->keeper;
+
+  if (!k->core || !durable_waits(k->durable, delivery->delivery, delivery->attempt))
+    return NULL;
+  return durable_find(k->durable, delivery->id);
+}
+
+/* The other broker has it, or nobody has. While it is away, that is not known. */
+static void on_mended(void *userdata, Block *block, const char *why) {
+  Delivery *delivery = userdata;
+  Keeper *k = delivery->keeper;
+  const DurableEntry *entry = find_waiting(delivery);
+  char text[STORE_TEXT_BYTES + 64];
+
+  snprintf(text, sizeof text, "its body is damaged on this disk, and %s", why);
+  if (entry && block) {
+    shelf_put(k->shelf, delivery->id, SHELF_BODY, block, &k->last_serial);
+    send(k, entry, delivery, block);
+  } else if (entry && k->options.durable.has_peer && !k->linked) {
+    durable_answered(k->durable, delivery->delivery, STATUS_UNAVAILABLE, text_of(text), BYTES_NONE, TEXT_NONE,
+                     keeper_now_us(k));
+  } else if (entry) {
+    durable_spoilt(k->durable, delivery->id, text_of(text), keeper_now_us(k));
+  }
+  free(delivery);
+}
+
+static void on_body(void *userdata, Block *block, const char *why) {
+  Delivery *delivery = userdata;
+  Keeper *k = delivery->keeper;
+  const DurableEntry *entry = find_waiting(delivery);
+  char room[64];
+
+  if (entry && block && block->size == entry->body_bytes) {
+    send(k, entry, delivery, block);
+  } else if (entry) {
+    keeper_on_damaged(k, shelf_key(delivery->id, SHELF_BODY, room), BYTES_NONE, why);
+    keeper_keep_damage(k);
+    keeper_mend(k, delivery->id, entry->body_bytes, on_mended, delivery);
+    return;
+  }
+  free(delivery);
+}
+
+void keeper_deliver(Keeper *k, const DurableAction *action) {
+  const DurableEntry *entry = action->entry;
+  Delivery delivery = {.keeper = k,
+                       .id = entry->id,
+                       .delivery = durable_delivery(entry),
+                       .attempt = action->attempt,
+                       .age_us = min_u64(action->age_us, LIMIT_DEADLINE_US),
+                       .due_us = loop_now_us(k->loop) + action->deadline_us};
+  Block *body = entry->body_bytes > 0 ? shelf_find(k->shelf, entry->id, SHELF_BODY) : NULL;
+  Delivery *kept;
+
+  if (body || entry->body_bytes == 0) {
+    send(k, entry, &delivery, body);
+    return;
+  }
+  kept = malloc(sizeof *kept);
+  if (!kept)
+    abort();
+  *kept = delivery;
+  shelf_get(k->shelf, entry->id, SHELF_BODY, on_body, kept);
 }
 
 static bool answer_unsent(Keeper *k) {

@@ -33,7 +33,7 @@ void keeper_note_damage(Keeper *k, Text key, Bytes value, const char *text, uint
   damage->at_us = at_us;
   snprintf(damage->text, sizeof damage->text, "%s", text);
   buffer_append(&damage->key, key.data, key.size);
-  buffer_append(&damage->value, value.data, min_u64(value.size, LIMIT_DURABLE_BYTES));
+  buffer_append(&damage->value, value.data, min_u64(value.size, DAMAGE_BYTES));
 }
 
 const char *keeper_damage_name(const Damage *damage, char name[32]) {

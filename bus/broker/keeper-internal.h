@@ -9,10 +9,12 @@
 #include "bus/base/list.h"
 #include "bus/base/table.h"
 #include "bus/broker/keeper.h"
-#include "bus/store/store.h"
+#include "bus/broker/shelf.h"
 #include "bus/wire/peer.h"
 
-enum { COURIERS = 16, DAMAGES = 1000 /* that are listed */ };
+#define KEEPER_ENTRY "durable/" /* the rows of entries */
+
+enum { COURIERS = 16, DAMAGES = 1000 /* that are listed */, DAMAGE_BYTES = 57344 /* of a row that are shown */ };
 
 /* A row that is not what was written, until a person has seen it. */
 typedef struct Damage {
@@ -29,7 +31,8 @@ struct Keeper {
   KeeperOptions options;
   KeeperHandler handler;
   Durable *durable;
-  Store *store; /* NULL when it could not be opened */
+  Store *store; /* NULL when it could not be opened, and with it: */
+  Shelf *shelf;
   char disk[STORE_TEXT_BYTES];
   uint64_t last_serial; /* of the store */
   LoopTimer *timer;
@@ -40,6 +43,12 @@ struct Keeper {
   Inside *service;
   Inside *couriers[COURIERS];
   uint32_t n_couriers;
+  bool linked;
+  List fetches; /* bodies that the other broker has; the first is asked for */
+  LoopTimer *fetch_timer;
+  List arrivals; /* entries that wait for them */
+  uint32_t n_arrivals;
+  uint32_t n_servings;
   List unsent; /* tries that found no courier */
   List waiters;
   Table waiters_by_id;
@@ -56,6 +65,27 @@ uint64_t keeper_now_us(Keeper *keeper);
 /* After each step of the machine: sets the timer. */
 void keeper_settle(Keeper *keeper);
 void keeper_count(const Keeper *keeper, Counter counter, uint64_t n);
+
+/* keeper-load.c */
+
+void keeper_on_damaged(void *userdata, Text key, Bytes value, const char *text);
+bool keeper_keeps(void *userdata, Text key);
+/* The ids of tries go on with those of earlier lives of this store, whichever broker delivers. */
+RequestId keeper_first_delivery(Keeper *keeper);
+void keeper_load(Keeper *keeper);
+
+/* keeper-peer.c */
+
+void keeper_send_entry(Keeper *keeper, const DurableEntry *entry);
+void keeper_send_kept(Keeper *keeper, DurableHave have);
+void keeper_send_digest(Keeper *keeper, const DurableDigest *digest);
+void keeper_send_wanted(Keeper *keeper);
+/* Has a body, or reply, told by the other broker; on_end as of shelf_get, later. It is not put on the shelf. */
+void keeper_fetch(Keeper *keeper, RequestId id, ShelfPart part, size_t total, ShelfRead *on_end, void *userdata);
+/* The same for a body that is damaged here; on_end may be called in here. */
+void keeper_mend(Keeper *keeper, RequestId id, size_t total, ShelfRead *on_end, void *userdata);
+void keeper_on_fetch_timer(void *userdata, uint64_t now_us);
+void keeper_end_fetches(Keeper *keeper, const char *why);
 
 /* keeper-service.c */
 

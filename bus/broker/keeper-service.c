@@ -21,15 +21,6 @@ typedef struct Waiter {
 
 /* --- answers --- */
 
-void keeper_reply(Keeper *k, RequestId asker, const Contract *contract, const void *value) {
-  _cleanup_(buffer_done) Buffer body = {0};
-
-  if (contract_encode(contract, value, &body, NULL) != 0)
-    abort(); /* what is said here fits its contract */
-  if (k->core)
-    inside_reply(k->service, asker, buffer_bytes(&body), loop_now_us(k->loop));
-}
-
 static void fail(Keeper *k, RequestId asker, Status status, const char *code, const char *text) {
   _cleanup_(buffer_done) Buffer body = {0};
   ErrorBody error = {.message = text_of(text),
@@ -42,6 +33,20 @@ static void fail(Keeper *k, RequestId asker, Status status, const char *code, co
     abort();
   if (k->core)
     inside_fail(k->service, asker, status, buffer_bytes(&body), loop_now_us(k->loop));
+}
+
+void keeper_reply(Keeper *k, RequestId asker, const Contract *contract, const void *value) {
+  _cleanup_(buffer_done) Buffer body = {0};
+  int r = 0;
+
+  if (contract_encode(contract, value, &body, NULL) != 0)
+    abort(); /* what is said here fits its contract */
+  if (k->core)
+    r = inside_reply(k->service, asker, buffer_bytes(&body), loop_now_us(k->loop));
+  if (r == INSIDE_E_NO_WINDOW)
+    fail(k, asker, STATUS_TOO_LARGE, NULL, "the answer comes in parts, for which the request needs a window");
+  else if (r == INSIDE_E_FULL)
+    fail(k, asker, STATUS_OVERLOADED, NULL, "64 MiB of large answers are not read yet; ask again in a moment");
 }
 
 void keeper_fail_unknown(Keeper *k, RequestId asker) {
@@ -65,19 +70,56 @@ static void reply_kept(Keeper *k, RequestId asker, RequestId id, uint32_t copies
   keeper_reply(k, asker, CONTRACT(DurableKept), &kept);
 }
 
-static void reply_end(Keeper *k, RequestId asker, const DurableEntry *entry) {
-  Bytes body = block_bytes(entry->reply);
+static void reply_answer(Keeper *k, RequestId asker, const DurableEntry *entry, Bytes body) {
   DurableAnswer answer = {
       .body = body, .has_content_type = *entry->reply_type != '\0', .content_type = text_of(entry->reply_type)};
 
+  keeper_reply(k, asker, CONTRACT(DurableAnswer), &answer);
+}
+
+/* Who asks for a reply that is on its way from the disk. */
+typedef struct Ender {
+  Keeper *keeper;
+  RequestId id;
+  RequestId asker;
+} Ender;
+
+static void on_reply_read(void *userdata, Block *block, const char *why) {
+  Ender *ender = userdata;
+  Keeper *k = ender->keeper;
+  const DurableEntry *entry = durable_find(k->durable, ender->id);
+  char text[STORE_TEXT_BYTES + 64];
+
+  snprintf(text, sizeof text, "done; the reply that was kept can't be read: %s", why);
+  if (!entry)
+    keeper_fail_unknown(k, ender->asker);
+  else if (block)
+    reply_answer(k, ender->asker, entry, block_bytes(block));
+  else
+    fail(k, ender->asker, STATUS_GONE, NULL, text);
+  free(ender);
+}
+
+static void reply_kept_answer(Keeper *k, RequestId asker, const DurableEntry *entry) {
+  Ender *ender = malloc(sizeof *ender);
+
+  if (!ender)
+    abort();
+  *ender = (Ender){k, entry->id, asker};
+  shelf_get(k->shelf, entry->id, SHELF_REPLY, on_reply_read, ender);
+}
+
+static void reply_end(Keeper *k, RequestId asker, const DurableEntry *entry) {
   if (entry->state == DURABLE_DROPPED)
     fail(k, asker, STATUS_REFUSED, "durable_dropped", "it was a dead letter, and was given up");
   else if (entry->state == DURABLE_DEAD)
     fail(k, asker, entry->status, "dead_letter", entry->message);
   else if (entry->status != STATUS_OK)
     fail(k, asker, entry->status, NULL, entry->message);
+  else if (entry->reply_bytes > 0)
+    reply_kept_answer(k, asker, entry);
   else
-    keeper_reply(k, asker, CONTRACT(DurableAnswer), &answer);
+    reply_answer(k, asker, entry, BYTES_NONE);
 }
 
 /* --- who waits --- */

@@ -38,30 +38,65 @@ static DurableRow row_of_damage(const Damage *damage, char name[32]) {
                       .accepted_us = damage->at_us};
 }
 
+static void show_entry(Keeper *k, RequestId asker, const DurableEntry *entry, Bytes body) {
+  char text[REQUEST_ID_TEXT_SIZE];
+  DurableShown shown = {.row = row_of(entry, text),
+                        .body = body,
+                        .content_type = text_of(entry->content_type),
+                        .annotations = block_bytes(entry->annotations),
+                        .copies = durable_copies(k->durable, entry->id)};
+
+  keeper_reply(k, asker, CONTRACT(DurableShown), &shown);
+}
+
+static void show_damage(Keeper *k, RequestId asker, const Damage *damage) {
+  char text[32];
+  DurableShown shown = {.row = row_of_damage(damage, text),
+                        .body = buffer_bytes(&damage->value),
+                        .content_type = TEXT("application/octet-stream")};
+
+  keeper_reply(k, asker, CONTRACT(DurableShown), &shown);
+}
+
+/* Who wants to see one whose body is on its way from the disk. */
+typedef struct Viewer {
+  Keeper *keeper;
+  RequestId id;
+  RequestId asker;
+} Viewer;
+
+/* One that can't be read is shown without: it is named as damage when it is delivered. */
+static void on_shown_read(void *userdata, Block *block, const char *why _unused_) {
+  Viewer *viewer = userdata;
+  const DurableEntry *entry = durable_find(viewer->keeper->durable, viewer->id);
+
+  if (entry)
+    show_entry(viewer->keeper, viewer->asker, entry, block_bytes(block));
+  else
+    keeper_fail_unknown(viewer->keeper, viewer->asker);
+  free(viewer);
+}
+
 void keeper_show(Keeper *k, RequestId asker, const void *request) {
   const DurableAsk *ask = request;
   const Damage *damage = keeper_find_damage(k, ask->id);
-  char text[REQUEST_ID_TEXT_SIZE];
   RequestId id;
   const DurableEntry *entry = request_id_parse(ask->id, &id) == 0 ? durable_find(k->durable, id) : NULL;
-  DurableShown shown = {0};
+  Viewer *viewer;
 
-  if (!damage && !entry) {
-    keeper_fail_unknown(k, asker);
-    return;
-  }
   if (damage) {
-    shown.row = row_of_damage(damage, text);
-    shown.body = buffer_bytes(&damage->value);
-    shown.content_type = TEXT("application/octet-stream");
+    show_damage(k, asker, damage);
+  } else if (!entry) {
+    keeper_fail_unknown(k, asker);
+  } else if (entry->body_bytes == 0) {
+    show_entry(k, asker, entry, BYTES_NONE);
   } else {
-    shown = (DurableShown){.row = row_of(entry, text),
-                           .body = block_bytes(entry->body),
-                           .content_type = text_of(entry->content_type),
-                           .annotations = block_bytes(entry->annotations),
-                           .copies = durable_copies(k->durable, id)};
+    viewer = malloc(sizeof *viewer);
+    if (!viewer)
+      abort();
+    *viewer = (Viewer){k, id, asker};
+    shelf_get(k->shelf, id, SHELF_BODY, on_shown_read, viewer);
   }
-  keeper_reply(k, asker, CONTRACT(DurableShown), &shown);
 }
 
 /* --- list --- */

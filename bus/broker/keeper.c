@@ -7,11 +7,6 @@
 
 #include "bus/base/log.h"
 #include "bus/broker/durable-words.h"
-#include "bus/wire/arena.h"
-
-#define COURIER "courier" /* the row with the client id of its couriers */
-#define ENTRY "durable/"
-#define DAMAGE "damage/"
 
 uint64_t keeper_now_us(Keeper *k) {
   k->handler.look(k->handler.userdata);
@@ -40,58 +35,37 @@ static void on_timer(void *userdata, uint64_t now_us _unused_) {
 
 static Text key_of(const DurableEntry *entry, char room[64]) {
   char id[REQUEST_ID_TEXT_SIZE];
-  int n = snprintf(room, 64, ENTRY "%s", request_id_format(entry->id, id));
+  int n = snprintf(room, 64, KEEPER_ENTRY "%s", request_id_format(entry->id, id));
 
   return (Text){room, (size_t)n};
 }
 
+/* A body is there before the row that speaks of it, and goes after it: what a power cut leaves between the two is nobody's. */
 static uint64_t write_row(Keeper *k, const DurableEntry *entry) {
   _cleanup_(buffer_done) Buffer value = {0};
+  uint64_t *serial = &k->last_serial;
   char room[64];
 
   if (!k->store)
     return 0;
-  durable_words_encode(entry, &value);
-  if (store_put(k->store, key_of(entry, room), buffer_bytes(&value), &k->last_serial) < 0)
+  durable_words_encode(entry, BYTES_NONE, BYTES_NONE, &value);
+  if ((entry->body && shelf_put(k->shelf, entry->id, SHELF_BODY, entry->body, serial) < 0) ||
+      (entry->reply && shelf_put(k->shelf, entry->id, SHELF_REPLY, entry->reply, serial) < 0) ||
+      store_put(k->store, key_of(entry, room), buffer_bytes(&value), serial) < 0)
     return 0;
+  if (durable_is_over(entry))
+    shelf_drop(k->shelf, entry->id, SHELF_BODY, serial);
   return k->last_serial;
 }
 
-static void say(Keeper *k, const char *kind, const Contract *contract, const void *value) {
-  _cleanup_(buffer_done) Buffer body = {0};
+static void forget_row(Keeper *k, const DurableEntry *entry) {
+  char room[64];
 
-  if (contract_encode(contract, value, &body, NULL) != 0)
-    abort();
-  k->handler.send(k->handler.userdata, kind, buffer_bytes(&body));
-}
-
-static void send_entry(Keeper *k, const DurableEntry *entry) {
-  _cleanup_(buffer_done) Buffer body = {0};
-
-  durable_words_encode(entry, &body);
-  k->handler.send(k->handler.userdata, "durable", buffer_bytes(&body));
-}
-
-static PeerDurableKept kept_of(DurableHave have) {
-  return (PeerDurableKept){have.id.client.value, have.id.sequence, have.version};
-}
-
-static void send_kept(Keeper *k, DurableHave have) {
-  PeerDurableKept kept = kept_of(have);
-
-  say(k, "durable_kept", CONTRACT(PeerDurableKept), &kept);
-}
-
-static void send_digest(Keeper *k, const DurableDigest *digest) {
-  PeerDurableKept rows[DURABLE_HAVES];
-  PeerDurableDigest body = {.index = digest->index,
-                            .has_complete = digest->complete,
-                            .complete = digest->complete,
-                            .rows = {rows, digest->n}};
-
-  for (size_t i = 0; i < digest->n; i++)
-    rows[i] = kept_of(digest->haves[i]);
-  say(k, "durable_digest", CONTRACT(PeerDurableDigest), &body);
+  if (!k->store)
+    return;
+  store_drop(k->store, key_of(entry, room), &k->last_serial);
+  shelf_drop(k->shelf, entry->id, SHELF_BODY, &k->last_serial);
+  shelf_drop(k->shelf, entry->id, SHELF_REPLY, &k->last_serial);
 }
 
 static void tell_end(Keeper *k, const DurableEntry *entry) {
@@ -114,26 +88,24 @@ static void on_behind(Keeper *k, uint64_t n) {
 
 static uint64_t on_act(void *userdata, const DurableAction *action) {
   Keeper *k = userdata;
-  char room[64];
 
   switch (action->kind) {
   case DURABLE_DO_WRITE:
     return write_row(k, action->entry);
   case DURABLE_DO_FORGET:
-    if (k->store)
-      store_drop(k->store, key_of(action->entry, room), &k->last_serial);
+    forget_row(k, action->entry);
     break;
   case DURABLE_DO_SEND:
-    send_entry(k, action->entry);
+    keeper_send_entry(k, action->entry);
     break;
   case DURABLE_DO_SEND_KEPT:
-    send_kept(k, action->have);
+    keeper_send_kept(k, action->have);
     break;
   case DURABLE_DO_SEND_DIGEST:
-    send_digest(k, action->digest);
+    keeper_send_digest(k, action->digest);
     break;
   case DURABLE_DO_SEND_WANTED:
-    say(k, "durable_wanted", CONTRACT(PeerDurableWanted), &(PeerDurableWanted){0});
+    keeper_send_wanted(k);
     break;
   case DURABLE_DO_DELIVER:
     keeper_deliver(k, action);
@@ -153,53 +125,6 @@ static uint64_t on_act(void *userdata, const DurableAction *action) {
     break;
   }
   return 0;
-}
-
-/* --- what the other broker says --- */
-
-static void take_entry(Keeper *k, Bytes body) {
-  DurableEntry entry;
-
-  if (durable_words_decode(body, &entry))
-    durable_take(k->durable, &entry, keeper_now_us(k));
-}
-
-static DurableHave have_of(const PeerDurableKept *kept) {
-  return (DurableHave){{{kept->client}, kept->sequence}, kept->version};
-}
-
-static void take_kept(Keeper *k, Bytes body) {
-  PeerDurableKept kept;
-
-  if (contract_decode(CONTRACT(PeerDurableKept), body, NULL, &kept, NULL) == 0)
-    durable_take_kept(k->durable, have_of(&kept), keeper_now_us(k));
-}
-
-static void take_digest(Keeper *k, Bytes body) {
-  _cleanup_(arena_done) Arena arena = {0};
-  DurableHave haves[DURABLE_HAVES];
-  PeerDurableDigest digest;
-
-  if (contract_decode(CONTRACT(PeerDurableDigest), body, &arena, &digest, NULL) != 0)
-    return;
-  for (size_t i = 0; i < digest.rows.count; i++)
-    haves[i] = have_of(&digest.rows.items[i]);
-  durable_take_digest(k->durable, &(DurableDigest){(uint32_t)digest.index, digest.complete, haves, digest.rows.count},
-                      keeper_now_us(k));
-}
-
-void keeper_take(Keeper *k, Text kind, Bytes body) {
-  if (!k || !k->store)
-    return;
-  if (text_is(kind, "durable"))
-    take_entry(k, body);
-  else if (text_is(kind, "durable_kept"))
-    take_kept(k, body);
-  else if (text_is(kind, "durable_digest"))
-    take_digest(k, body);
-  else if (text_is(kind, "durable_wanted"))
-    durable_take_wanted(k->durable, keeper_now_us(k));
-  keeper_settle(k);
 }
 
 /* --- what becomes of this broker --- */
@@ -225,7 +150,10 @@ void keeper_step_down(Keeper *k) {
 void keeper_linked(Keeper *k, bool is_up) {
   if (!k || !k->store)
     return;
+  k->linked = is_up;
   durable_linked(k->durable, is_up, keeper_now_us(k));
+  if (!is_up)
+    keeper_end_fetches(k, "the other broker is gone");
   keeper_settle(k);
 }
 
@@ -253,6 +181,7 @@ bool keeper_turn(Keeper *k) {
 static void on_written(void *userdata, uint64_t serial) {
   Keeper *k = userdata;
 
+  shelf_written(k->shelf, serial);
   durable_written(k->durable, serial, keeper_now_us(k));
   keeper_tell_written(k, serial);
   keeper_settle(k);
@@ -282,67 +211,16 @@ static void on_full(void *userdata, bool is_full, const char *text) {
   keeper_settle(k);
 }
 
-static void on_damaged(void *userdata, Text key, Bytes value, const char *text) {
-  Keeper *k = userdata;
-
-  log_error("PONS-DURABLE-DAMAGED", "%s; `pons deadletter list` shows it", text);
-  keeper_note_damage(k, key, value, text, clock_realtime_us());
-}
-
-static bool begins(Text text, const char *with) {
-  size_t size = strlen(with);
-
-  return text.size > size && memcmp(text.data, with, size) == 0;
-}
-
-static void find_courier(void *userdata, Text key, Bytes value) {
-  RequestId *first = userdata;
-  char text[24];
-
-  snprintf(text, sizeof text, "%.*s", (int)min_u64(value.size, sizeof text - 1), (const char *)value.data);
-  if (text_is(key, COURIER))
-    first->client.value = strtoull(text, NULL, 16);
-}
-
-static void load_row(void *userdata, Text key, Bytes value) {
-  Keeper *k = userdata;
-  DurableEntry entry;
-
-  if (begins(key, DAMAGE))
-    keeper_load_damage(k, key, value);
-  else if (!begins(key, ENTRY))
-    return;
-  else if (durable_words_decode(value, &entry))
-    durable_load(k->durable, &entry, k->epoch_us + loop_now_us(k->loop));
-  else
-    on_damaged(k, key, value, "a row can't be read, though its checksum fits: a later version may have written it");
-}
-
-/* The ids of tries go on with those of earlier lives of this store, whichever broker delivers. */
-static RequestId first_delivery(Keeper *k) {
-  RequestId first = {.sequence = k->options.life * DURABLE_TRIES_KEPT};
-  char text[24];
-  int n;
-
-  if (k->store)
-    store_each(k->store, find_courier, &first);
-  if (first.client.value != 0)
-    return first;
-  first.client.value = random_u64() | 1;
-  n = snprintf(text, sizeof text, "%016llx", (unsigned long long)first.client.value);
-  if (k->store)
-    store_put(k->store, TEXT(COURIER), (Bytes){(const uint8_t *)text, (size_t)n}, &k->last_serial);
-  return first;
-}
-
 static void open_store(Keeper *k) {
   StoreHandler handler = {
-      .on_written = on_written, .on_failed = on_failed, .on_full = on_full, .on_damaged = on_damaged, .userdata = k};
+      on_written, on_failed, .on_full = on_full, .on_damaged = keeper_on_damaged, .keeps = keeper_keeps, .userdata = k};
 
-  if (store_open(&k->store, k->loop, k->options.path, &handler, k->disk) == 0)
+  if (store_open(&k->store, k->loop, k->options.path, &handler, k->disk) == 0) {
     k->disk[0] = '\0';
-  else
+    shelf_new(&k->shelf, k->store);
+  } else {
     log_error("PONS-DURABLE-DISK", "%s keeps no durable requests: %s", k->options.broker, k->disk);
+  }
 }
 
 void keeper_new(Keeper **ret, Loop *loop, const KeeperOptions *options, const KeeperHandler *handler) {
@@ -359,18 +237,18 @@ void keeper_new(Keeper **ret, Loop *loop, const KeeperOptions *options, const Ke
   list_init(&k->unsent);
   list_init(&k->waiters);
   list_init(&k->damages);
-  if (loop_timer_new(loop, on_timer, k, &k->timer) < 0)
+  list_init(&k->fetches);
+  list_init(&k->arrivals);
+  if (loop_timer_new(loop, on_timer, k, &k->timer) < 0 ||
+      loop_timer_new(loop, keeper_on_fetch_timer, k, &k->fetch_timer) < 0)
     abort();
   open_store(k);
-  durable.first = first_delivery(k);
+  durable.first = keeper_first_delivery(k);
   durable_new(&k->durable, &durable, &sink);
-  if (k->store) {
-    store_each(k->store, load_row, k);
-    store_forget(k->store);
-    keeper_keep_damage(k);
-  } else {
+  if (k->store)
+    keeper_load(k);
+  else
     durable_disk(k->durable, false, 0);
-  }
   *ret = k;
 }
 
@@ -381,8 +259,11 @@ void keeper_destroy(Keeper **keeper) {
     return;
   gone->core = NULL; /* nobody is told anything any more */
   store_close(&gone->store);
+  shelf_destroy(&gone->shelf);
+  keeper_end_fetches(gone, "this broker has stopped");
   keeper_dismiss(gone, STATUS_UNAVAILABLE, NULL, "this broker has stopped");
   loop_timer_destroy(&gone->timer);
+  loop_timer_destroy(&gone->fetch_timer);
   keeper_done_couriers(gone);
   keeper_done_damage(gone);
   inside_destroy(&gone->service);

@@ -44,7 +44,7 @@ static void send(void *userdata, void *to, const Header *header, Bytes body, Blo
   int r;
 
   if (inside) {
-    inside_hear(inside, header, body);
+    inside_hear(inside, header, body, block);
     return;
   }
   lost = peer->events_lost;

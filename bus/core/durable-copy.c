@@ -285,12 +285,8 @@ static void merge(Durable *d, Row *row, DurableEntry *entry) {
   row->retry_us = d->now_us;
   row->failures = 0;
   /* The answer to a try that has ended elsewhere says nothing any more, but for a success: nobody waits for it. */
-  if (row->in_flight && (!durable_is_live(&row->entry) || !request_id_equal(durable_delivery(&row->entry), flying))) {
-    row->in_flight = false;
-    d->n_in_flight--;
-  }
-  if (!durable_is_live(&row->entry))
-    list_remove(&row->in_ready);
+  if (!durable_is_live(&row->entry) || (row->in_flight && !request_id_equal(durable_delivery(&row->entry), flying)))
+    durable_land(d, row);
 }
 
 static void take_new(Durable *d, DurableEntry *entry) {

@@ -8,7 +8,9 @@
 #include <stdio.h>
 
 enum {
-  IN_FLIGHT = 256,     /* deliveries at a time */
+  IN_FLIGHT = 256, /* deliveries at a time */
+  FLIGHT_BYTES =
+      24 << 20,        /* of their bodies together; one goes whatever its size. A client may have LIMIT_CLIENT_BYTES */
   CLOCKS_US = 2000000, /* how far the clocks of two brokers may differ, when one says how old something is */
 };
 
@@ -132,6 +134,7 @@ static void succeed(Durable *d, Row *row, Bytes reply, Text reply_type) {
   d->bytes -= durable_size(entry);
   block_unref(&entry->reply);
   entry->reply = fits && reply.size > 0 ? block_copy(reply) : NULL;
+  entry->reply_bytes = (uint32_t)block_bytes(entry->reply).size;
   d->bytes += durable_size(entry);
   snprintf(entry->reply_type, sizeof entry->reply_type, "%.*s", TEXT_ARG(cut(reply_type, LIMIT_CONTENT_TYPE_BYTES)));
   change(d, row, DURABLE_ON_SUCCEEDED);
@@ -159,6 +162,18 @@ void durable_answered(Durable *d, RequestId delivery, Status status, Text messag
   durable_tick(d, now_us);
 }
 
+void durable_spoilt(Durable *d, RequestId id, Text why, uint64_t now_us) {
+  Row *row = durable_row(d, id);
+
+  d->now_us = now_us;
+  if (!row || !durable_is_live(&row->entry))
+    return;
+  durable_land(d, row);
+  set_message(&row->entry, STATUS_GONE, why);
+  fail(d, row, DURABLE_ON_REFUSED);
+  durable_tick(d, now_us);
+}
+
 /* --- delivery --- */
 
 static bool is_certain(const Durable *d, const Row *row) {
@@ -179,7 +194,9 @@ static void deliver(Durable *d, Row *row) {
   }
   row->attempt = action.attempt;
   row->in_flight = true;
+  row->flight_bytes = entry->body_bytes;
   d->n_in_flight++;
+  d->flight_bytes += row->flight_bytes;
   durable_plan(d, row);
   durable_act(d, &action);
 }
@@ -198,7 +215,8 @@ static void take(Durable *d, Row *row) {
 void durable_pump(Durable *d) {
   Row *row;
 
-  while (d->epoch > 0 && d->n_in_flight < IN_FLIGHT && (row = LIST_FIRST(&d->ready, Row, in_ready)))
+  while (d->epoch > 0 && d->n_in_flight < IN_FLIGHT && (row = LIST_FIRST(&d->ready, Row, in_ready)) &&
+         (d->flight_bytes == 0 || d->flight_bytes + row->entry.body_bytes <= FLIGHT_BYTES))
     take(d, row);
 }
 

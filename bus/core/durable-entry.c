@@ -76,8 +76,7 @@ RequestId durable_delivery(const DurableEntry *entry) {
 }
 
 size_t durable_size(const DurableEntry *entry) {
-  return sizeof *entry + block_bytes(entry->body).size + block_bytes(entry->annotations).size +
-         block_bytes(entry->reply).size;
+  return sizeof *entry + entry->body_bytes + block_bytes(entry->annotations).size + entry->reply_bytes;
 }
 
 void durable_entry_done(DurableEntry *entry) {

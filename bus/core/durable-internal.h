@@ -32,6 +32,7 @@ typedef struct Row {
   uint64_t written; /* version that is on disk; 0 = none */
   List in_ready;    /* to be delivered when there is room */
   bool in_flight;
+  uint32_t flight_bytes;
   bool certain; /* nobody but this leader can have begun its try */
   bool shared;  /* the other broker may have it */
   uint32_t attempt;
@@ -66,6 +67,7 @@ struct Durable {
   List sent;
   uint32_t n_sent;
   uint32_t n_in_flight;
+  uint64_t flight_bytes; /* of their bodies */
   uint64_t bytes;
   bool disk_fails;
   uint64_t epoch; /* 0 = leads not */

@@ -67,6 +67,8 @@ Row *durable_add(Durable *d, const DurableEntry *entry) {
 void durable_land(Durable *d, Row *row) {
   list_remove(&row->in_ready);
   d->n_in_flight -= row->in_flight;
+  d->flight_bytes -= row->flight_bytes;
+  row->flight_bytes = 0;
   row->in_flight = false;
 }
 
@@ -90,6 +92,7 @@ static void free_blocks(Durable *d, Row *row) {
   if (durable_is_over(&row->entry)) {
     block_unref(&row->entry.body);
     block_unref(&row->entry.annotations);
+    row->entry.body_bytes = 0;
   }
   d->bytes += durable_size(&row->entry);
 }
@@ -103,6 +106,8 @@ static bool write(Durable *d, Row *row) {
     list_push(&d->unwritten, &row->in_unwritten);
   if (serial == 0)
     return false;
+  block_unref(&row->entry.body);
+  block_unref(&row->entry.reply);
   list_remove(&row->in_unwritten);
   list_remove(&row->in_writes);
   row->serial = serial;
@@ -196,10 +201,12 @@ uint64_t durable_next_us(const Durable *d) {
 /* --- asked for --- */
 
 int durable_accept(Durable *d, DurableEntry *wish, uint64_t now_us) {
-  size_t size = durable_size(wish);
+  size_t size;
   Row *row;
   int r = 0;
 
+  wish->body_bytes = (uint32_t)block_bytes(wish->body).size;
+  size = durable_size(wish);
   d->now_us = now_us;
   if (durable_row(d, wish->id))
     r = DURABLE_E_KNOWN;
@@ -310,6 +317,8 @@ void durable_load(Durable *d, DurableEntry *entry, uint64_t now_us) {
   row->shared = d->options.has_peer;
   row->told_end = !durable_is_live(&row->entry);
   row->retry_us = now_us;
+  if (row->entry.body || row->entry.reply)
+    write(d, row);
   durable_copy(d, row);
   durable_plan(d, row);
 }

@@ -62,9 +62,11 @@ typedef struct DurableEntry {
   char content_type[LIMIT_CONTENT_TYPE_BYTES + 1]; /* of body */
   char reply_type[LIMIT_CONTENT_TYPE_BYTES + 1];
   char message[DURABLE_TEXT_BYTES + 1]; /* of the last failure */
-  Block *body;                          /* NULL when it is empty, and when DONE or DROPPED */
+  uint32_t body_bytes;                  /* 0 when DONE or DROPPED */
+  uint32_t reply_bytes;                 /* of DONE; 0 also when it was too large to be kept: then status is GONE */
+  Block *body;                          /* NULL as soon as the sink has taken it with WRITE: it is on disk, not here */
+  Block *reply;                         /* the same */
   Block *annotations;
-  Block *reply; /* when DONE; NULL also when it was too large to be kept: then status is GONE */
 } DurableEntry;
 
 /* Which of two copies of a request is further: the higher one, and equal ones are the same. */
@@ -120,8 +122,9 @@ typedef struct DurableDigest {
 } DurableDigest;
 
 typedef enum DurableActionKind {
-  DURABLE_DO_WRITE, /* entry to disk; the sink returns the serial that durable_written will have reached, 0 = not now */
-  DURABLE_DO_FORGET,      /* takes the row of entry from disk */
+  DURABLE_DO_WRITE, /* entry to disk, its body and reply too where they are given, and without the body of one that is over; the sink
+                       returns the serial that durable_written will have reached, 0 = not now */
+  DURABLE_DO_FORGET,      /* takes all of entry from disk */
   DURABLE_DO_SEND,        /* entry to the other broker; may get lost */
   DURABLE_DO_SEND_KEPT,   /* that have is on disk here */
   DURABLE_DO_SEND_DIGEST, /* digest */
@@ -155,7 +158,7 @@ typedef struct DurableSink {
 int durable_new(Durable **ret, const DurableOptions *options, const DurableSink *sink);
 /* Frees it, tells the sink nothing. Takes NULL, nulls the pointer. */
 void durable_destroy(Durable **durable);
-/* An entry that was on disk; what it points to is taken over. Before anything else. */
+/* An entry that was on disk; what it points to is taken over, and goes to disk by itself if it is a body. Before anything else. */
 void durable_load(Durable *durable, DurableEntry *entry, uint64_t now_us);
 
 /* A client wants this request done: id, service, method, body, idempotent, priority and patience_us of *wish are read, and what it points
@@ -174,6 +177,9 @@ bool durable_waits(const Durable *durable, RequestId delivery, uint32_t attempt)
 void durable_answered(Durable *durable, RequestId delivery, Status status, Text message, Bytes reply, Text reply_type,
                       uint64_t now_us);
 
+/* The body of a request, or its reply, is not what was written, and nobody has another: its try comes to this. */
+void durable_spoilt(Durable *durable, RequestId id, Text why, uint64_t now_us);
+
 /* Everything up to serial is on disk. */
 void durable_written(Durable *durable, uint64_t serial, uint64_t now_us);
 /* The disk takes nothing: what is not on it yet is refused, nothing new is accepted. is_well: it takes things again. */
@@ -181,7 +187,7 @@ void durable_disk(Durable *durable, bool is_well, uint64_t now_us);
 
 /* The link to the other broker has come up, or is lost. */
 void durable_linked(Durable *durable, bool is_up, uint64_t now_us);
-/* What the other broker says. entry: what it points to is taken over. */
+/* What the other broker says. entry: what it points to is taken over; a body or reply that it does not have is on disk here. */
 void durable_take_digest(Durable *durable, const DurableDigest *digest, uint64_t now_us);
 void durable_take_wanted(Durable *durable, uint64_t now_us);
 void durable_take(Durable *durable, DurableEntry *entry, uint64_t now_us);

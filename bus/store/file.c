@@ -18,13 +18,14 @@
 
 enum { APPLICATION_ID = 0x706f6e73 /* "pons" */, FORMAT = 1 };
 
-typedef enum Statement { BEGIN, COMMIT, ROLLBACK, FIND, PUT, DROP, EACH, STATEMENTS } Statement;
+typedef enum Statement { BEGIN, COMMIT, ROLLBACK, FIND, READ, PUT, DROP, EACH, STATEMENTS } Statement;
 
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [FIND] = "SELECT crc FROM rows WHERE key = ?1",
+    [READ] = "SELECT key, value, crc FROM rows WHERE key = ?1",
     [PUT] = "INSERT OR REPLACE INTO rows (key, value, crc) VALUES (?1, ?2, ?3)",
     [DROP] = "DELETE FROM rows WHERE key = ?1",
     [EACH] = "SELECT key, value, crc FROM rows ORDER BY key",
@@ -318,6 +319,36 @@ static void tell_rows(StoreFile *file, const StoreReader *reader) {
     if (column_key(rows).size > 0 && is_sound(rows))
       reader->on_row(reader->userdata, column_key(rows), column_bytes(rows, 1));
   sqlite3_reset(rows);
+}
+
+static int read_row(StoreFile *file, Text key, int step_code, Block **ret, char *ret_text) {
+  sqlite3_stmt *read = file->statements[READ];
+
+  if (step_code == SQLITE_DONE) {
+    snprintf(ret_text, STORE_TEXT_BYTES, "there is no row %.*s", TEXT_ARG(key));
+    return -ENOENT;
+  }
+  if (step_code != SQLITE_ROW) {
+    fail(file, "can't read a row", ret_text);
+    return (sqlite3_errcode(file->db) & 0xff) == SQLITE_CORRUPT ? STORE_E_DAMAGED : -EIO;
+  }
+  if (!is_sound(read)) {
+    snprintf(ret_text, STORE_TEXT_BYTES, "the checksum does not fit at row %.*s", TEXT_ARG(key));
+    return STORE_E_DAMAGED;
+  }
+  *ret = block_copy(column_bytes(read, 1));
+  return 0;
+}
+
+int store_file_read(StoreFile *file, Text key, Block **ret, char *ret_text) {
+  sqlite3_stmt *read = file->statements[READ];
+  int r;
+
+  bind_key(read, key);
+  r = read_row(file, key, sqlite3_step(read), ret, ret_text);
+  sqlite3_reset(read);
+  sqlite3_clear_bindings(read);
+  return r;
 }
 
 /* SQLite would make the file with the rights that the umask leaves. */

@@ -28,6 +28,8 @@ typedef struct StoreReader {
 int store_file_open(StoreFile **ret, const char *path, const StoreReader *reader, char *ret_text);
 /* Closes it. Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void store_file_close(StoreFile **file);
+/* The row of this key. Returns 0 and the caller owns *ret; -ENOENT; STORE_E_DAMAGED; -EIO; then ret_text says why. */
+int store_file_read(StoreFile *file, Text key, Block **ret, char *ret_text);
 /* One transaction: begin, changes, commit, which has synced when it returns 0. After -ENOSPC (the disk is full) and -EIO ret_text
    says why, and the file is as before the last begin. */
 int store_file_begin(StoreFile *file, char *ret_text);

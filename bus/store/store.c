@@ -13,15 +13,33 @@
 
 #include "bus/store/file.h"
 
-/* One change that waits; the key stands behind it, then the value. */
+/* One change that waits; the key stands behind it, then the value if it is not a block's. */
 typedef struct Waiting {
   struct Waiting *next;
   uint64_t serial;
   size_t key_bytes;
   size_t value_bytes;
+  Block *block;
   bool is_drop;
   char bytes[];
 } Waiting;
+
+/* One row that is wanted, and then what was read. */
+typedef struct Reading {
+  struct Reading *next;
+  StoreRead *on_read;
+  void *userdata;
+  int r;
+  Block *value;
+  size_t key_bytes;
+  char key[STORE_KEY_BYTES];
+  char text[STORE_TEXT_BYTES];
+} Reading;
+
+typedef struct Readings {
+  Reading *first;
+  Reading **last;
+} Readings;
 
 enum { FULL_WAIT_S = 1 /* until a full disk is tried again */ };
 
@@ -49,6 +67,8 @@ struct Store {
   Waiting *first;
   Waiting **last;
   size_t waiting_bytes;
+  Readings wanted;
+  Readings read;
   bool ending;
   uint64_t written;
   bool broken;
@@ -56,7 +76,41 @@ struct Store {
   char text[STORE_TEXT_BYTES];
 };
 
+static void push_reading(Readings *list, Reading *reading) {
+  reading->next = NULL;
+  *list->last = reading;
+  list->last = &reading->next;
+}
+
+static Reading *take_readings(Readings *list) {
+  Reading *first = list->first;
+
+  *list = (Readings){NULL, &list->first};
+  return first;
+}
+
+static void free_readings(Reading *list) {
+  while (list) {
+    Reading *gone = list;
+
+    list = gone->next;
+    block_unref(&gone->value);
+    free(gone);
+  }
+}
+
 /* --- on the loop --- */
+
+static void tell_read(Store *store) {
+  Reading *list;
+
+  pthread_mutex_lock(&store->mutex);
+  list = take_readings(&store->read);
+  pthread_mutex_unlock(&store->mutex);
+  for (Reading *at = list; at; at = at->next)
+    at->on_read(at->userdata, at->r, at->value, at->text);
+  free_readings(list);
+}
 
 static void on_word(void *userdata, int fd, uint32_t revents _unused_) {
   Store *store = userdata;
@@ -80,6 +134,7 @@ static void on_word(void *userdata, int fd, uint32_t revents _unused_) {
   store->full = full;
   if (broken)
     store->handler.on_failed(store->handler.userdata, text);
+  tell_read(store);
 }
 
 /* --- the writer --- */
@@ -89,30 +144,38 @@ static void free_waiting(Waiting *list) {
     Waiting *gone = list;
 
     list = gone->next;
+    block_unref(&gone->block);
     free(gone);
   }
 }
 
-/* Waits for something to write. Returns NULL at the end. */
-static Waiting *take_all(Store *store) {
-  Waiting *list;
+/* Waits for something to do; what is to be written is *ret. Returns false at the end, when all is written. */
+static bool take_all(Store *store, Waiting **ret) {
+  bool any;
 
   pthread_mutex_lock(&store->mutex);
-  while (!store->first && !store->ending)
+  while (!store->first && !store->wanted.first && !store->ending)
     pthread_cond_wait(&store->wake, &store->mutex);
-  list = store->first;
+  *ret = store->first;
+  any = store->first || !store->ending;
   store->first = NULL;
   store->last = &store->first;
   pthread_mutex_unlock(&store->mutex);
-  return list;
+  return any;
+}
+
+static Bytes value_of(const Waiting *waiting) {
+  if (waiting->is_drop)
+    return (Bytes){NULL, 0};
+  return waiting->block ? block_bytes(waiting->block)
+                        : (Bytes){(const uint8_t *)waiting->bytes + waiting->key_bytes, waiting->value_bytes};
 }
 
 static int write_all(Store *store, const Waiting *list, char *ret_text) {
   int r = store_file_begin(store->file, ret_text);
 
   for (const Waiting *at = list; at && r == 0; at = at->next) {
-    StoreChange change = {.key = {at->bytes, at->key_bytes},
-                          .value = {at->is_drop ? NULL : (const uint8_t *)at->bytes + at->key_bytes, at->value_bytes}};
+    StoreChange change = {.key = {at->bytes, at->key_bytes}, .value = value_of(at)};
 
     r = store_file_change(store->file, &change, ret_text);
   }
@@ -124,6 +187,24 @@ static void wake_loop(const Store *store) {
 
   if (write(store->event_fd, &one, sizeof one) < 0 && errno != EAGAIN)
     abort();
+}
+
+static void read_rows(Store *store) {
+  Reading *list;
+
+  pthread_mutex_lock(&store->mutex);
+  list = take_readings(&store->wanted);
+  pthread_mutex_unlock(&store->mutex);
+  while (list) {
+    Reading *reading = list;
+
+    list = reading->next;
+    reading->r = store_file_read(store->file, (Text){reading->key, reading->key_bytes}, &reading->value, reading->text);
+    pthread_mutex_lock(&store->mutex);
+    push_reading(&store->read, reading);
+    pthread_mutex_unlock(&store->mutex);
+    wake_loop(store);
+  }
 }
 
 static void tell(Store *store, const Waiting *list, int r, const char *text) {
@@ -153,8 +234,11 @@ static bool wait_for_room(Store *store, Waiting *list, const char *text) {
   store->is_full = true;
   memcpy(store->text, text, sizeof store->text);
   wake_loop(store);
-  while (!store->ending && pthread_cond_timedwait(&store->wake, &store->mutex, &until) == 0)
-    continue;
+  while (!store->ending && pthread_cond_timedwait(&store->wake, &store->mutex, &until) == 0) {
+    pthread_mutex_unlock(&store->mutex);
+    read_rows(store);
+    pthread_mutex_lock(&store->mutex);
+  }
   while (list->next)
     list = list->next;
   list->next = store->first;
@@ -170,59 +254,99 @@ static void *write_for_ever(void *userdata) {
   Waiting *list;
   int r = 0;
 
-  while ((list = take_all(store))) {
+  while (take_all(store, &list)) {
     char text[STORE_TEXT_BYTES] = "";
 
-    if (r == 0)
+    if (r == 0 && list)
       r = write_all(store, list, text);
-    while (r == -ENOSPC && store->handler.on_full && wait_for_room(store, list, text))
+    while (r == -ENOSPC && store->handler.on_full && list && wait_for_room(store, list, text))
       r = write_all(store, list, text);
-    tell(store, list, r, text);
+    if (list)
+      tell(store, list, r, text);
     free_waiting(list);
+    read_rows(store);
   }
   return NULL;
 }
 
 /* --- asked for --- */
 
-static int add(Store *store, Text key, Bytes value, bool is_drop, uint64_t *ret_serial) {
-  size_t bytes = sizeof(Waiting) + key.size + value.size;
-  Waiting *waiting;
+static bool take_room(Store *store, size_t bytes) {
   bool fits;
 
-  if (store->failed)
-    return -EIO;
   pthread_mutex_lock(&store->mutex);
   fits = store->waiting_bytes + bytes <= STORE_QUEUE_BYTES;
   store->waiting_bytes += fits ? bytes : 0;
   pthread_mutex_unlock(&store->mutex);
-  if (!fits)
-    return -ENOBUFS;
-  waiting = malloc(bytes);
-  if (!waiting)
-    abort();
-  *waiting = (Waiting){NULL, ++store->serial, key.size, value.size, is_drop};
-  memcpy(waiting->bytes, key.data, key.size);
-  if (value.size > 0)
-    memcpy(waiting->bytes + key.size, value.data, value.size);
+  return fits;
+}
+
+/* waiting has its value, and room behind it for the key. */
+static void push(Store *store, Waiting *waiting) {
+  waiting->serial = ++store->serial;
   pthread_mutex_lock(&store->mutex);
   *store->last = waiting;
   store->last = &waiting->next;
   pthread_cond_signal(&store->wake);
   pthread_mutex_unlock(&store->mutex);
+}
+
+/* The value is block's, if there is one. */
+static int add(Store *store, Text key, Bytes value, Block *block, bool is_drop, uint64_t *ret_serial) {
+  size_t inline_bytes = block ? 0 : value.size;
+  Waiting *waiting;
+
+  if (store->failed)
+    return -EIO;
+  if (!take_room(store, sizeof *waiting + key.size + value.size))
+    return -ENOBUFS;
+  waiting = malloc(sizeof *waiting + key.size + inline_bytes);
+  if (!waiting)
+    abort();
+  *waiting = (Waiting){
+      .key_bytes = key.size, .value_bytes = value.size, .block = block ? block_ref(block) : NULL, .is_drop = is_drop};
+  memcpy(waiting->bytes, key.data, key.size);
+  if (inline_bytes > 0)
+    memcpy(waiting->bytes + key.size, value.data, value.size);
+  push(store, waiting);
   if (ret_serial)
     *ret_serial = store->serial;
   return 0;
 }
 
-int store_put(Store *store, Text key, Bytes value, uint64_t *ret_serial) {
-  if (key.size == 0 || key.size > STORE_KEY_BYTES || value.size > STORE_VALUE_BYTES)
+static void check_row(Text key, size_t value_bytes) {
+  if (key.size == 0 || key.size > STORE_KEY_BYTES || value_bytes > STORE_VALUE_BYTES)
     abort();
-  return add(store, key, value, false, ret_serial);
+}
+
+int store_put(Store *store, Text key, Bytes value, uint64_t *ret_serial) {
+  check_row(key, value.size);
+  return add(store, key, value, NULL, false, ret_serial);
+}
+
+int store_put_block(Store *store, Text key, Block *value, uint64_t *ret_serial) {
+  check_row(key, value->size);
+  return add(store, key, block_bytes(value), value, false, ret_serial);
 }
 
 int store_drop(Store *store, Text key, uint64_t *ret_serial) {
-  return add(store, key, BYTES_NONE, true, ret_serial);
+  return add(store, key, BYTES_NONE, NULL, true, ret_serial);
+}
+
+void store_read(Store *store, Text key, StoreRead *on_read, void *userdata) {
+  Reading *reading = calloc(1, sizeof *reading);
+
+  if (!reading)
+    abort();
+  check_row(key, 0);
+  reading->on_read = on_read;
+  reading->userdata = userdata;
+  reading->key_bytes = key.size;
+  memcpy(reading->key, key.data, key.size);
+  pthread_mutex_lock(&store->mutex);
+  push_reading(&store->wanted, reading);
+  pthread_cond_signal(&store->wake);
+  pthread_mutex_unlock(&store->mutex);
 }
 
 /* --- opened and closed --- */
@@ -237,7 +361,8 @@ static void keep_row(void *userdata, Text key, Bytes value) {
   row = &store->rows[store->n_rows++];
   *row = (Row){0};
   buffer_append(&row->key, key.data, key.size);
-  buffer_append(&row->value, value.data, value.size);
+  if (!store->handler.keeps || store->handler.keeps(store->handler.userdata, key))
+    buffer_append(&row->value, value.data, value.size);
 }
 
 /* The writer takes no signal: they are the loop's. */
@@ -285,6 +410,8 @@ int store_open(Store **ret, Loop *loop, const char *path, const StoreHandler *ha
   store->loop = loop;
   store->handler = *handler;
   store->last = &store->first;
+  store->wanted.last = &store->wanted.first;
+  store->read.last = &store->read.first;
   store->event_fd = -1;
   pthread_mutex_init(&store->mutex, NULL);
   init_condition(&store->wake);
@@ -326,6 +453,8 @@ void store_close(Store **store) {
   store_file_close(&gone->file);
   store_forget(gone);
   free_waiting(gone->first);
+  free_readings(gone->wanted.first);
+  free_readings(gone->read.first);
   pthread_mutex_destroy(&gone->mutex);
   pthread_cond_destroy(&gone->wake);
   free(gone);

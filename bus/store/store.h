@@ -20,8 +20,8 @@ enum {
 
 enum {
   STORE_KEY_BYTES = 128,
-  STORE_VALUE_BYTES = 65536,
-  STORE_QUEUE_BYTES = 8 << 20, /* that wait to be written */
+  STORE_VALUE_BYTES = 16 << 20,
+  STORE_QUEUE_BYTES = 40 << 20, /* that wait to be written */
   STORE_TEXT_BYTES = 256,
 };
 
@@ -36,8 +36,13 @@ typedef struct StoreHandler {
   /* From store_open: this row is not what was written (key may not be either; empty: rows are missing, or the seal is not what was written).
      The others are told, and the seal is made anew with the next row that is written. NULL: nothing is believed of such a file. */
   void (*on_damaged)(void *userdata, Text key, Bytes value, const char *text);
+  /* Whether store_each is to have the value of this row in memory; else it tells the key alone. NULL: of all. */
+  bool (*keeps)(void *userdata, Text key);
   void *userdata;
 } StoreHandler;
+
+/* What has become of a store_read: 0 and value, which is borrowed; -ENOENT; STORE_E_DAMAGED; -EIO; and text says why. */
+typedef void StoreRead(void *userdata, int r, Block *value, const char *text);
 
 /* Opens the file at path, or makes it with mode 0600, reads every row and holds it against its checksum and all of them against the
    seal; then starts the writer. Blocks. Returns 0; STORE_E_: or -errno, and ret_text (STORE_TEXT_BYTES) says what is
@@ -56,5 +61,10 @@ void store_forget(Store *store);
    on_written will have reached when it is on disk; -EIO when the store has failed; -ENOBUFS when too much waits. */
 int store_put(Store *store, Text key, Bytes value, uint64_t *ret_serial);
 int store_drop(Store *store, Text key, uint64_t *ret_serial);
+/* The same as store_put, with a reference instead of a copy. */
+int store_put_block(Store *store, Text key, Block *value, uint64_t *ret_serial);
+/* Has a row read that is on disk, and held against its checksum: on_read is told later, from the loop, and in the order of asking; not at
+   all when the store is closed before. One that waits to be written is not there. */
+void store_read(Store *store, Text key, StoreRead *on_read, void *userdata);
 
 #endif

@@ -28,17 +28,38 @@ typedef struct Scene {
   Status status;
   RequestId id;
   Buffer body;
+  Buffer parts;          /* that came before it */
+  uint64_t window_bytes; /* of what the client asks */
+  /* An instance, if there is one: what it was asked, and how much of its answer may come. */
+  Session *instance;
+  SessionId instance_id;
+  Buffer asked;
+  uint64_t granted;
 } Scene;
+
+static inline void scene_hear_instance(Scene *scene, const Header *header, Bytes body) {
+  if (header->kind == KIND_WELCOME)
+    scene->instance_id = header->session;
+  else if (header->kind == KIND_REQUEST || header->kind == KIND_CHUNK)
+    buffer_append(&scene->asked, body.data, body.size);
+  else if (header->kind == KIND_WINDOW)
+    scene->granted = header->window_bytes;
+}
 
 static inline void on_scene_send(void *userdata, void *peer, const Header *header, Bytes body, Block *block) {
   Scene *scene = userdata;
   Inside *inside = inside_find(scene->insides, peer);
 
-  (void)block;
   if (inside) {
-    inside_hear(inside, header, body);
+    inside_hear(inside, header, body, block);
     return;
   }
+  if (peer == &scene->instance) {
+    scene_hear_instance(scene, header, body);
+    return;
+  }
+  if (header->kind == KIND_CHUNK)
+    buffer_append(&scene->parts, body.data, body.size);
   if (header->kind != KIND_REPLY && header->kind != KIND_ERROR)
     return;
   scene->answers++;
@@ -54,6 +75,8 @@ static inline void on_scene_close(void *userdata, void *peer) {
 
   if (inside)
     inside_close(inside);
+  else if (peer == &scene->instance)
+    scene->instance = NULL;
   else
     scene->session = NULL;
 }
@@ -88,6 +111,34 @@ static inline void scene_init(Scene *scene, bool has_peer, uint64_t now_us) {
 static inline void scene_done(Scene *scene) {
   core_destroy(&scene->core);
   buffer_done(&scene->body);
+  buffer_done(&scene->parts);
+  buffer_done(&scene->asked);
+}
+
+/* What the instance says. */
+static inline void scene_answer(Scene *scene, const Header *header, Bytes body, uint64_t now_us) {
+  _cleanup_(buffer_done) Buffer bytes = {0};
+
+  header_encode(header, &bytes);
+  core_receive(scene->core, scene->instance, body.size ? 2 : 1, buffer_bytes(&bytes), body, NULL, now_us);
+}
+
+/* Makes an instance that offers one method, and has a credit of 1. */
+static inline void scene_offer(Scene *scene, const char *service, const char *method, uint64_t now_us) {
+  HelloMethod does = {.method = text_of(method)};
+  HelloService offers = {.service = text_of(service), .methods = {&does, 1}};
+  Hello hello = {.version = PROTOCOL_VERSION,
+                 .client = 4712,
+                 .agent = TEXT("instance"),
+                 .incarnation = 1,
+                 .has_services = true,
+                 .services = {&offers, 1}};
+  _cleanup_(buffer_done) Buffer body = {0};
+
+  scene->instance = core_connect(scene->core, &scene->instance, now_us);
+  assert_int_equal(contract_encode(CONTRACT(Hello), &hello, &body, NULL), 0);
+  scene_answer(scene, &(Header){.kind = KIND_HELLO}, buffer_bytes(&body), now_us);
+  scene_answer(scene, &(Header){.kind = KIND_CREDIT, .session = scene->instance_id, .credit = 1}, BYTES_NONE, now_us);
 }
 
 /* Asks as the client. */
@@ -99,7 +150,8 @@ static inline RequestId scene_ask(Scene *scene, const char *service, const char 
                    .service = text_of(service),
                    .method = text_of(method),
                    .deadline_us = 10 * US_PER_S,
-                   .priority = PRIORITY_NORMAL};
+                   .priority = PRIORITY_NORMAL,
+                   .window_bytes = scene->window_bytes};
 
   assert_int_equal(contract_encode(contract, request, &body, NULL), 0);
   scene->answers = 0;

@@ -14,13 +14,20 @@ typedef struct Stage {
   int cancels;
   int answers;
   Status status;
+  Buffer body; /* of the last ask, or answer */
 } Stage;
+
+static void note(Stage *stage, Bytes body) {
+  buffer_clear(&stage->body);
+  buffer_append(&stage->body, body.data, body.size);
+}
 
 static void on_ask(void *userdata, const InsideAsk *ask) {
   Stage *stage = userdata;
 
   stage->asks++;
   stage->asked = ask->id;
+  note(stage, ask->body);
   assert_true(text_is(ask->service, "pons.flags"));
   snprintf(stage->method, sizeof stage->method, "%.*s", TEXT_ARG(ask->method));
 }
@@ -37,6 +44,7 @@ static void on_answer(void *userdata, const InsideAnswer *answer) {
 
   stage->answers++;
   stage->status = answer->status;
+  note(stage, answer->body);
 }
 
 static bool waits(void *userdata, RequestId id, uint32_t attempt) {
@@ -49,9 +57,9 @@ static void turn(Stage *stage) {
     continue;
 }
 
-static int set_up(void **state) {
+static int set_up_with(void **state, uint32_t credit) {
   static const char *const services[] = {"pons.flags", NULL};
-  static const InsideOptions options = {.agent = "within", .services = services, .credit = 2};
+  const InsideOptions options = {.agent = "within", .services = services, .credit = credit};
   Stage *stage = calloc(1, sizeof *stage);
   InsideHandler handler = {on_ask, on_cancel, on_answer, waits, stage};
 
@@ -68,6 +76,14 @@ static int set_up(void **state) {
   return 0;
 }
 
+static int set_up(void **state) {
+  return set_up_with(state, 2);
+}
+
+static int set_up_patient(void **state) {
+  return set_up_with(state, 9);
+}
+
 static int tear_down(void **state) {
   Stage *stage = *state;
 
@@ -75,6 +91,7 @@ static int tear_down(void **state) {
   inside_destroy(&stage->inside);
   assert_null(stage->inside);
   inside_destroy(&stage->inside);
+  buffer_done(&stage->body);
   free(stage);
   return 0;
 }
@@ -150,6 +167,7 @@ static void it_answers_life_signs(void **state) {
 }
 
 static void it_asks_as_a_client(void **state) {
+  Block *body = block_copy((Bytes){(const uint8_t *)"\x80", 1});
   Stage *stage = *state;
   Header header = {.kind = KIND_REQUEST,
                    .id = {inside_client(stage->inside), 1},
@@ -158,17 +176,164 @@ static void it_asks_as_a_client(void **state) {
                    .deadline_us = US_PER_S,
                    .priority = PRIORITY_NORMAL};
 
-  inside_send(stage->inside, &header, (Bytes){(const uint8_t *)"\x80", 1}, stage->now_us);
+  inside_send(stage->inside, &header, body, stage->now_us);
   assert_int_equal(stage->answers, 0);
   turn(stage);
   assert_int_equal(stage->answers, 1);
   assert_int_equal(stage->status, STATUS_OK);
   header.id.sequence++;
   header.service = TEXT("nobody");
-  inside_send(stage->inside, &header, BYTES_NONE, stage->now_us);
+  inside_send(stage->inside, &header, NULL, stage->now_us);
+  block_unref(&body);
   turn(stage);
   assert_int_equal(stage->answers, 2);
   assert_int_equal(stage->status, STATUS_NO_SERVICE);
+}
+
+/* --- bodies over LIMIT_BODY_BYTES --- */
+
+enum { LARGE = 3 * LIMIT_BODY_BYTES + 5 };
+
+static Block *large_body(void) {
+  uint8_t *bytes = malloc(LARGE);
+  Block *block;
+
+  assert_non_null(bytes);
+  for (size_t i = 0; i < LARGE; i++)
+    bytes[i] = (uint8_t)(i * 7 + i / 251);
+  block = block_copy((Bytes){bytes, LARGE});
+  free(bytes);
+  return block;
+}
+
+static void it_is_asked_something_large(void **state) {
+  Stage *stage = *state;
+  Block *body = large_body();
+  RequestId id = {{4711}, ++stage->scene.sequence};
+
+  for (size_t at = 0, number = 0; at < LARGE; at += LIMIT_BODY_BYTES, number++) {
+    size_t size = min_u64(LARGE - at, LIMIT_BODY_BYTES);
+    Header header = {.kind = number ? KIND_CHUNK : KIND_REQUEST,
+                     .id = id,
+                     .number = number,
+                     .service = number ? TEXT_NONE : TEXT("pons.flags"),
+                     .method = number ? TEXT_NONE : TEXT("list"),
+                     .deadline_us = number ? 0 : US_PER_S,
+                     .priority = PRIORITY_NORMAL,
+                     .flags = at + size < LARGE ? FLAG_MORE : 0};
+
+    turn(stage);
+    assert_int_equal(stage->asks, 0);
+    scene_give(&stage->scene, &header, (Bytes){body->data + at, size}, stage->now_us);
+  }
+  turn(stage);
+  assert_int_equal(stage->asks, 1);
+  assert_int_equal(stage->body.size, LARGE);
+  assert_memory_equal(stage->body.data, body->data, LARGE);
+  block_unref(&body);
+}
+
+/* As far as the reader's window goes, and no further. */
+static void it_answers_something_large(void **state) {
+  Stage *stage = *state;
+  Block *body = large_body();
+  RequestId id;
+
+  stage->scene.window_bytes = 1;
+  id = ask(stage);
+  turn(stage);
+  assert_int_equal(inside_reply(stage->inside, id, block_bytes(body), stage->now_us), 0);
+  assert_int_equal(stage->scene.parts.size, LIMIT_BODY_BYTES);
+  assert_int_equal(stage->scene.answers, 0);
+  scene_give(&stage->scene, &(Header){.kind = KIND_WINDOW, .id = id, .number = 1, .window_bytes = LARGE}, BYTES_NONE,
+             stage->now_us);
+  turn(stage);
+  assert_int_equal(stage->scene.answers, 1);
+  assert_int_equal(stage->scene.status, STATUS_OK);
+  buffer_append(&stage->scene.parts, stage->scene.body.data, stage->scene.body.size);
+  assert_int_equal(stage->scene.parts.size, LARGE);
+  assert_memory_equal(stage->scene.parts.data, body->data, LARGE);
+  block_unref(&body);
+}
+
+static void who_takes_no_parts_is_told_so(void **state) {
+  Stage *stage = *state;
+  Block *body = large_body();
+  RequestId id = ask(stage);
+
+  turn(stage);
+  assert_int_equal(inside_reply(stage->inside, id, block_bytes(body), stage->now_us), INSIDE_E_NO_WINDOW);
+  assert_int_equal(stage->scene.answers, 0); /* it is not answered by that */
+  inside_fail(stage->inside, id, STATUS_TOO_LARGE, BYTES_NONE, stage->now_us);
+  assert_int_equal(stage->scene.status, STATUS_TOO_LARGE);
+  block_unref(&body);
+}
+
+static void a_reply_that_is_taken_back_has_its_end(void **state) {
+  Stage *stage = *state;
+  Block *body = large_body();
+  RequestId id;
+
+  stage->scene.window_bytes = 1;
+  id = ask(stage);
+  turn(stage);
+  assert_int_equal(inside_reply(stage->inside, id, block_bytes(body), stage->now_us), 0);
+  scene_give(&stage->scene, &(Header){.kind = KIND_CANCEL, .id = id}, BYTES_NONE, stage->now_us);
+  turn(stage);
+  assert_int_equal(stage->cancels, 0); /* it was answered: there is nothing to be stopped */
+  ask(stage);
+  ask(stage);
+  turn(stage);
+  assert_int_equal(stage->asks, 3); /* both of its credits are free again */
+  block_unref(&body);
+}
+
+/* What is not read yet is bounded: five replies of 16 MiB are one too many. */
+static void replies_that_nobody_reads_are_bounded(void **state) {
+  Stage *stage = *state;
+  uint8_t *bytes = calloc(1, LIMIT_REPLY_BYTES);
+
+  assert_non_null(bytes);
+  stage->scene.window_bytes = 1;
+  for (int i = 0; i < 5; i++) {
+    RequestId id = ask(stage);
+
+    turn(stage);
+    assert_int_equal(inside_reply(stage->inside, id, (Bytes){bytes, LIMIT_REPLY_BYTES}, stage->now_us),
+                     i < 4 ? 0 : INSIDE_E_FULL);
+  }
+  free(bytes);
+}
+
+static void it_asks_something_large_and_is_answered(void **state) {
+  Stage *stage = *state;
+  Block *body = large_body();
+  Header header = {.kind = KIND_REQUEST,
+                   .id = {inside_client(stage->inside), 1},
+                   .service = TEXT("mirror"),
+                   .method = TEXT("say"),
+                   .deadline_us = US_PER_S,
+                   .priority = PRIORITY_NORMAL};
+  size_t at = 0;
+
+  scene_offer(&stage->scene, "mirror", "say", stage->now_us);
+  inside_send(stage->inside, &header, body, stage->now_us);
+  assert_int_equal(stage->scene.asked.size, LARGE);
+  assert_memory_equal(stage->scene.asked.data, body->data, LARGE);
+  for (uint64_t number = 0; LARGE - at > LIMIT_BODY_BYTES; number++, at += LIMIT_BODY_BYTES) {
+    scene_answer(&stage->scene, &(Header){.kind = KIND_CHUNK, .id = header.id, .number = number, .flags = FLAG_PART},
+                 (Bytes){body->data + at, LIMIT_BODY_BYTES}, stage->now_us);
+    turn(stage); /* WINDOW for the next */
+  }
+  assert_true(stage->scene.granted >= LARGE);
+  scene_answer(&stage->scene, &(Header){.kind = KIND_REPLY, .id = header.id, .number = 3},
+               (Bytes){body->data + at, LARGE - at}, stage->now_us);
+  turn(stage);
+  assert_int_equal(stage->answers, 1);
+  assert_int_equal(stage->status, STATUS_OK);
+  assert_int_equal(stage->body.size, LARGE);
+  assert_memory_equal(stage->body.data, body->data, LARGE);
+  block_unref(&body);
 }
 
 /* Nobody else may offer what begins with "pons.". */
@@ -194,9 +359,19 @@ static void its_services_are_its_own(void **state) {
 int main(void) {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(it_is_asked_and_answers),          TEST(it_answers_with_an_error), TEST(its_credit_is_kept_to),
-      TEST(it_is_told_what_nobody_waits_for), TEST(it_answers_life_signs),    TEST(it_asks_as_a_client),
+      TEST(it_is_asked_and_answers),
+      TEST(it_answers_with_an_error),
+      TEST(its_credit_is_kept_to),
+      TEST(it_is_told_what_nobody_waits_for),
+      TEST(it_answers_life_signs),
+      TEST(it_asks_as_a_client),
       TEST(its_services_are_its_own),
+      TEST(it_is_asked_something_large),
+      TEST(it_answers_something_large),
+      TEST(who_takes_no_parts_is_told_so),
+      TEST(a_reply_that_is_taken_back_has_its_end),
+      cmocka_unit_test_setup_teardown(replies_that_nobody_reads_are_bounded, set_up_patient, tear_down),
+      TEST(it_asks_something_large_and_is_answered),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

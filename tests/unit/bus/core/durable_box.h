@@ -263,6 +263,7 @@ static inline DurableEntry box_wish(uint64_t number, bool idempotent) {
   snprintf(wish.service, sizeof wish.service, "echo");
   snprintf(wish.method, sizeof wish.method, "work");
   wish.body = block_copy((Bytes){(const uint8_t *)"body", 4});
+  wish.body_bytes = 4;
   return wish;
 }
 

@@ -283,17 +283,17 @@ static void a_full_disk_is_said_once_and_ends_it(void **state) {
 }
 
 static void what_waits_is_bounded(void **state) {
-  static uint8_t value[STORE_VALUE_BYTES];
+  static uint8_t value[64 << 10];
   Scene *s = *state;
   int r = 0;
   int n = 0;
 
-  while (r == 0 && n < 4 * STORE_QUEUE_BYTES / STORE_VALUE_BYTES) {
+  while (r == 0 && n < 2 * STORE_QUEUE_BYTES / (int)sizeof value) {
     r = store_put(s->store, TEXT("a"), (Bytes){value, sizeof value}, &s->wanted);
     n += r == 0;
   }
   /* the writer may have kept up; else it is refused at the bound */
-  assert_true(r == 0 || (r == -ENOBUFS && n >= STORE_QUEUE_BYTES / STORE_VALUE_BYTES - 1));
+  assert_true(r == 0 || (r == -ENOBUFS && n >= STORE_QUEUE_BYTES / (int)sizeof value - 1));
   settle(s);
   put(s, "a", "again");
   settle(s);
@@ -330,7 +330,7 @@ static void on_full(void *userdata, bool is_full, const char *text) {
 }
 
 static int reopen_patient(Scene *s) {
-  StoreHandler handler = {on_written, on_failed, on_full, on_damaged, s};
+  StoreHandler handler = {on_written, on_failed, on_full, on_damaged, NULL, s};
 
   store_close(&s->store);
   s->written = 0;
@@ -405,6 +405,115 @@ static void a_full_disk_is_tried_again(void **state) {
   assert_string_equal(rows(s), "a=after ");
 }
 
+/* --- rows that are read --- */
+
+typedef struct Read {
+  int n;
+  int r;
+  char value[32];
+  char text[STORE_TEXT_BYTES];
+} Read;
+
+static void on_read(void *userdata, int r, Block *value, const char *text) {
+  Read *read = userdata;
+  Bytes bytes = block_bytes(value);
+
+  read->n++;
+  read->r = r;
+  snprintf(read->value, sizeof read->value, "%.*s", (int)bytes.size, bytes.data ? (const char *)bytes.data : "");
+  snprintf(read->text, sizeof read->text, "%s", text);
+}
+
+static bool was_read(void *userdata) {
+  return ((Read *)userdata)->n > 0;
+}
+
+static Read read_row(Scene *s, const char *key) {
+  Read read = {.n = 0};
+
+  store_read(s->store, text_of(key), on_read, &read);
+  assert_int_equal(read.n, 0); /* never in here */
+  assert_int_equal(loop_run_until(s->loop, was_read, &read, clock_monotonic_us() + DEADLINE_US), 0);
+  return read;
+}
+
+static void a_row_is_read_from_disk(void **state) {
+  Scene *s = *state;
+  Block *block = block_copy((Bytes){(const uint8_t *)"by reference", 12});
+  Read read;
+
+  assert_int_equal(store_put_block(s->store, TEXT("a"), block, &s->wanted), 0);
+  block_unref(&block);
+  settle(s);
+  read = read_row(s, "a");
+  assert_int_equal(read.r, 0);
+  assert_string_equal(read.value, "by reference");
+  read = read_row(s, "b");
+  assert_int_equal(read.r, -ENOENT);
+  assert_non_null(strstr(read.text, "no row b"));
+}
+
+/* Behind the back of a store that is open, as a disk does it: in the file, and not in what SQLite has in memory. */
+static void a_row_that_rots_is_named(void **state) {
+  Scene *s = *state;
+  char bytes[8192];
+  char *found;
+  Read read;
+  int fd;
+
+  put(s, "a", "the value that will rot away");
+  settle(s);
+  fd = open(s->path, O_RDWR | O_CLOEXEC);
+  assert_int_equal(pread(fd, bytes, sizeof bytes, 0), sizeof bytes);
+  found = memmem(bytes, sizeof bytes, "rot away", 8);
+  assert_non_null(found);
+  store_close(&s->store);
+  assert_int_equal(pwrite(fd, "ROT", 3, found - bytes), 3);
+  close(fd);
+  assert_int_equal(reopen_patient(s), 0);
+  assert_string_equal(s->damage, "[a]");
+  read = read_row(s, "a");
+  assert_int_equal(read.r, STORE_E_DAMAGED);
+  assert_non_null(strstr(read.text, "at row a"));
+}
+
+static void rows_are_read_while_the_disk_is_full(void **state) {
+  Scene *s = *state;
+
+  assert_int_equal(reopen_patient(s), 0);
+  put(s, "a", "before");
+  settle(s);
+  disk_fail(DISK_WRITE, 1, SQLITE_FULL);
+  put(s, "a", "after");
+  assert_int_equal(loop_run_until(s->loop, has_become_full, s, clock_monotonic_us() + DEADLINE_US), 0);
+  assert_string_equal(read_row(s, "a").value, "before");
+  disk_fail(DISK_WRITE, 0, 0);
+  settle(s);
+  assert_string_equal(read_row(s, "a").value, "after");
+}
+
+static bool keeps(void *userdata, Text key) {
+  (void)userdata;
+  return !text_is(key, "large");
+}
+
+/* What is not to be in memory is held against its checksum all the same. */
+static void the_value_of_a_row_may_stay_on_disk(void **state) {
+  Scene *s = *state;
+  StoreHandler handler = {on_written, on_failed, .on_damaged = on_damaged, .keeps = keeps, .userdata = s};
+
+  put(s, "large", "12345");
+  put(s, "small", "1");
+  settle(s);
+  store_close(&s->store);
+  assert_int_equal(store_open(&s->store, s->loop, s->path, &handler, s->text), 0);
+  assert_string_equal(rows(s), "large= small=1 ");
+  tamper(s, "UPDATE rows SET value = x'39' WHERE key = 'large'");
+  s->damage[0] = '\0';
+  assert_int_equal(store_open(&s->store, s->loop, s->path, &handler, s->text), 0);
+  assert_string_equal(s->damage, "[large]");
+}
+
 /* --- power cuts --- */
 
 static void number_of(void *userdata, Text key, Bytes value) {
@@ -461,6 +570,73 @@ static void a_power_cut_takes_nothing_back(void **state) {
   rmdir(cut.folder);
 }
 
+/* A body, and the row that speaks of it: as durable requests are written. */
+typedef struct Pairing {
+  uint64_t row;
+  uint64_t bodies; /* a bit for each that is whole */
+} Pairing;
+
+enum { BODY_BYTES = 9000, BODIES = 6 };
+
+static void pair_up(void *userdata, Text key, Bytes value) {
+  Pairing *pairing = userdata;
+  bool whole = value.size == BODY_BYTES;
+
+  if (key.data[0] == 'r') {
+    pairing->row = (uint64_t)(value.data[0] - '0');
+    return;
+  }
+  for (size_t i = 0; i < value.size; i++)
+    whole = whole && value.data[i] == (uint8_t)key.data[1];
+  assert_true(whole);
+  pairing->bodies |= UINT64_C(1) << (key.data[1] - '0');
+}
+
+static void check_pair(Scene *s, size_t entries, uint64_t seed) {
+  Pairing pairing = {0};
+  char path[160];
+
+  disk_image(entries, seed, s->folder);
+  assert_int_equal(reopen(s), 0);
+  store_each(s->store, pair_up, &pairing);
+  assert_true(pairing.row >= disk_acknowledged(entries));
+  assert_true(pairing.row == 0 || (pairing.bodies & UINT64_C(1) << pairing.row));
+  store_close(&s->store);
+  unlink(s->path);
+  snprintf(path, sizeof path, "%s-journal", s->path);
+  unlink(path);
+}
+
+static void a_power_cut_leaves_no_row_without_its_body(void **state) {
+  Scene *s = *state;
+  Scene cut = {.loop = s->loop};
+  size_t entries;
+
+  for (int i = 1; i <= BODIES; i++) {
+    char key[] = {'b', (char)('0' + i), '\0'};
+    char before[] = {'b', (char)('0' + i - 1), '\0'};
+    uint8_t bytes[BODY_BYTES];
+    Block *body;
+
+    memset(bytes, '0' + i, sizeof bytes);
+    body = block_copy((Bytes){bytes, sizeof bytes});
+    assert_int_equal(store_put_block(s->store, text_of(key), body, &s->wanted), 0);
+    block_unref(&body);
+    put(s, "row", key + 1);
+    assert_int_equal(store_drop(s->store, text_of(before), &s->wanted), 0);
+    settle(s);
+    disk_acknowledge((uint64_t)i);
+  }
+  entries = disk_size();
+  snprintf(cut.folder, sizeof cut.folder, "/tmp/pons-store-XXXXXX");
+  assert_non_null(mkdtemp(cut.folder));
+  snprintf(cut.path, sizeof cut.path, "%s/a.db", cut.folder);
+  for (size_t at = 0; at <= entries; at++)
+    for (uint64_t seed = 0; seed < SEEDS; seed++)
+      check_pair(&cut, at, seed);
+  rmdir(cut.folder);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -476,7 +652,12 @@ int main(void) {
       TEST(an_unreachable_file_is_named),
       TEST(sound_rows_go_on_without_damaged_ones),
       TEST(a_full_disk_is_tried_again),
+      TEST(a_row_is_read_from_disk),
+      TEST(a_row_that_rots_is_named),
+      TEST(rows_are_read_while_the_disk_is_full),
+      TEST(the_value_of_a_row_may_stay_on_disk),
       TEST(a_power_cut_takes_nothing_back),
+      TEST(a_power_cut_leaves_no_row_without_its_body),
   };
 
   disk_install();

@@ -1,0 +1,357 @@
+/* What the other broker is told of durable requests, and what it tells. An entry goes with its body, or its reply, when that is short and
+   in memory; else the other fetches it, piece by piece and one at a time, so that neither has more than one in memory for that, however
+   many there are and however large. */
+#include <stdlib.h>
+
+#include "bus/broker/durable-words.h"
+#include "bus/broker/keeper-internal.h"
+#include "bus/wire/arena.h"
+
+enum {
+  AGAIN_US = 500000, /* until a piece is asked for again */
+  ASKS = 8,          /* without an answer, before the next is fetched */
+  SERVINGS = 16,     /* pieces that wait for the disk; the other asks again */
+};
+
+/* A body or reply that the other has. */
+typedef struct Fetch {
+  List in_keeper;
+  RequestId id;
+  ShelfPart part;
+  size_t total;
+  Buffer bytes;
+  uint32_t asks; /* since the last piece */
+  ShelfRead *on_end;
+  void *userdata;
+} Fetch;
+
+static const char *const parts[] = {[SHELF_BODY] = "body", [SHELF_REPLY] = "reply"};
+
+static ShelfPart part_of(Text word) {
+  return text_is(word, parts[SHELF_REPLY]) ? SHELF_REPLY : SHELF_BODY;
+}
+
+static void say(Keeper *k, const char *kind, const Contract *contract, const void *value) {
+  _cleanup_(buffer_done) Buffer body = {0};
+
+  if (contract_encode(contract, value, &body, NULL) != 0)
+    abort();
+  k->handler.send(k->handler.userdata, kind, buffer_bytes(&body));
+}
+
+/* --- told --- */
+
+/* It, if it may stand in the message of its entry. */
+static Bytes enclosed(Keeper *k, RequestId id, ShelfPart part, uint32_t size) {
+  Bytes bytes =
+      size > 0 && size <= LIMIT_DURABLE_PIECE_BYTES ? block_bytes(shelf_find(k->shelf, id, part)) : BYTES_NONE;
+
+  return bytes.size == size ? bytes : BYTES_NONE;
+}
+
+void keeper_send_entry(Keeper *k, const DurableEntry *entry) {
+  _cleanup_(buffer_done) Buffer body = {0};
+  Bytes enclosed_body = enclosed(k, entry->id, SHELF_BODY, entry->body_bytes);
+  Bytes enclosed_reply = enclosed(k, entry->id, SHELF_REPLY, entry->reply_bytes);
+  bool whole = enclosed_body.size == entry->body_bytes && enclosed_reply.size == entry->reply_bytes;
+
+  durable_words_encode(entry, enclosed_body, enclosed_reply, &body);
+  k->handler.send(k->handler.userdata, whole ? "durable" : "durable_large", buffer_bytes(&body));
+}
+
+static PeerDurableKept kept_of(DurableHave have) {
+  return (PeerDurableKept){have.id.client.value, have.id.sequence, have.version};
+}
+
+void keeper_send_kept(Keeper *k, DurableHave have) {
+  PeerDurableKept kept = kept_of(have);
+
+  say(k, "durable_kept", CONTRACT(PeerDurableKept), &kept);
+}
+
+void keeper_send_digest(Keeper *k, const DurableDigest *digest) {
+  PeerDurableKept rows[DURABLE_HAVES];
+  PeerDurableDigest body = {.index = digest->index,
+                            .has_complete = digest->complete,
+                            .complete = digest->complete,
+                            .rows = {rows, digest->n}};
+
+  for (size_t i = 0; i < digest->n; i++)
+    rows[i] = kept_of(digest->haves[i]);
+  say(k, "durable_digest", CONTRACT(PeerDurableDigest), &body);
+}
+
+void keeper_send_wanted(Keeper *k) {
+  say(k, "durable_wanted", CONTRACT(PeerDurableWanted), &(PeerDurableWanted){0});
+}
+
+/* --- fetched --- */
+
+static void ask_for_piece(Keeper *k) {
+  Fetch *fetch = LIST_FIRST(&k->fetches, Fetch, in_keeper);
+  PeerDurableFetch question;
+
+  if (!fetch) {
+    loop_timer_set(k->fetch_timer, TIME_NEVER);
+    return;
+  }
+  question = (PeerDurableFetch){.client = fetch->id.client.value,
+                                .sequence = fetch->id.sequence,
+                                .part = text_of(parts[fetch->part]),
+                                .offset = fetch->bytes.size};
+  fetch->asks++;
+  say(k, "durable_fetch", CONTRACT(PeerDurableFetch), &question);
+  loop_timer_set(k->fetch_timer, loop_now_us(k->loop) + AGAIN_US);
+}
+
+/* The next is asked for first: whoever is told may want another. */
+static void end_fetch(Keeper *k, Fetch *fetch, const char *why) {
+  size_t size = fetch->bytes.size;
+  Block *block = why ? NULL : block_adopt((Bytes){fetch->bytes.data, size}, fetch->bytes.data, free);
+
+  if (block)
+    fetch->bytes = (Buffer){0};
+  list_remove(&fetch->in_keeper);
+  ask_for_piece(k);
+  fetch->on_end(fetch->userdata, block, why ? why : "");
+  block_unref(&block);
+  buffer_done(&fetch->bytes);
+  free(fetch);
+}
+
+void keeper_fetch(Keeper *k, RequestId id, ShelfPart part, size_t total, ShelfRead *on_end, void *userdata) {
+  Fetch *fetch = calloc(1, sizeof *fetch);
+  bool idle = list_is_empty(&k->fetches);
+
+  if (!fetch)
+    abort();
+  *fetch = (Fetch){.id = id, .part = part, .total = total, .on_end = on_end, .userdata = userdata};
+  list_push(&k->fetches, &fetch->in_keeper);
+  if (idle)
+    ask_for_piece(k);
+}
+
+void keeper_mend(Keeper *k, RequestId id, size_t total, ShelfRead *on_end, void *userdata) {
+  if (k->linked)
+    keeper_fetch(k, id, SHELF_BODY, total, on_end, userdata);
+  else
+    on_end(userdata, NULL, "the other broker is not there");
+}
+
+void keeper_on_fetch_timer(void *userdata, uint64_t now_us _unused_) {
+  Keeper *k = userdata;
+  Fetch *fetch = LIST_FIRST(&k->fetches, Fetch, in_keeper);
+
+  if (fetch && fetch->asks >= ASKS)
+    end_fetch(k, fetch, "the other broker does not tell it");
+  else
+    ask_for_piece(k);
+  keeper_settle(k);
+}
+
+static void take_piece(Keeper *k, Bytes body) {
+  Fetch *fetch = LIST_FIRST(&k->fetches, Fetch, in_keeper);
+  PeerDurablePiece piece;
+
+  if (!fetch || contract_decode(CONTRACT(PeerDurablePiece), body, NULL, &piece, NULL) != 0 ||
+      piece.client != fetch->id.client.value || piece.sequence != fetch->id.sequence ||
+      part_of(piece.part) != fetch->part)
+    return;
+  if (piece.total != fetch->total) {
+    end_fetch(k, fetch, "the other broker does not have it");
+    return;
+  }
+  if (piece.offset != fetch->bytes.size || piece.bytes.size == 0 || piece.bytes.size > fetch->total - fetch->bytes.size)
+    return;
+  fetch->asks = 0;
+  buffer_append(&fetch->bytes, piece.bytes.data, piece.bytes.size);
+  if (fetch->bytes.size == fetch->total)
+    end_fetch(k, fetch, NULL);
+  else
+    ask_for_piece(k);
+}
+
+void keeper_end_fetches(Keeper *k, const char *why) {
+  Fetch *fetch;
+  List list;
+
+  list_init(&list);
+  while ((fetch = LIST_FIRST(&k->fetches, Fetch, in_keeper))) {
+    list_remove(&fetch->in_keeper);
+    list_push(&list, &fetch->in_keeper);
+  }
+  while ((fetch = LIST_FIRST(&list, Fetch, in_keeper)))
+    end_fetch(k, fetch, why);
+}
+
+/* --- served --- */
+
+typedef struct Serving {
+  Keeper *keeper;
+  RequestId id;
+  ShelfPart part;
+  size_t offset;
+} Serving;
+
+static void on_serve(void *userdata, Block *block, const char *why _unused_) {
+  Serving *serving = userdata;
+  Bytes all = block_bytes(block);
+  size_t offset = min_u64(serving->offset, all.size);
+  PeerDurablePiece piece = {
+      .client = serving->id.client.value,
+      .sequence = serving->id.sequence,
+      .part = text_of(parts[serving->part]),
+      .offset = offset,
+      .total = all.size,
+      .bytes = {all.data + offset, min_u64(all.size - offset, LIMIT_DURABLE_PIECE_BYTES)},
+  };
+
+  serving->keeper->n_servings--;
+  say(serving->keeper, "durable_piece", CONTRACT(PeerDurablePiece), &piece);
+  free(serving);
+}
+
+static void take_fetch(Keeper *k, Bytes body) {
+  const DurableEntry *entry;
+  PeerDurableFetch fetch;
+  Serving *serving;
+  RequestId id;
+
+  if (k->n_servings >= SERVINGS || contract_decode(CONTRACT(PeerDurableFetch), body, NULL, &fetch, NULL) != 0)
+    return;
+  id = (RequestId){{fetch.client}, fetch.sequence};
+  entry = durable_find(k->durable, id);
+  serving = calloc(1, sizeof *serving);
+  if (!serving)
+    abort();
+  *serving = (Serving){k, id, part_of(fetch.part), fetch.offset};
+  k->n_servings++;
+  if (entry && (serving->part == SHELF_BODY ? entry->body_bytes : entry->reply_bytes) > 0)
+    shelf_get(k->shelf, id, serving->part, on_serve, serving);
+  else
+    on_serve(serving, NULL, "");
+}
+
+/* --- taken --- */
+
+/* An entry whose body, or reply, is on its way. */
+typedef struct Arrival {
+  Keeper *keeper;
+  List in_keeper;
+  DurableEntry entry;
+  ShelfPart part;
+} Arrival;
+
+static void drop_arrival(Arrival *arrival) {
+  list_remove(&arrival->in_keeper);
+  arrival->keeper->n_arrivals--;
+  durable_entry_done(&arrival->entry);
+  free(arrival);
+}
+
+static void on_arrived(void *userdata, Block *block, const char *why _unused_) {
+  Arrival *arrival = userdata;
+  Keeper *k = arrival->keeper;
+
+  if (block && arrival->part == SHELF_BODY)
+    arrival->entry.body = block_ref(block);
+  else if (block)
+    arrival->entry.reply = block_ref(block);
+  if (block)
+    durable_take(k->durable, &arrival->entry, keeper_now_us(k));
+  drop_arrival(arrival);
+}
+
+/* The same entry is on its way: the further one counts. Returns whether that is so. */
+static bool merge_arrival(Keeper *k, DurableEntry *entry, ShelfPart part) {
+  LIST_EACH (&k->arrivals, Arrival, in_keeper, arrival) {
+    if (arrival->part != part || !request_id_equal(arrival->entry.id, entry->id))
+      continue;
+    if (durable_version(entry) > durable_version(&arrival->entry)) {
+      durable_entry_done(&arrival->entry);
+      arrival->entry = *entry;
+    } else {
+      durable_entry_done(entry);
+    }
+    return true;
+  }
+  return false;
+}
+
+static bool is_here(const Keeper *k, const DurableEntry *entry, ShelfPart part) {
+  const DurableEntry *own = durable_find(k->durable, entry->id);
+
+  return own && (part == SHELF_BODY ? own->body_bytes == entry->body_bytes : own->reply_bytes == entry->reply_bytes);
+}
+
+static void take_entry(Keeper *k, Bytes body) {
+  DurableEntry entry;
+  Arrival *arrival;
+  ShelfPart part;
+
+  if (!durable_words_decode(body, &entry))
+    return;
+  part = durable_is_over(&entry) ? SHELF_REPLY : SHELF_BODY;
+  if (part == SHELF_REPLY)
+    entry.body_bytes = 0;
+  if ((part == SHELF_BODY ? entry.body_bytes == 0 || entry.body : entry.reply_bytes == 0 || entry.reply) ||
+      is_here(k, &entry, part)) {
+    durable_take(k->durable, &entry, keeper_now_us(k));
+    return;
+  }
+  if (merge_arrival(k, &entry, part))
+    return;
+  if (k->n_arrivals >= 2 * k->options.durable.rows) { /* it will be told again */
+    durable_entry_done(&entry);
+    return;
+  }
+  arrival = calloc(1, sizeof *arrival);
+  if (!arrival)
+    abort();
+  k->n_arrivals++;
+  *arrival = (Arrival){.keeper = k, .entry = entry, .part = part};
+  list_push(&k->arrivals, &arrival->in_keeper);
+  keeper_fetch(k, entry.id, part, part == SHELF_BODY ? entry.body_bytes : entry.reply_bytes, on_arrived, arrival);
+}
+
+static DurableHave have_of(const PeerDurableKept *kept) {
+  return (DurableHave){{{kept->client}, kept->sequence}, kept->version};
+}
+
+static void take_kept(Keeper *k, Bytes body) {
+  PeerDurableKept kept;
+
+  if (contract_decode(CONTRACT(PeerDurableKept), body, NULL, &kept, NULL) == 0)
+    durable_take_kept(k->durable, have_of(&kept), keeper_now_us(k));
+}
+
+static void take_digest(Keeper *k, Bytes body) {
+  _cleanup_(arena_done) Arena arena = {0};
+  DurableHave haves[DURABLE_HAVES];
+  PeerDurableDigest digest;
+
+  if (contract_decode(CONTRACT(PeerDurableDigest), body, &arena, &digest, NULL) != 0)
+    return;
+  for (size_t i = 0; i < digest.rows.count; i++)
+    haves[i] = have_of(&digest.rows.items[i]);
+  durable_take_digest(k->durable, &(DurableDigest){(uint32_t)digest.index, digest.complete, haves, digest.rows.count},
+                      keeper_now_us(k));
+}
+
+void keeper_take(Keeper *k, Text kind, Bytes body) {
+  if (!k || !k->store)
+    return;
+  if (text_is(kind, "durable") || text_is(kind, "durable_large"))
+    take_entry(k, body);
+  else if (text_is(kind, "durable_fetch"))
+    take_fetch(k, body);
+  else if (text_is(kind, "durable_piece"))
+    take_piece(k, body);
+  else if (text_is(kind, "durable_kept"))
+    take_kept(k, body);
+  else if (text_is(kind, "durable_digest"))
+    take_digest(k, body);
+  else if (text_is(kind, "durable_wanted"))
+    durable_take_wanted(k->durable, keeper_now_us(k));
+  keeper_settle(k);
+}
