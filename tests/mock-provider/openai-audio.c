@@ -104,6 +104,13 @@ static bool check_file(const Form *form, Answer *ret) {
   return true;
 }
 
+/* The models after whisper-1 have no segments. */
+static bool is_newer(const Form *form) {
+  Text model = find(form, "model")->value;
+
+  return model.size > 6 && memcmp(model.data, "gpt-4o", 6) == 0;
+}
+
 /* Numbers and words of a form are text. */
 static bool check_values(const Form *form, Answer *ret) {
   const Field *language = find(form, "language"), *format = find(form, "response_format");
@@ -117,6 +124,10 @@ static bool check_values(const Form *form, Answer *ret) {
                        TEXT_ARG(language->value));
   if (format && !openai_is_one_of(format->value, "json text srt verbose_json vtt diarized_json"))
     return openai_fail(ret, 400, INVALID, "unsupported_value", "response_format", "response_format is not compatible.");
+  if (format && is_newer(form) && !openai_is_one_of(format->value, "json text diarized_json"))
+    return openai_fail(ret, 400, INVALID, "unsupported_value", "response_format",
+                       "response_format '%.*s' is not compatible with model '%.*s'. Use 'json' or 'text' instead.",
+                       TEXT_ARG(format->value), TEXT_ARG(find(form, "model")->value));
   if (stream && !openai_is_one_of(stream->value, "true false"))
     return openai_fail(ret, 400, INVALID, "invalid_type", "stream", "Invalid type for 'stream': expected a boolean.");
   if (temperature) {

@@ -7,38 +7,61 @@ static const char INVALID[] = "invalid_request_error";
 
 #define TABLE static const OpenAiField
 
+/* The members that are looked at again, the first rows of the table. */
+enum {
+  CHAT_model,
+  CHAT_messages,
+  CHAT_stream,
+  CHAT_stream_options,
+  CHAT_n,
+  CHAT_max_tokens,
+  CHAT_max_completion_tokens,
+  CHAT_stop,
+  CHAT_logit_bias,
+  CHAT_logprobs,
+  CHAT_top_logprobs,
+  CHAT_tools,
+  CHAT_tool_choice,
+  CHAT_parallel_tool_calls,
+  CHAT_response_format,
+  CHAT_metadata,
+  CHAT_modalities,
+  CHAT_audio,
+  CHAT_prediction,
+};
+
 TABLE CHAT[] = {
-    OPENAI_HAS("model", TEXT),
-    OPENAI_HAS("messages", LIST),
-    OPENAI_HAS("stream", BOOL),
-    OPENAI_HAS("stream_options", OBJECT),
+    [CHAT_model] = OPENAI_HAS("model", TEXT),
+    [CHAT_messages] = OPENAI_HAS("messages", LIST),
+    [CHAT_stream] = OPENAI_HAS("stream", BOOL),
+    [CHAT_stream_options] = OPENAI_HAS("stream_options", OBJECT),
+    [CHAT_n] = OPENAI_RANGE("n", WHOLE, 1, 128),
+    [CHAT_max_tokens] = OPENAI_RANGE("max_tokens", WHOLE, 1, 1e9),
+    [CHAT_max_completion_tokens] = OPENAI_RANGE("max_completion_tokens", WHOLE, 1, 1e9),
+    [CHAT_stop] = OPENAI_HAS("stop", ANY),
+    [CHAT_logit_bias] = OPENAI_HAS("logit_bias", OBJECT),
+    [CHAT_logprobs] = OPENAI_HAS("logprobs", BOOL),
+    [CHAT_top_logprobs] = OPENAI_RANGE("top_logprobs", WHOLE, 0, 20),
+    [CHAT_tools] = OPENAI_HAS("tools", LIST),
+    [CHAT_tool_choice] = OPENAI_HAS("tool_choice", ANY),
+    [CHAT_parallel_tool_calls] = OPENAI_HAS("parallel_tool_calls", BOOL),
+    [CHAT_response_format] = OPENAI_HAS("response_format", OBJECT),
+    [CHAT_metadata] = OPENAI_HAS("metadata", OBJECT),
+    [CHAT_modalities] = OPENAI_HAS("modalities", LIST),
+    [CHAT_audio] = OPENAI_HAS("audio", OBJECT),
+    [CHAT_prediction] = OPENAI_HAS("prediction", OBJECT),
     OPENAI_RANGE("temperature", REAL, 0, 2),
     OPENAI_RANGE("top_p", REAL, 0, 1),
-    OPENAI_RANGE("n", WHOLE, 1, 128),
-    OPENAI_RANGE("max_tokens", WHOLE, 1, 1e9),
-    OPENAI_RANGE("max_completion_tokens", WHOLE, 1, 1e9),
-    OPENAI_HAS("stop", ANY),
     OPENAI_RANGE("presence_penalty", REAL, -2, 2),
     OPENAI_RANGE("frequency_penalty", REAL, -2, 2),
-    OPENAI_HAS("logit_bias", OBJECT),
-    OPENAI_HAS("logprobs", BOOL),
-    OPENAI_RANGE("top_logprobs", WHOLE, 0, 20),
     OPENAI_HAS("user", TEXT),
     OPENAI_RANGE("seed", WHOLE, -9.3e18, 9.3e18),
-    OPENAI_HAS("tools", LIST),
-    OPENAI_HAS("tool_choice", ANY),
-    OPENAI_HAS("parallel_tool_calls", BOOL),
-    OPENAI_HAS("response_format", OBJECT),
     OPENAI_HAS("functions", LIST),
     OPENAI_HAS("function_call", ANY),
     OPENAI_IS_MAYBE("service_tier", "auto default flex scale priority"),
     OPENAI_HAS("store", BOOL),
-    OPENAI_HAS("metadata", OBJECT),
     OPENAI_IS_MAYBE("reasoning_effort", "none minimal low medium high xhigh"),
     OPENAI_IS_MAYBE("verbosity", "low medium high"),
-    OPENAI_HAS("modalities", LIST),
-    OPENAI_HAS("audio", OBJECT),
-    OPENAI_HAS("prediction", OBJECT),
     OPENAI_HAS("prompt_cache_key", TEXT),
     OPENAI_IS_MAYBE("prompt_cache_retention", "in_memory 24h"),
     OPENAI_HAS("safety_identifier", TEXT),
@@ -73,10 +96,10 @@ bool openai_check_key(const Ask *ask, Answer *ret) {
 
 /* --- what goes with what --- */
 
-static bool check_stream(const Ask *ask, Json body, OpenAiAsk *ret_ask, Answer *ret) {
-  Json options = openai_find(body, "stream_options");
+static bool check_stream(const Ask *ask, const Json *found, OpenAiAsk *ret_ask, Answer *ret) {
+  Json options = found[CHAT_stream_options];
 
-  json_get_bool(json_find(body, "stream"), &ret_ask->stream);
+  json_get_bool(found[CHAT_stream], &ret_ask->stream);
   if (json_is_none(options))
     return true;
   if (!ret_ask->stream)
@@ -129,52 +152,56 @@ static bool check_metadata(Json metadata, Answer *ret) {
                                     "Invalid 'metadata': too many properties. Expected an object with at most 16.");
 }
 
-static bool wants_audio(Json body) {
-  Json modalities = openai_find(body, "modalities");
+static bool wants_audio(const Json *found) {
+  Json modalities = found[CHAT_modalities];
 
   return !json_is_none(modalities) && memmem(modalities.text.data, modalities.text.size, "\"audio\"", 7);
 }
 
-static bool check_audio(const Ask *ask, Json body, Answer *ret) {
-  Json audio = openai_find(body, "audio");
+static bool check_audio(const Ask *ask, const Json *found, Answer *ret) {
+  Json audio = found[CHAT_audio];
 
-  if (wants_audio(body) && json_is_none(audio))
+  if (wants_audio(found) && json_is_none(audio))
     return openai_missing(ret, "audio");
   return json_is_none(audio) || openai_check_fields(ask, "audio.", audio, AUDIO, ret);
 }
 
-static bool check_pairs(const Ask *ask, Json body, Answer *ret) {
-  Json prediction = openai_find(body, "prediction");
+static bool check_pairs(const Ask *ask, const Json *found, Answer *ret) {
+  Json prediction = found[CHAT_prediction];
   bool logprobs = false;
 
-  json_get_bool(json_find(body, "logprobs"), &logprobs);
-  if (!json_is_none(openai_find(body, "top_logprobs")) && !logprobs)
+  json_get_bool(found[CHAT_logprobs], &logprobs);
+  if (!json_is_none(found[CHAT_top_logprobs]) && !logprobs)
     return openai_fail(ret, 400, INVALID, NULL, "top_logprobs",
                        "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.");
-  if (!json_is_none(openai_find(body, "max_tokens")) && !json_is_none(openai_find(body, "max_completion_tokens")))
+  if (!json_is_none(found[CHAT_max_tokens]) && !json_is_none(found[CHAT_max_completion_tokens]))
     return openai_fail(ret, 400, INVALID, "invalid_parameter_combination", "max_tokens",
                        "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.");
-  return check_stops(openai_find(body, "stop"), ret) && check_bias(openai_find(body, "logit_bias"), ret) &&
-         check_metadata(openai_find(body, "metadata"), ret) && check_audio(ask, body, ret) &&
+  return check_stops(found[CHAT_stop], ret) && check_bias(found[CHAT_logit_bias], ret) &&
+         check_metadata(found[CHAT_metadata], ret) && check_audio(ask, found, ret) &&
          (json_is_none(prediction) || openai_check_fields(ask, "prediction.", prediction, PREDICTION, ret));
 }
 
 bool openai_check_chat(const Ask *ask, OpenAiAsk *ret_ask, Answer *ret) {
-  Json body;
+  Json body, found[ELEMENTS(CHAT)] = {0};
 
   *ret_ask = (OpenAiAsk){.choices = 1};
-  if (!openai_check_body(ask, &body, ret) || !openai_check_fields(ask, "", body, CHAT, ret) ||
-      !openai_check_model(ask, openai_find(body, "model"), ret) ||
-      !openai_check_messages(ask, openai_find(body, "messages"), ret) || !check_stream(ask, body, ret_ask, ret) ||
-      !openai_check_tools(ask, body, ret) || !check_pairs(ask, body, ret))
+  if (!openai_check_body(ask, &body, ret) || !openai_read_fields(ask, body, CHAT, found, ret) ||
+      !openai_check_model(ask, found[CHAT_model], ret) || !openai_check_messages(ask, found[CHAT_messages], ret) ||
+      !check_stream(ask, found, ret_ask, ret) ||
+      !openai_check_tools(ask,
+                          &(OpenAiTools){found[CHAT_tools], found[CHAT_tool_choice], found[CHAT_parallel_tool_calls],
+                                         found[CHAT_response_format], found[CHAT_messages]},
+                          ret) ||
+      !check_pairs(ask, found, ret))
     return false;
-  json_get_uint(json_find(body, "n"), &ret_ask->choices);
-  json_get_uint(json_find(body, "max_tokens"), &ret_ask->limit_tokens);
-  json_get_uint(json_find(body, "max_completion_tokens"), &ret_ask->limit_tokens);
-  ret_ask->model = json_find(body, "model");
-  ret_ask->messages = json_find(body, "messages");
-  ret_ask->tools = openai_find(body, "tools");
-  ret_ask->no_calls = json_string_is(json_find(body, "tool_choice"), "none");
+  json_get_uint(found[CHAT_n], &ret_ask->choices);
+  json_get_uint(found[CHAT_max_tokens], &ret_ask->limit_tokens);
+  json_get_uint(found[CHAT_max_completion_tokens], &ret_ask->limit_tokens);
+  ret_ask->model = found[CHAT_model];
+  ret_ask->messages = found[CHAT_messages];
+  ret_ask->tools = found[CHAT_tools];
+  ret_ask->no_calls = json_string_is(found[CHAT_tool_choice], "none");
   return true;
 }
 

@@ -66,6 +66,9 @@ bool openai_missing(Answer *ret, const char *param);
 /* Holds an object against a table; path stands before the names of its members, "" or "tools[0].". Returns true, or false with
    ret filled. */
 bool openai_check_fields(const Ask *ask, const char *path, Json object, const OpenAiField *fields, Answer *ret);
+/* The same for a body, whose members' values it leaves in ret_found, which is all zero and has a place for each row of the table; what
+   is null stays none. A table has at most 64 rows. */
+bool openai_read_fields(const Ask *ask, Json object, const OpenAiField *fields, Json *ret_found, Answer *ret);
 /* A member, or none when it is null. */
 Json openai_find(Json object, const char *name);
 /* Whether text is one of words, which have blanks between them. */
@@ -79,8 +82,16 @@ bool openai_check_key(const Ask *ask, Answer *ret);
 bool openai_check_body(const Ask *ask, Json *ret_body, Answer *ret);
 bool openai_check_model(const Ask *ask, Json model, Answer *ret);
 bool openai_check_messages(const Ask *ask, Json messages, Answer *ret);
-/* tools, tool_choice, parallel_tool_calls and response_format of a chat's body. */
-bool openai_check_tools(const Ask *ask, Json body, Answer *ret);
+/* Of a chat's body; those that are not there are none. */
+typedef struct OpenAiTools {
+  Json tools;
+  Json choice;
+  Json parallel;
+  Json format; /* response_format */
+  Json messages;
+} OpenAiTools;
+
+bool openai_check_tools(const Ask *ask, const OpenAiTools *asked, Answer *ret);
 
 /* Checks the body of a chat request. Returns true with *ret_ask filled, or false with ret filled. */
 bool openai_check_chat(const Ask *ask, OpenAiAsk *ret_ask, Answer *ret);

@@ -171,9 +171,10 @@ static bool check_answer(Json id, unsigned index, Calls *calls, Answer *ret) {
 static bool are_answered(const Calls *calls, unsigned index, Answer *ret) {
   char path[PATH_BYTES];
 
+  if (calls->count == 0)
+    return true;
   snprintf(path, sizeof path, "messages[%u].role", index);
-  return calls->count == 0 ||
-         openai_fail(ret, 400, INVALID, NULL, path,
+  return openai_fail(ret, 400, INVALID, NULL, path,
                      "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
                      "'tool_call_id'. The following tool_call_ids did not have response messages: %.*s",
                      (int)min_u64(calls->open[0].text.size - 2, 64), calls->open[0].text.data + 1);
@@ -185,10 +186,10 @@ static bool check_content(const Ask *ask, Json message, const struct Role *role,
   Json content = json_find(message, "content");
   char name[PATH_BYTES];
 
+  if (json_type(content) == JSON_STRING)
+    return true;
   snprintf(name, sizeof name, "messages[%u].content", index);
   switch (json_type(content)) {
-  case JSON_STRING:
-    return true;
   case JSON_ARRAY:
     return check_parts(ask, content, index, role->parts, ret);
   case JSON_NONE:
@@ -221,7 +222,7 @@ static const struct Role *find_role(Json role, const char *param, Answer *ret) {
 }
 
 static bool check_message(const Ask *ask, Json message, unsigned index, Calls *calls, Answer *ret) {
-  Json asked = json_find(message, "role"), list = openai_find(message, "tool_calls");
+  Json asked = json_find(message, "role"), list = {TEXT_NONE};
   const struct Role *role;
   char path[PATH_BYTES];
 
@@ -231,6 +232,8 @@ static bool check_message(const Ask *ask, Json message, unsigned index, Calls *c
   if (json_is_none(asked))
     return openai_missing(ret, path);
   role = find_role(asked, path, ret);
+  if (role && role->fields == ASSISTANT)
+    list = openai_find(message, "tool_calls");
   snprintf(path, sizeof path, "messages[%u].", index);
   if (!role || !openai_check_fields(ask, path, message, role->fields, ret) ||
       !check_content(ask, message, role, index, ret))

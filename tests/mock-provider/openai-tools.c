@@ -183,14 +183,12 @@ static bool check_format(const Ask *ask, Json format, Json messages, Answer *ret
                       is_strict(schema), ret);
 }
 
-bool openai_check_tools(const Ask *ask, Json body, Answer *ret) {
-  Json tools = openai_find(body, "tools");
-
-  if (!check_tools(ask, tools, ret) || !check_choice(ask, tools, openai_find(body, "tool_choice"), ret))
+bool openai_check_tools(const Ask *ask, const OpenAiTools *asked, Answer *ret) {
+  if (!check_tools(ask, asked->tools, ret) || !check_choice(ask, asked->tools, asked->choice, ret))
     return false;
-  if (json_is_none(tools) && !json_is_none(openai_find(body, "parallel_tool_calls")))
+  if (json_is_none(asked->tools) && !json_is_none(asked->parallel))
     return openai_fail(ret, 400, INVALID, NULL, "parallel_tool_calls",
                        "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' "
                        "are specified.");
-  return check_format(ask, openai_find(body, "response_format"), json_find(body, "messages"), ret);
+  return check_format(ask, asked->format, asked->messages, ret);
 }

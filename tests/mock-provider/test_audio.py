@@ -56,6 +56,7 @@ class Audio(unittest.TestCase):
                 ((("model", "m"), file, ("language", "english")), "language", "invalid_language_format"),
                 ((("model", "m"), file, ("response_format", "xml")), "response_format", "unsupported_value"),
                 ((("model", "m"), file, ("timestamp_granularities[]", "word")), "timestamp_granularities", None),
+                ((("model", "gpt-4o-transcribe"), file, ("response_format", "verbose_json")), "response_format", "unsupported_value"),
                 ((("model", "m"), file, ("temperature", "2")), "temperature", "invalid_value"),
                 ((("model", "m"), file, ("temperature", "warm")), "temperature", "invalid_value"),
                 ((("model", "m"), file, ("stream", "yes")), "stream", "invalid_type"),
