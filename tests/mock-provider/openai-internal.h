@@ -91,6 +91,7 @@ typedef struct OpenAiTools {
   Json messages;
 } OpenAiTools;
 
+/* Checks them, each by itself and with the others. */
 bool openai_check_tools(const Ask *ask, const OpenAiTools *asked, Answer *ret);
 
 /* Checks the body of a chat request. Returns true with *ret_ask filled, or false with ret filled. */
