@@ -109,12 +109,12 @@ static void print_reply(Exchange *exchange, const Answer *answer) {
   bool raw = answer->content_type.size && !text_is(answer->content_type, "application/msgpack") &&
              !text_is(answer->content_type, "application/json") && !exchange->ctl->options.json;
 
-  if (exchange->as_stream && !exchange->ctl->options.json)
+  if (exchange->as_stream && answer->chunks > 0 && !exchange->ctl->options.json)
     return; /* the pieces were the answer; --json shows how it ended too */
   if (raw) {
     write_text(exchange, (Text){(const char *)answer->body.data, answer->body.size});
     end_line(exchange);
-  } else if (exchange->as_stream) {
+  } else if (exchange->as_stream && exchange->ctl->options.json) {
     print_json(exchange, json_pack("{s:o}", "end", bodyjson_new(answer->body, answer->content_type)));
   } else if (!print_exactly(exchange, answer)) {
     print_json(exchange, bodyjson_new(answer->body, answer->content_type));

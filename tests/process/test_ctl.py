@@ -369,6 +369,14 @@ class Asking(Command):
         self.assertIn("test.a", self.pons("sub", "test.a", "--count", "1").out)
         self.pons("sub", "test.never", "--count", "1", "--timeout", "200", expect=1)
 
+    def test_what_this_broker_has_not(self):
+        for command in (["flags", "list"], ["lease", "list"], ["deadletter", "list"], ["lead"]):
+            self.assertIn("authority.node is none", self.pons(*command, expect=1).err)
+
+    def test_a_stream_of_what_streams_nothing(self):
+        self.assertEqual(json.loads(self.pons("stream", "echo.say", '{"text": "hi"}').out)["text"], "hi")
+        self.assertEqual(self.pons("stream", "echo.stream", '{"text": "la", "pieces": 2}').out.strip(), "lala")
+
     def test_pub(self):
         bus = self.bus()
         bus.subscribe("test.*")
