@@ -10,9 +10,10 @@
 #include <strings.h>
 
 #include "adapters/http/error-internal.h"
+#include "adapters/http/handle-internal.h"
 #include "bus/base/list.h"
 
-enum { SPARE_MAX = 64, BUFFER_BYTES = 16384, VALUE_BYTES = 128 };
+enum { SPARE_MAX = 64, VALUE_BYTES = 128 };
 
 /* What is kept of the headers of an answer. */
 typedef enum Value { CONTENT_TYPE, RETRY_AFTER, RETRY_AFTER_MS, REQUEST_ID, ERROR_TYPE, VALUES } Value;
@@ -54,7 +55,7 @@ struct HttpTransfer {
   bool is_done; /* libcurl is through with it */
   char values[VALUES][VALUE_BYTES];
   char detail[CURL_ERROR_SIZE];
-  struct curl_slist headers[HTTP_HEADERS_MAX + 2]; /* ours, so that no key is copied */
+  struct curl_slist headers[HANDLE_HEADERS_MAX]; /* ours, so that no key is copied */
 };
 
 /* --- the end of a transfer --- */
@@ -65,9 +66,7 @@ static void give_back(Http *http, CURL *easy) {
     curl_easy_cleanup(easy);
     return;
   }
-  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
-  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+  handle_clear(easy);
   http->spare[http->spares++] = easy;
 }
 
@@ -339,7 +338,7 @@ static size_t on_header(const char *data, size_t one, size_t size, void *userdat
   return transfer->cancelled ? 0 : one * size;
 }
 
-static size_t on_write(char *data, size_t one, size_t size, void *userdata) {
+static size_t on_write(const char *data, size_t one, size_t size, void *userdata) {
   HttpTransfer *transfer = userdata;
 
   if (transfer->cancelled)
@@ -355,94 +354,18 @@ static size_t on_write(char *data, size_t one, size_t size, void *userdata) {
 
 /* --- beginning --- */
 
-/* Whether url is this machine, where no proxy of the environment leads. */
-static bool is_here(const char *url) {
-  const char *host = strstr(url, "://");
-  size_t size = host ? strcspn(host + 3, ":/") : 0;
-
-  if (!host)
-    return false;
-  host += 3;
-  return (size == 9 && strncasecmp(host, "localhost", 9) == 0) || strncmp(host, "[::1]", 5) == 0 ||
-         (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == size);
-}
-
-/* A handle with all that is the same for each request to this provider. */
-static CURL *make_easy(const Http *http) {
-  const HttpOptions *options = &http->options;
-  CURL *easy = curl_easy_init();
-
-  if (!easy)
-    return NULL;
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
-  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else taking out one whose name is being resolved waits for that */
-  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
-  if (options->ca_file)
-    curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
-  if (options->proxy) {
-    curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy);
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* one of this provider's own is meant, whatever no_proxy says */
-  }
-  return easy;
-}
-
 static CURL *take_easy(Http *http) {
-  return http->spares > 0 ? http->spare[--http->spares] : make_easy(http);
+  return http->spares > 0 ? http->spare[--http->spares] : handle_new(&http->options, on_header, on_write);
 }
 
-static void set_body(CURL *easy, const HttpRequest *request) {
-  if (request->body.size == 0 && !request->posts) {
-    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-    return;
-  }
-  curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
-  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.size > 0 ? (const char *)request->body.data : "");
-}
-
-/* Everything that another request may have said otherwise on the same handle. */
 static void set_up(HttpTransfer *transfer, const HttpRequest *request) {
   CURL *easy = transfer->easy;
 
-  curl_easy_setopt(easy, CURLOPT_URL, request->url);
+  handle_aim(easy, &transfer->http->options, request, transfer->headers);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->detail);
-  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 0L);
-  /* Of a stream of HTTP/2 that is paused libcurl keeps up to 32 MiB, and the caller's other requests go on beside it. */
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                   (long)(request->pauses ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
-  /* The first answer of a server says whether it has HTTP/2: others wait for that rather than connect by themselves. */
-  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, !request->pauses && strncmp(request->url, "https:", 6) == 0 ? 1L : 0L);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->limits.connect_ms);
-  if (!transfer->http->options.proxy)
-    curl_easy_setopt(easy, CURLOPT_PROXY, is_here(request->url) ? "" : NULL);
-  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-  set_body(easy, request);
-}
-
-static void list_header(HttpTransfer *transfer, size_t *count, const char *header) {
-  if (*count > 0)
-    transfer->headers[*count - 1].next = &transfer->headers[*count];
-  memcpy(&transfer->headers[(*count)++].data, &header, sizeof header);
-}
-
-/* libcurl reads a list of headers and writes to none, so what it gets points at the caller's. */
-static int list_headers(HttpTransfer *transfer, const HttpRequest *request) {
-  size_t count = 0;
-
-  list_header(transfer, &count, "Expect:"); /* no round trip before the body */
-  if (request->body.size == 0)
-    list_header(transfer, &count, "Content-Type:"); /* else libcurl says that nothing is a form */
-  for (const char *const *at = request->headers; at && *at; at++) {
-    if (count == ELEMENTS(transfer->headers))
-      return -E2BIG;
-    list_header(transfer, &count, *at);
-  }
-  return 0;
 }
 
 static void drop(HttpTransfer *transfer) {
@@ -464,7 +387,7 @@ int http_start(Http *http, const HttpRequest *request, const HttpHandler *handle
   transfer->pauses = request->pauses;
   transfer->limits = request->limits;
   transfer->began_us = clock_monotonic_us();
-  r = list_headers(transfer, request);
+  r = handle_list_headers(request, transfer->headers);
   if (r == 0 && (!transfer->easy || loop_timer_new(http->loop, on_limit, transfer, &transfer->silence) < 0))
     r = -ENOMEM;
   if (r < 0) {

@@ -1,5 +1,7 @@
 /* The transport against a real server on loopback that this test plays. Nothing waits but for an event or a limit that is to
    be reached; those are short. */
+#include <errno.h>
+
 #include "tests/unit/adapters/http/scene.h"
 
 static void assert_body(const Seen *seen, const char *text) {
@@ -32,6 +34,51 @@ static void it_posts_and_reads(void **state) {
   assert_non_null(memmem(heard.data, heard.size, "Authorization: Bearer sk-1\r\n", 28));
   assert_null(memmem(heard.data, heard.size, "Expect", 6));
   assert_memory_equal(heard.data + heard.size - 6, "\r\n\r\n{}", 6);
+}
+
+/* A handle is used again: nothing of the request before may be said by the next. */
+static void nothing_stays_of_the_request_before(void **state) {
+  Scene *scene = *state;
+  static const char *const headers[] = {"Authorization: Bearer sk-1", NULL};
+  HttpRequest requests[] = {request_to(url_of(scene)), request_to(url_of(scene)), request_to(url_of(scene))};
+  Buffer *heard = &scene->server.connections[0].heard;
+
+  requests[0].headers = headers;
+  requests[1].body = BYTES_NONE;
+  scene->server.answer = GOOD;
+  for (size_t i = 0; i < ELEMENTS(requests); i++) {
+    _cleanup_(seen_done) Seen seen = {.status = 0};
+
+    buffer_clear(heard);
+    start_with(scene, &seen, &requests[i]);
+    until(scene, is_ended, &seen);
+    assert_int_equal(seen.error, HTTP_OK);
+    assert_memory_equal(heard->data, i == 1 ? "GET /" : "POST ", 5);
+    assert_int_equal(memmem(heard->data, heard->size, "sk-1", 4) != NULL, i == 0);
+    assert_int_equal(memmem(heard->data, heard->size, "Content-Length: 2\r\n", 19) != NULL, i != 1);
+  }
+  assert_int_equal(scene->server.accepted, 1);
+}
+
+static void headers_have_a_most(void **state) {
+  Scene *scene = *state;
+  const char *headers[HTTP_HEADERS_MAX + 2] = {NULL};
+  HttpRequest request = request_to(url_of(scene));
+  HttpHandler handler = {.userdata = NULL};
+  _cleanup_(seen_done) Seen seen = {.status = 0};
+  HttpTransfer *transfer = NULL;
+
+  for (size_t i = 0; i <= HTTP_HEADERS_MAX; i++)
+    headers[i] = "A: b";
+  request.headers = headers;
+  request.body = BYTES_NONE;
+  assert_int_equal(http_start(scene->http, &request, &handler, &transfer), -E2BIG);
+  assert_null(transfer);
+  headers[HTTP_HEADERS_MAX] = NULL;
+  scene->server.answer = GOOD;
+  start_with(scene, &seen, &request);
+  until(scene, is_ended, &seen);
+  assert_int_equal(seen.error, HTTP_OK);
 }
 
 /* One connection for one after the other; four for four at a time; the fifth waits for one of them. */
@@ -264,6 +311,8 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       CASE(it_posts_and_reads),
+      CASE(nothing_stays_of_the_request_before),
+      CASE(headers_have_a_most),
       CASE(connections_are_used_again_and_bounded),
       CASE(a_stale_connection_is_replaced),
       CASE(nobody_listens),
