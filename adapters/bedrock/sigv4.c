@@ -2,8 +2,6 @@
    model's id has a ':' and often '/' in it, so a signature that forgets it fits no request of Bedrock. */
 #include "adapters/bedrock/sigv4.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,12 +48,38 @@ static Digest hash(Bytes bytes) {
   return ret;
 }
 
-static Digest authenticate(Bytes key, Text text) {
+/* The hash of a key's block, each byte of it changed by pad, and what is behind it. */
+static Digest hash_behind(const uint8_t block[SHA256_CBLOCK], uint8_t pad, Bytes behind) {
+  _cleanup_(buffer_done) Buffer all = {0};
+  uint8_t *at = buffer_reserve(&all, SHA256_CBLOCK + behind.size);
   Digest ret;
 
-  if (!HMAC(EVP_sha256(), key.data, (int)key.size, (const uint8_t *)text.data, text.size, ret.bytes, NULL))
-    abort();
+  for (size_t i = 0; i < SHA256_CBLOCK; i++)
+    at[i] = block[i] ^ pad;
+  memcpy(at + SHA256_CBLOCK, behind.data, behind.size);
+  all.size = SHA256_CBLOCK + behind.size;
+  ret = hash(buffer_bytes(&all));
+  explicit_bzero(all.data, all.size);
   return ret;
+}
+
+/* HMAC (RFC 2104, section 2) by two hashes: libcrypto's own looks its algorithm up each time, which takes as long as these. */
+static Digest authenticate(Bytes key, Text text) {
+  uint8_t block[SHA256_CBLOCK] = {0};
+  Digest inner;
+
+  if (key.size > sizeof block) {
+    Digest hashed = hash(key);
+
+    memcpy(block, hashed.bytes, sizeof hashed.bytes);
+    explicit_bzero(&hashed, sizeof hashed);
+  } else {
+    memcpy(block, key.data, key.size);
+  }
+  inner = hash_behind(block, 0x36, (Bytes){(const uint8_t *)text.data, text.size});
+  inner = hash_behind(block, 0x5c, (Bytes){inner.bytes, sizeof inner.bytes});
+  explicit_bzero(block, sizeof block);
+  return inner;
 }
 
 /* --- the canonical request --- */
@@ -78,29 +102,33 @@ static void put_path(Text path, Buffer *ret) {
   }
 }
 
+static bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
 /* Appends a value without the blanks around it, and one for several inside. */
 static void put_value(Buffer *ret, Text value) {
-  bool pending = false;
   size_t begun = ret->size;
 
-  for (size_t i = 0; i < value.size; i++) {
-    if (value.data[i] == ' ' || value.data[i] == '\t') {
-      pending = ret->size > begun;
-      continue;
-    }
-    if (pending)
-      buffer_put(ret, TEXT(" "));
-    pending = false;
-    buffer_append(ret, &value.data[i], 1);
+  for (size_t i = 0; i < value.size;) {
+    size_t word = i;
+
+    while (i < value.size && !is_blank(value.data[i]))
+      i++;
+    if (i > word)
+      buffer_append(ret, " ", ret->size > begun ? 1 : 0);
+    buffer_append(ret, value.data + word, i - word);
+    while (i < value.size && is_blank(value.data[i]))
+      i++;
   }
 }
 
 typedef void PutHeader(Buffer *ret, const Sigv4Header *header);
 
 /* Puts all that are signed, in order. */
-static void each_header(const Sigv4Signer *signer, const Sigv4Request *request, PutHeader *put_header, Buffer *ret) {
-  Moment now = moment_of(request->now_s);
-  const Sigv4Header ours[] = {{TEXT("x-amz-date"), text_of(now.text)},
+static void each_header(const Sigv4Signer *signer, const Sigv4Request *request, const Moment *now,
+                        PutHeader *put_header, Buffer *ret) {
+  const Sigv4Header ours[] = {{TEXT("x-amz-date"), text_of(now->text)},
                               {TEXT("x-amz-security-token"), signer->session_token}};
   size_t ours_count = signer->session_token.size > 0 ? 2 : 1;
   size_t next = 0;
@@ -128,12 +156,12 @@ static void put_name(Buffer *ret, const Sigv4Header *header) {
   buffer_put(ret, TEXT(";"));
 }
 
-static void put_names(const Sigv4Signer *signer, const Sigv4Request *request, Buffer *ret) {
-  each_header(signer, request, put_name, ret);
+static void put_names(const Sigv4Signer *signer, const Sigv4Request *request, const Moment *now, Buffer *ret) {
+  each_header(signer, request, now, put_name, ret);
   ret->size--; /* the last ';' */
 }
 
-void sigv4_canonical_request(const Sigv4Signer *signer, const Sigv4Request *request, Buffer *ret) {
+static void put_request(const Sigv4Signer *signer, const Sigv4Request *request, const Moment *now, Buffer *ret) {
   Digest body = hash(request->body);
 
   /* All at once: a buffer that grows leaves what was in it behind. */
@@ -144,11 +172,17 @@ void sigv4_canonical_request(const Sigv4Signer *signer, const Sigv4Request *requ
   buffer_put(ret, TEXT("\n"));
   buffer_put(ret, request->query);
   buffer_put(ret, TEXT("\n"));
-  each_header(signer, request, put_line, ret);
+  each_header(signer, request, now, put_line, ret);
   buffer_put(ret, TEXT("\n"));
-  put_names(signer, request, ret);
+  put_names(signer, request, now, ret);
   buffer_put(ret, TEXT("\n"));
   put_hex(ret, body.bytes, sizeof body.bytes);
+}
+
+void sigv4_canonical_request(const Sigv4Signer *signer, const Sigv4Request *request, Buffer *ret) {
+  Moment now = moment_of(request->now_s);
+
+  put_request(signer, request, &now, ret);
 }
 
 /* --- the signature --- */
@@ -186,7 +220,7 @@ static Digest sign(const Sigv4Signer *signer, const Sigv4Request *request, const
   _cleanup_(buffer_done) Buffer text = {0};
   Digest hashed;
 
-  sigv4_canonical_request(signer, request, &canonical);
+  put_request(signer, request, now, &canonical);
   hashed = hash(buffer_bytes(&canonical));
   if (signer->session_token.size > 0)
     explicit_bzero(canonical.data, canonical.size);
@@ -211,7 +245,7 @@ void sigv4_sign(const Sigv4Signer *signer, const Sigv4Request *request, Sigv4Key
   }
   buffer_printf(ret_headers, "Authorization: %s Credential=%.*s/%s/aws4_request, SignedHeaders=", algorithm,
                 TEXT_ARG(signer->access_key_id), key->scope);
-  put_names(signer, request, ret_headers);
+  put_names(signer, request, &now, ret_headers);
   buffer_put(ret_headers, TEXT(", Signature="));
   put_hex(ret_headers, signature.bytes, sizeof signature.bytes);
   buffer_append(ret_headers, "", 1);

@@ -102,19 +102,22 @@ static bool is_error(Json error) {
 
 /* list: the member that makes it an answer. */
 static int decode(Text body, const char *list, Buffer *ret_response, ChatUsage *ret_usage, DialectFault *ret_fault) {
-  Json answer;
+  enum { ERROR, LIST, USAGE, COUNT };
+  const char *const names[] = {"error", list, "usage"};
+  Json answer, found[COUNT];
 
   if (json_check(body, &answer, NULL) != 0)
     return dialect_fault_malformed(ret_fault, "its answer is not JSON");
-  if (is_error(json_find(answer, "error"))) {
+  json_find_each(answer, names, COUNT, found);
+  if (is_error(found[ERROR])) {
     openai_decode_error(&(DialectHead){.status = 200}, body, ret_fault);
     return DIALECT_E_FAULT;
   }
-  if (json_type(json_find(answer, list)) != JSON_ARRAY)
+  if (json_type(found[LIST]) != JSON_ARRAY)
     return dialect_fault_malformed(ret_fault, strcmp(list, "data") == 0 ? "its answer has no list data"
                                                                         : "its answer has no list choices");
-  openai_read_usage(json_find(answer, "usage"), ret_usage);
-  buffer_append(ret_response, answer.text.data, answer.text.size);
+  openai_read_usage(found[USAGE], ret_usage);
+  buffer_put(ret_response, answer.text);
   return 0;
 }
 

@@ -341,8 +341,10 @@ static void refuse_stream(Call *call) {
 }
 
 void visit_begin(Remote *remote, Call *call, Text request) {
+  static const char *const names[] = {"stream", "model"};
   Visit *visit = calloc(1, sizeof *visit);
   _cleanup_(buffer_done) Buffer model = {0};
+  Json found[ELEMENTS(names)];
   JsonFault fault;
 
   if (!visit)
@@ -353,15 +355,16 @@ void visit_begin(Remote *remote, Call *call, Text request) {
     free(visit);
     return;
   }
-  json_get_bool(json_find(visit->request, "stream"), &visit->wants_stream);
+  json_find_each(visit->request, names, ELEMENTS(names), found);
+  json_get_bool(found[0], &visit->wants_stream);
   if (visit->is_embedding && visit->wants_stream) {
     refuse_stream(call);
     free(visit);
     return;
   }
-  json_get_string(json_find(visit->request, "model"), &model);
+  json_get_string(found[1], &model);
   remote->running++;
-  if (!executor_begin(remote->executor, call, (Text){(const char *)model.data, model.size}, &visit->task)) {
+  if (!executor_begin(remote->executor, call, buffer_text(&model), &visit->task)) {
     end_visit(visit);
     return;
   }
