@@ -138,11 +138,13 @@ static DirectorOptions describe(DrillRun *drill, const Drill *which) {
     all.endpoints = drill->endpoints;
     all.config = options->config;
     all.key = drill->key;
+    all.vote_us = drill->ctl->config->authority.vote_ms * US_PER_MS;
     all.places[0] = (DirectorPlace){"here", drill->endpoints, -1};
     return all;
   }
   all.least = lab_instances(drill->lab);
   all.endpoints = lab_sockets(drill->lab);
+  all.vote_us = LAB_VOTE_MS * US_PER_MS;
   for (uint32_t i = 0; i < LAB_MACHINES; i++)
     all.places[i] = (DirectorPlace){lab_name(i), lab_endpoints(drill->lab, i), lab_net(drill->lab, i)};
   return all;

@@ -240,6 +240,8 @@ static Report *count_up(Director *director, uint32_t run) {
 
   for (uint32_t i = 0; i < count; i++)
     report_add_lead(report, leads[i], director->times.start_us);
+  for (uint32_t i = 0; i < director->scene.move_count; i++)
+    report_add_move(report, director->scene.moves[i], director->times.start_us);
   for (uint32_t i = 0; i < director->load_count; i++) {
     const Load *load = director->loads[i];
     uint32_t samples;
@@ -260,6 +262,10 @@ static int direct(Director *director, uint32_t run, Report **ret) {
     r = watch_new(director->loop, director->options->endpoints, director->options->key, &director->watch);
   director->scene.loop = director->loop;
   director->scene.watch = director->watch;
+  director->scene.endpoints = director->options->endpoints;
+  director->scene.key = director->options->key;
+  director->scene.least = director->options->least;
+  director->scene.vote_us = director->options->vote_us;
   director->scene.config = director->options->config;
   director->scene.interrupted = &director->interrupted;
   if (r == 0)

@@ -29,7 +29,8 @@ typedef struct DirectorOptions {
   const char *config;                                  /* of the live fleet; NULL = as the pons command finds it */
   void (*on_event)(void *userdata, const char *words); /* it has happened */
   void *on_event_userdata;
-  uint32_t least; /* instances that have to be there before anything begins */
+  uint32_t least;   /* instances that have to be there before anything begins */
+  uint64_t vote_us; /* of the brokers */
   uint32_t rate;
   uint64_t length_us;
   uint64_t deadline_us; /* of a request */

@@ -24,11 +24,17 @@ struct Scene {
   Lab *lab; /* NULL = a live fleet */
   FindProcess *find;
   void *find_userdata;
-  const char *config;             /* pons.yaml of the live fleet; NULL = as the command finds it */
-  const bool *interrupted;        /* somebody wants an end */
-  uint32_t run;                   /* from 1 */
-  uint64_t at_us;                 /* when it happened */
-  pid_t pid;                      /* whom the event has hit; 0 = nobody */
+  const char *endpoints;              /* where the brokers are found */
+  KeyPair *key;                       /* with which they are asked; NULL = none is wanted */
+  uint32_t least;                     /* instances that are there when all is */
+  uint64_t vote_us;                   /* of the brokers: how long a lease lasts at most */
+  const char *config;                 /* pons.yaml of the live fleet; NULL = as the command finds it */
+  const bool *interrupted;            /* somebody wants an end */
+  uint32_t run;                       /* from 1 */
+  uint64_t at_us;                     /* when it happened */
+  pid_t pid;                          /* whom the event has hit; 0 = nobody */
+  ReportMove moves[REPORT_MOVES_MAX]; /* of the lease that it is about */
+  uint32_t move_count;
   char event[REPORT_EVENT_BYTES]; /* what was done, for the report; only words that JSON and XML take as they are */
   char error[160];                /* why it could not be done */
 };
@@ -40,7 +46,8 @@ DrillEvent event_freeze_worker; /* the first machine's local model */
 DrillEvent event_thaw;          /* whoever was frozen */
 DrillEvent event_kill_provider; /* of a lab, the first one */
 DrillEvent event_start_provider;
-DrillEvent event_upgrade; /* returns when all is replaced */
+DrillEvent event_upgrade;   /* returns when all is replaced */
+DrillEvent event_singleton; /* returns when the lease has moved for the last time */
 DrillEvent event_cut;
 DrillEvent event_cut_oneway; /* odd runs from the first machine to the second, even ones back */
 DrillEvent event_heal;

@@ -37,8 +37,9 @@ static void print_machine(const Lab *lab, uint32_t machine, Buffer *ret) {
   if (!lab->options.one_broker) {
     buffer_printf(ret, "other_broker: {endpoints: [\"tcp://10.77.0.%u:%u\"], preferred: %s}\n", other + 1, PORT_BUS,
                   machine == 0 ? "false" : "true");
-    buffer_printf(ret, "authority:\n  node: %s\n  listen: tcp://10.77.0.%u:%u\n  peer: tcp://10.77.0.%u:%u\n",
-                  machine == 0 ? "a" : "b", machine + 1, PORT_PEER, other + 1, PORT_PEER);
+    buffer_printf(ret,
+                  "authority:\n  node: %s\n  listen: tcp://10.77.0.%u:%u\n  peer: tcp://10.77.0.%u:%u\n  vote_ms: %u\n",
+                  machine == 0 ? "a" : "b", machine + 1, PORT_PEER, other + 1, PORT_PEER, LAB_VOTE_MS);
     if (lab->options.witness)
       buffer_printf(ret, "  witness: tcp://10.77.%u.2:%u\n", machine + 1, PORT_WITNESS);
   }
@@ -49,7 +50,8 @@ static void print_machine(const Lab *lab, uint32_t machine, Buffer *ret) {
 
 static void print_witness(const Lab *lab, Buffer *ret) {
   buffer_printf(ret, "site: witness\nruntime_dir: %s/witness\nstate_dir: %s/witness\n", lab->folder, lab->folder);
-  buffer_printf(ret, "broker: {insecure: true}\nauthority: {witness_listen: \"tcp://0.0.0.0:%u\"}\n", PORT_WITNESS);
+  buffer_printf(ret, "broker: {insecure: true}\nauthority: {witness_listen: \"tcp://0.0.0.0:%u\", vote_ms: %u}\n",
+                PORT_WITNESS, LAB_VOTE_MS);
 }
 
 /* A broker as its own machine's clients reach it, or as the other's do. */

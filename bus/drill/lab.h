@@ -16,6 +16,7 @@ typedef struct Lab Lab;
 
 enum {
   LAB_MACHINES = 2,
+  LAB_VOTE_MS = 2000,
   LAB_E_ROOT = 1, /* only root can make one */
   LAB_E_TOOL,     /* a program is not there */
 };

@@ -56,6 +56,22 @@ static void print_leads(const Report *report, Buffer *ret) {
   buffer_printf(ret, "]");
 }
 
+/* Of a drill that is about a lease alone. */
+static void print_moves(const Report *report, Buffer *ret) {
+  if (report->move_count == 0)
+    return;
+  buffer_printf(ret, "\"moves\": [");
+  for (uint32_t i = 0; i < report->move_count; i++) {
+    const ReportMove *move = &report->moves[i];
+
+    buffer_printf(ret,
+                  "%s{\"what\": \"%s\", \"at_us\": %" PRIu64 ", \"away_us\": %" PRIu64 ", \"bound_us\": %" PRIu64
+                  ", \"twice\": %s}",
+                  between(i), move->what, move->at_us, move->away_us, move->bound_us, move->twice ? "true" : "false");
+  }
+  buffer_printf(ret, "], ");
+}
+
 static void print_findings(const Report *report, Buffer *ret) {
   uint32_t printed = 0;
   Text line;
@@ -77,6 +93,7 @@ static void print_run(const Report *report, Buffer *ret) {
     print_load(&report->loads[i], ret);
   }
   buffer_printf(ret, "], ");
+  print_moves(report, ret);
   print_leads(report, ret);
   buffer_printf(ret, ", ");
   print_findings(report, ret);

@@ -40,6 +40,13 @@ static void print_leads(const Report *report, Buffer *ret) {
   }
 }
 
+static void print_moves(const Report *report, Buffer *ret) {
+  for (uint32_t i = 0; i < report->move_count; i++)
+    buffer_printf(ret, "  %7.3f s  %s: nobody held the lease for %.1f ms, bound %.0f ms%s\n", s(report->moves[i].at_us),
+                  report->moves[i].what, ms(report->moves[i].away_us), ms(report->moves[i].bound_us),
+                  report->moves[i].twice ? "; TWO HELD IT AT ONE TIME" : "");
+}
+
 static void print_worst(const Report *report, Buffer *ret) {
   buffer_printf(ret, "\nrun %u, the worst:\n  %7.3f s  %s\n", report->run, s(report->event_us), report->event);
   if (report->event_end_us >= report->event_us + REPORT_LASTING_US)
@@ -48,6 +55,7 @@ static void print_worst(const Report *report, Buffer *ret) {
     buffer_printf(ret, "  %7.3f s  begins the longest pause at %s, %.1f ms; before the event it was %.1f ms\n",
                   s(report->loads[i].pause_at_us), report->loads[i].name, ms(report->loads[i].pause_us),
                   ms(report->loads[i].pause_calm_us));
+  print_moves(report, ret);
   print_leads(report, ret);
   print_errors(report, ret);
 }

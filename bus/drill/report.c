@@ -182,6 +182,13 @@ void report_add_lead(Report *report, ReportLead lead, uint64_t start_us) {
   report->lead_count++;
 }
 
+void report_add_move(Report *report, ReportMove move, uint64_t start_us) {
+  if (report->move_count == REPORT_MOVES_MAX)
+    return;
+  move.at_us -= min_u64(start_us, move.at_us);
+  report->moves[report->move_count++] = move;
+}
+
 /* --- judging --- */
 
 static void judge_count(Report *report, const ReportLoad *load, uint64_t count, const char *what) {
@@ -207,6 +214,14 @@ static void judge_share(Report *report, const ReportLoad *load) {
                   before_us, report->drill->bus_percent);
 }
 
+static void judge_move(Report *report, const ReportMove *move, bool with_times) {
+  if (move->twice)
+    buffer_printf(&report->findings, "two held the lease at one time: %s\n", move->what);
+  if (with_times && move->away_us > move->bound_us)
+    buffer_printf(&report->findings, "nobody held the lease for %.1f ms, bound %.0f ms: %s\n",
+                  (double)move->away_us / (double)US_PER_MS, (double)move->bound_us / (double)US_PER_MS, move->what);
+}
+
 void report_judge(Report *report, bool with_times) {
   if (report->event_end_us > report->length_us)
     buffer_printf(&report->findings, "the event lasted longer than the load: give it --seconds %" PRIu64 " or more\n",
@@ -227,6 +242,8 @@ void report_judge(Report *report, bool with_times) {
       judge_share(report, load);
     }
   }
+  for (uint32_t i = 0; i < report->move_count; i++)
+    judge_move(report, &report->moves[i], with_times);
 }
 
 bool report_is_passed(const Report *report) {
@@ -250,6 +267,8 @@ static uint64_t longest_pause(const Report *report) {
 
   for (uint32_t i = 0; i < report->load_count; i++)
     longest_us = max_u64(longest_us, report->loads[i].pause_us);
+  for (uint32_t i = 0; i < report->move_count; i++)
+    longest_us = max_u64(longest_us, report->moves[i].away_us);
   return longest_us;
 }
 

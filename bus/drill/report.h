@@ -16,6 +16,7 @@ enum {
   REPORT_BUCKET_US = 10000, /* of the timeline */
   REPORT_BUCKETS_MAX = 360000,
   REPORT_LEADS_MAX = 1000,
+  REPORT_MOVES_MAX = 8,
   REPORT_NAME_BYTES = 64,
   REPORT_EVENT_BYTES = 200,
   REPORT_DURING_US = 1000000, /* the event is over so long after its end */
@@ -68,6 +69,15 @@ typedef struct ReportLead {
   uint64_t epoch;
 } ReportLead;
 
+/* A lease had one holder, and then another. */
+typedef struct ReportMove {
+  const char *what; /* happened */
+  uint64_t at_us;
+  uint64_t away_us; /* for so long nobody held it */
+  uint64_t bound_us;
+  bool twice; /* two held it at one time */
+} ReportMove;
+
 /* One run. All times count from its beginning. */
 typedef struct Report {
   const Drill *drill;
@@ -82,6 +92,8 @@ typedef struct Report {
   uint32_t bucket_count;
   ReportLead leads[REPORT_LEADS_MAX];
   uint32_t lead_count;
+  ReportMove moves[REPORT_MOVES_MAX];
+  uint32_t move_count;
   Buffer findings; /* each bound that was broken, a line each; empty = the drill is passed */
 } Report;
 
@@ -102,6 +114,8 @@ void report_add_load(Report *report, const LoadOptions *options, const LoadSampl
                      uint64_t done, uint64_t start_us);
 /* Notes who led when; at_us is CLOCK_MONOTONIC. Those before the beginning count from it; those behind the end, and over the bound, are left out. */
 void report_add_lead(Report *report, ReportLead lead, uint64_t start_us);
+/* Notes a move of a lease; at_us is CLOCK_MONOTONIC. Those over the bound are left out. */
+void report_add_move(Report *report, ReportMove move, uint64_t start_us);
 /* Holds the figures against the drill's bounds; times only if with_times. */
 void report_judge(Report *report, bool with_times);
 /* True when no bound was broken. */

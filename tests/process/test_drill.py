@@ -17,6 +17,8 @@ import harness
 QUICK = ("--rate", "200", "--seconds", "6", "--no-time-bounds")
 TIMES = os.environ.get("PONS_DRILL_TIMES", "1")
 LASTING_S = 120
+MOVES = ("the holder is killed", "holder and leading broker are killed", "the leading broker stands still",
+         "the holder is killed while the leading broker stands still")
 
 
 def can_lab():
@@ -127,6 +129,20 @@ class InALab(Drills):
     def test_provider(self):
         self.expect_passed("provider", *self.LAB, "--rate", "1000")
 
+    def expect_moves(self, *arguments):
+        report = self.expect_passed("singleton", *self.LAB, "--seconds", "40", *arguments)
+        for run in report["runs"]:
+            self.assertEqual([(move["what"], move["twice"]) for move in run["moves"]], [(what, False) for what in MOVES])
+            for move in run["moves"]:
+                self.assertEqual(move["bound_us"], 2100000)
+                print(f"singleton run {run['run']}: {move['what']}: nobody for {move['away_us'] / 1000:.1f} ms")
+
+    def test_singleton(self):
+        self.expect_moves()
+
+    def test_singleton_without_a_witness(self):
+        self.expect_moves("--no-witness")
+
     def test_what_is_lost_is_said(self):
         """One broker that stands still for longer than a caller waits: the same drill fails, with figures that add up."""
         status, report, log = self.drill("broker-freeze", *QUICK, *self.LAB, "--one-broker", "--timeout", "500")
@@ -166,13 +182,15 @@ class AtALiveFleet(Drills):
     """`pons up` with both brokers of a pair on this machine."""
 
     KEYS = ""
+    AUTHORITY = False
 
     def setUp(self):
         super().setUp()
         self.config = os.path.join(self.folder, "pons.yaml")
-        ports = [harness.free_port() for _ in range(2)]
+        ports = [harness.free_port() for _ in range(4)]
+        authority = f'authority: {{node: a, listen: "tcp://127.0.0.1:{ports[2]}", peer: "tcp://127.0.0.1:{ports[3]}"}}\n' if self.AUTHORITY else ""
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(self.KEYS + f'broker: {{listen: ["tcp://127.0.0.1:{ports[0]}", "ipc://broker.sock"]}}\n'
+            file.write(self.KEYS + authority + f'broker: {{listen: ["tcp://127.0.0.1:{ports[0]}", "ipc://broker.sock"]}}\n'
                        f'other_broker: {{endpoints: ["tcp://127.0.0.1:{ports[1]}"], run: true}}\n'
                        "profile: drill\nprofiles:\n  - {name: drill, agents: [echo]}\n")
         if self.KEYS:
@@ -206,6 +224,17 @@ class AtAFleetWithKeys(AtALiveFleet):
 
     KEYS = "site: here\nkeys: {dir: keys}\n"
     test_the_timeline = test_upgrade = test_broker_freeze = None
+
+
+class AtALedFleet(AtALiveFleet):
+    """Its brokers are a pair without a witness."""
+
+    AUTHORITY = True
+    test_the_timeline = test_upgrade = test_broker_freeze = test_broker_kill = None
+
+    def test_singleton(self):
+        report = self.expect_passed("singleton", "--config", self.config, "--seconds", "40")
+        self.assertEqual([(move["what"], move["twice"]) for move in report["runs"][0]["moves"]], [(what, False) for what in MOVES])
 
 
 class Refused(Drills):

@@ -9,6 +9,8 @@
 
 #include "bus/drill/report.h"
 
+#define LITERAL(words) (words), sizeof(words) - 1
+
 enum { START = 5000000, LENGTH = 3000000, RATE = 100, COUNT = 300, STEP = 10000 };
 
 static const ReportTimes times = {START, START + 1000000, START + 1000000, LENGTH};
@@ -218,6 +220,45 @@ static void test_printed(void **state _unused_) {
   expect_golden("report.svg", &svg);
 }
 
+/* A time is judged where times are; two at once always. */
+static void test_moves_of_a_lease(void **state _unused_) {
+  static LoadSample samples[COUNT];
+  ReportMove move = {"the holder is killed", START + 1000000, 2100000, 2100000, false};
+  _cleanup_(buffer_done) Buffer text = {0};
+  _cleanup_(report_destroy) Report *good = report_new(drill_find("singleton"), 1, &times, "killed");
+  _cleanup_(report_destroy) Report *late = report_new(drill_find("singleton"), 2, &times, "killed");
+  _cleanup_(report_destroy) Report *twice = report_new(drill_find("singleton"), 3, &times, "killed");
+  Report *all[] = {good, late};
+
+  make_calm(samples);
+  for (int i = 0; i < 3; i++)
+    report_add_load((Report *[]){good, late, twice}[i], &here, samples, COUNT, COUNT, START);
+  report_add_move(good, move, START);
+  report_judge(good, true);
+  assert_true(report_is_passed(good));
+  assert_int_equal(good->moves[0].at_us, 1000000);
+  move.away_us++;
+  for (int i = 0; i <= REPORT_MOVES_MAX; i++)
+    report_add_move(late, move, START);
+  assert_int_equal(late->move_count, REPORT_MOVES_MAX);
+  report_judge(late, false);
+  assert_true(report_is_passed(late));
+  report_judge(late, true);
+  expect_finding(late, "nobody held the lease for 2100.0 ms, bound 2100 ms: the holder is killed");
+  assert_ptr_equal(report_worst(all, 2), late);
+  move.twice = true;
+  report_add_move(twice, move, START);
+  report_judge(twice, false);
+  expect_finding(twice, "two held the lease at one time: the holder is killed");
+  report_print_json(&twice, 1, &text);
+  assert_non_null(
+      memmem(text.data, text.size,
+             LITERAL("\"moves\": [{\"what\": \"the holder is killed\", \"at_us\": 1000000, \"away_us\": 2100001, "
+                     "\"bound_us\": 2100000, \"twice\": true}]")));
+  report_print_text(&twice, 1, &text);
+  assert_non_null(memmem(text.data, text.size, LITERAL("TWO HELD IT AT ONE TIME")));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_calm),
@@ -228,6 +269,7 @@ int main(void) {
       cmocka_unit_test(test_an_event_that_outlasts_the_load),
       cmocka_unit_test(test_the_worst),
       cmocka_unit_test(test_printed),
+      cmocka_unit_test(test_moves_of_a_lease),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
