@@ -1,7 +1,8 @@
-/* Rooms: bedrock. The first byte says what the rest is: an event stream, an answer, a request, an error, a key. */
+/* Rooms: bedrock. The first byte says what the rest is: an event stream, an answer, a request, an error, a key, payloads of InvokeModel. */
 #include <stdlib.h>
 
 #include "adapters/bedrock/bedrock.h"
+#include "adapters/bedrock/crc32.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -66,6 +67,68 @@ static void fuzz_events(Text text) {
   check_events(&stream.events);
 }
 
+/* --- payloads inside of messages that are whole --- */
+
+static void put_u32(Buffer *out, size_t number) {
+  for (unsigned shift = 32; shift > 0; shift -= 8)
+    buffer_append(out, &(uint8_t){(uint8_t)(number >> (shift - 8))}, 1);
+}
+
+static void put_header(const char *name, const char *value, Buffer *out) {
+  size_t n = strlen(name), size = strlen(value);
+
+  buffer_append(out, &(uint8_t){(uint8_t)n}, 1);
+  buffer_append(out, name, n);
+  buffer_append(out, (const uint8_t[]){7, (uint8_t)(size >> 8), (uint8_t)size}, 3);
+  buffer_append(out, value, size);
+}
+
+static void put_message(Text payload, Buffer *out) {
+  _cleanup_(buffer_done) Buffer headers = {0};
+  _cleanup_(buffer_done) Buffer message = {0};
+
+  put_header(":message-type", "event", &headers);
+  put_header(":event-type", "chunk", &headers);
+  put_u32(&message, headers.size + payload.size + 16);
+  put_u32(&message, headers.size);
+  put_u32(&message, crc32_of(buffer_bytes(&message)));
+  buffer_append(&message, headers.data, headers.size);
+  buffer_append(&message, payload.data, payload.size);
+  put_u32(&message, crc32_of(buffer_bytes(&message)));
+  buffer_append(out, message.data, message.size);
+}
+
+static void on_invoked(void *userdata, Text type, Text data) {
+  _cleanup_(dialect_fault_done) DialectFault fault = {.texts = {0}};
+
+  bedrock_invoke_dialect.stream_event(userdata, type, data, &fault);
+}
+
+/* Each line is a payload: JSON with an event of Anthropic's in base64, or what is none. */
+static void fuzz_invoke(Text text) {
+  _cleanup_(dialect_stream_done) DialectStream stream;
+  _cleanup_(buffer_done) Buffer bytes = {0};
+  void *state = calloc(1, bedrock_invoke_dialect.framing->state_bytes);
+
+  if (!state)
+    abort();
+  while (text.size > 0) {
+    const char *end = memchr(text.data, '\n', text.size);
+    size_t size = end ? (size_t)(end - text.data) : text.size;
+
+    put_message((Text){text.data, size}, &bytes);
+    text = (Text){text.data + size + (end != NULL), text.size - size - (end != NULL)};
+  }
+  dialect_stream_begin(&bedrock_invoke_dialect, &asked, &stream);
+  if (bytes.size > 0 && bedrock_invoke_dialect.framing->feed(state, buffer_bytes(&bytes), on_invoked, &stream))
+    abort();
+  check_events(&stream.events);
+  bedrock_invoke_dialect.framing->done(state);
+  free(state);
+}
+
+/* --- the others --- */
+
 static void fuzz_answer(Text text) {
   _cleanup_(buffer_done) Buffer response = {0};
   _cleanup_(dialect_fault_done) DialectFault fault = {.texts = {0}};
@@ -110,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
   if (size < 1)
     return 0;
-  switch (data[0] % 6) {
+  switch (data[0] % 8) { /* the corpus begins with digits: '0' is 48 */
   case 0:
     fuzz_stream((Bytes){data + 1, size - 1});
     break;
@@ -125,6 +188,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     break;
   case 4:
     fuzz_error(text);
+    break;
+  case 6:
+    fuzz_invoke(text);
     break;
   default:
     fuzz_key(text);
