@@ -11,6 +11,8 @@
 enum {
   TOLD_AT_ONCE = 3, /* lines of the log about one key, */
   TOLD_US = 60000000,
+  BEGUN_AT_ONCE = 4096, /* connections of one key: a fleet that has lost its broker */
+  BEGUN_US = 15625,     /* 64 per second: what their handshakes cost is a fortieth of a core */
 };
 
 typedef struct Row {
@@ -34,6 +36,7 @@ struct Admission {
   Ring *old; /* whose names are still in use */
   PublicKey expected;
   Limiter *told;
+  Limiter *begun;
 };
 
 static uint64_t hash_of(PublicKey key) {
@@ -142,6 +145,7 @@ int admission_new(Admission **ret, const Config *config, const char *own_name, B
     abort();
   keyring_path(config, admission->path);
   admission->told = limiter_new(TOLD_AT_ONCE, TOLD_US);
+  admission->begun = limiter_new(BEGUN_AT_ONCE, BEGUN_US);
   r = ring_new(&admission->ring, admission->path, errors);
   if (r == 0)
     r = read_own(admission, config, own_name, errors);
@@ -159,6 +163,7 @@ void admission_destroy(Admission **p) {
   ring_destroy(&admission->ring);
   ring_destroy(&admission->old);
   limiter_destroy(&admission->told);
+  limiter_destroy(&admission->begun);
   free(admission);
 }
 
@@ -220,12 +225,25 @@ static bool admit_broker(void *userdata, PublicKey key) {
   return admit(userdata, key, "broker");
 }
 
+static bool begin(void *userdata, PublicKey key) {
+  Admission *admission = userdata;
+  uint64_t now_us = clock_monotonic_us();
+  const Row *row = find(admission->ring, key);
+
+  if (limiter_take(admission->begun, hash_of(key), now_us))
+    return true;
+  if (row && limiter_take(admission->told, hash_of(key), now_us))
+    log_warning("PONS-KEY-REFUSED", "the key %s connects too often and was refused: over %d at once, 64 per second",
+                row->about->name, BEGUN_AT_ONCE);
+  return false;
+}
+
 SocketGate admission_bus_gate(Admission *admission) {
-  return (SocketGate){admit_client, admission};
+  return (SocketGate){admit_client, begin, admission};
 }
 
 SocketGate admission_peer_gate(Admission *admission) {
-  return (SocketGate){admit_broker, admission};
+  return (SocketGate){admit_broker, begin, admission};
 }
 
 int admission_identify(const Admission *admission, PublicKey key, CoreIdentity *ret) {

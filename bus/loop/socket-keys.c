@@ -63,8 +63,9 @@ static PublicKey peer_key(const Connection *connection) {
 /* The word is with the client's server now, which is us. */
 static int judge(Connection *connection, Buffer *answer) {
   const SocketGate *gate = &connection->socket->gate;
+  PublicKey key = peer_key(connection);
 
-  if (gate->admit(gate->userdata, peer_key(connection))) {
+  if (gate->admit(gate->userdata, key) && (!gate->begin || gate->begin(gate->userdata, key))) {
     curve_admit(connection->curve, answer);
     return 0;
   }

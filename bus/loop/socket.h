@@ -56,6 +56,8 @@ typedef struct SocketHandler {
 typedef struct SocketGate {
   /* Whether this key, whose owner has proved that it is his, is admitted. Must not call the socket. */
   bool (*admit)(void *userdata, PublicKey key);
+  /* Whether one more connection of a key that is admitted may begin now. NULL: always. */
+  bool (*begin)(void *userdata, PublicKey key);
   void *userdata;
 } SocketGate;
 

@@ -1,5 +1,7 @@
 """deploy/bench fleet: many idle agents: time to all registered, memory, CPU and context switches at rest."""
+import json
 import os
+import subprocess
 import time
 
 import measure
@@ -26,6 +28,16 @@ class Fleet:
     def program(self, name):
         return os.path.join(self.build, "tests", "bench-" + name)
 
+    def environment(self, stage):
+        """What its agents need."""
+        del stage
+        return {}
+
+    def wait_registered(self, stage, endpoints, agents):
+        """For fleets that are not READY before all brokers know them."""
+        del stage, endpoints, agents
+        return 0.0
+
     def missing(self):
         for path in self.needs():
             if not os.path.exists(path):
@@ -34,19 +46,61 @@ class Fleet:
 
 
 class PonsFleet(Fleet):
+    """An agent is READY when both brokers know it, or 200 ms after the first does, so the brokers are asked too."""
     name = "pons"
+    more = ""  # lines of the brokers' configuration
 
     def needs(self):
-        return [os.path.join(self.build, "bin", "pons-broker"), os.path.join(self.build, "bin", "pons-agent-echo"),
-                self.program("fleet-launch")]
+        return [os.path.join(self.build, "bin", name) for name in ("pons-broker", "pons-agent-echo", "pons")] + [self.program("fleet-launch")]
 
     def broker(self, stage, number):
-        del number
         endpoint = f"tcp://127.0.0.1:{free_port()}"
-        return start_pons_broker(stage, self.build, endpoint), endpoint
+        return start_pons_broker(stage, self.build, endpoint, self.more.format(own=number, other=1 - number)), endpoint
 
     def agent(self, endpoints):
-        return [os.path.join(self.build, "bin", "pons-agent-echo"), "--endpoint", ",".join(endpoints)]
+        return [os.path.join(self.build, "bin", "pons-agent-echo"), "--endpoint", ";".join(endpoints)]
+
+    def command(self, stage, *words):
+        env = {**os.environ, "PONS_CONFIG": stage.path("pons.yaml"), **self.environment(stage)}
+        done = subprocess.run([os.path.join(self.build, "bin", "pons"), "--json", *words], capture_output=True, text=True, check=False,
+                              cwd=stage.folder, env=env)
+        if done.returncode:
+            raise BenchError(f"pons {' '.join(words)}: {done.stdout}{done.stderr}")
+        return json.loads(done.stdout)
+
+    def count(self, stage, endpoint):
+        """How many agents a broker knows."""
+        rows = self.command(stage, "--endpoint", endpoint, "call", "pons.registry", '{"service": "echo"}')["instances"]
+        return sum(row["state"] == "ready" for row in rows)
+
+    def wait_registered(self, stage, endpoints, agents):
+        """Returns for how long one of the brokers did not know all agents yet."""
+        began = time.monotonic()
+        late = 0.0
+        for endpoint in endpoints:
+            while self.count(stage, endpoint) < agents:
+                late = time.monotonic() - began
+                if late > 30:
+                    raise BenchError(f"{endpoint} does not know {agents} agents")
+        return late
+
+
+class KeyedFleet(PonsFleet):
+    """The same with keys: two handshakes per agent."""
+    name = "pons with keys"
+    more = "keys: {{dir: keys}}\nbroker: {{name: b{own}}}\nother_broker: {{name: b{other}}}\n"
+
+    def broker(self, stage, number):
+        with open(stage.path("pons.yaml"), "w", encoding="utf-8") as file:
+            file.write(f"site: bench\nruntime_dir: {stage.folder}\nstate_dir: {stage.folder}\n" + self.more.format(own=number, other=1 - number))
+        self.command(stage, "keys", "init")
+        rows = self.command(stage, "keys", "list")["keys"]
+        public = next(row["public"] for row in rows if row["name"] == f"broker.b{number}")
+        proc, endpoint = super().broker(stage, number)
+        return proc, f"{endpoint}|{public}"
+
+    def environment(self, stage):
+        return {"PONS_AGENT_KEY": stage.path(os.path.join("keys", "echo.bench.key"))}
 
 
 class CFleet(Fleet):
@@ -80,7 +134,7 @@ class PythonFleet(Fleet):
 
 
 def all_fleets(build):
-    return [PonsFleet(build), CFleet(build), PythonFleet(build)]
+    return [PonsFleet(build), KeyedFleet(build), CFleet(build), PythonFleet(build)]
 
 
 def sample(pids):
@@ -107,10 +161,11 @@ def run_one(report, fleet, case, options, settle_s, window_s):
         started = [fleet.broker(stage, i) for i in range(options.brokers)]
         brokers, endpoints = [proc.pid for proc, _ in started], [endpoint for _, endpoint in started]
         launcher = stage.start([fleet.program("fleet-launch"), stage.path("notify.sock"), str(options.agents), "60",
-                                *fleet.agent(endpoints)], name=fleet.name)
+                                *fleet.agent(endpoints)], env={**os.environ, **fleet.environment(stage)}, name=fleet.name)
         result = launcher.result(70)
+        late_s = fleet.wait_registered(stage, endpoints, options.agents)
         pids = result["pids"]
-        report.add(case, fleet.name, "registered", result["registered_ms"], "ms")
+        report.add(case, fleet.name, "registered", result["registered_ms"] + late_s * 1000, "ms")
         report.add(case, fleet.name, "start_cpu", sum(measure.cpu_s(pid) for pid in pids), "s")
         time.sleep(settle_s)
         report.add(case, fleet.name, "pss_agents", sum(measure.memory_kib(pid)[1] for pid in pids) / 1024, "MiB")

@@ -61,11 +61,11 @@ class Bare(Peer):
         return proc, proc.ready()
 
 
-def start_pons_broker(stage, build, endpoint):
-    """pons-broker as shipped, but for where it listens."""
+def start_pons_broker(stage, build, endpoint, more=""):
+    """pons-broker as shipped, but for where it listens, and more lines of configuration."""
     config = stage.path("pons.yaml")
     with open(config, "w") as file:
-        file.write(f"site: bench\nruntime_dir: {stage.folder}\nstate_dir: {stage.folder}\n")
+        file.write(f"site: bench\nruntime_dir: {stage.folder}\nstate_dir: {stage.folder}\n{more}")
     proc = stage.start([os.path.join(build, "bin", "pons-broker"), "--config", config, "--listen", endpoint], notifies=True)
     proc.ready()
     return proc

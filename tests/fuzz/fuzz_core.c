@@ -3,7 +3,7 @@
    Each record begins with a byte that says what, and one that says to whom of six peers; the bytes after it fill in the
    rest, and zeros do when they run out. After every record the core's own invariants are checked, and the sink holds the
    core to what it may send: headers that decode, of kinds that a broker sends, within the limits, to peers that are there,
-   never more work than credit. Every run ends with all deadlines passed: nothing may be left. */
+   never more work than credit, and to who has a key what its rights allow. Every run ends with all deadlines passed: nothing may be left. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,6 +24,7 @@ typedef struct FuzzPeer {
   uint64_t incarnation;
   RequestId work[WORK_MAX]; /* what it was given last, to be answered */
   uint32_t n_work;
+  Rights *rights; /* NULL = it has no key, and may do everything */
 } FuzzPeer;
 
 typedef struct World {
@@ -61,6 +62,24 @@ static void require(bool condition, const char *sentence) {
   abort();
 }
 
+/* Of those with a key one may call a, one serve b, and one nothing. */
+enum { CALLER = 3, SERVER = 4 };
+
+static void make_rights(FuzzPeer *peers) {
+  for (int i = CALLER; i < PEERS; i++)
+    peers[i].rights = rights_new();
+  rights_allow(peers[CALLER].rights, RIGHTS_CALL, TEXT("a"));
+  rights_allow(peers[SERVER].rights, RIGHTS_SERVE, TEXT("b"));
+}
+
+static void check_rights(const FuzzPeer *peer, const Header *header) {
+  if (!peer->rights)
+    return;
+  require(header->kind != KIND_EVENT, "an event for who may hear none");
+  require(header->kind != KIND_REQUEST || rights_cover(peer->rights, RIGHTS_SERVE, header->service, header->method),
+          "work for who may not do it");
+}
+
 static void on_send(void *userdata, void *to, const Header *header, Bytes body, Block *block) {
   _cleanup_(buffer_done) Buffer bytes = {0};
   FuzzPeer *peer = to;
@@ -70,6 +89,7 @@ static void on_send(void *userdata, void *to, const Header *header, Bytes body, 
   require(peer->session != NULL, "sent to a peer that has gone");
   require(kind_from_broker(header->kind), "a kind that brokers don't send");
   require(body.size <= LIMIT_BODY_BYTES, "a body over the limit");
+  check_rights(peer, header);
   header_encode(header, &bytes);
   require(header_decode(buffer_bytes(&bytes), &again) == 0, "a header that can't be read");
   if (header->kind == KIND_WELCOME)
@@ -102,6 +122,8 @@ static void connect_peer(World *world, FuzzPeer *peer) {
     return;
   peer->session = core_connect(world->core, peer, world->now_us);
   peer->n_work = 0;
+  if (peer->session && peer->rights)
+    core_identify(world->core, peer->session, &(CoreIdentity){"key", peer->client.value, peer->rights}, world->now_us);
 }
 
 static void disconnect_peer(World *world, FuzzPeer *peer) {
@@ -381,10 +403,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     abort();
   for (int i = 0; i < PEERS; i++)
     world.peers[i] = (FuzzPeer){.client = {1 + (uint64_t)i}, .incarnation = 1};
+  if (data[size - 1] & 8)
+    make_rights(world.peers);
   for (int n = 0; n < RECORDS_MAX && world.at < world.end; n++)
     step(&world);
   if (data[size - 1] & 1)
     finish(&world, data[size - 1] & 2);
   core_destroy(&world.core);
+  for (int i = 0; i < PEERS; i++)
+    rights_destroy(&world.peers[i].rights);
   return 0;
 }

@@ -70,7 +70,7 @@ static void on_input(void *userdata _unused_, int fd, uint32_t revents _unused_)
 
 static int serve(KeyPair *key) {
   SocketHandler handler = {on_ready_to_serve, NULL};
-  SocketGate gate = {admit, NULL};
+  SocketGate gate = {.admit = admit};
   LoopFd *input = NULL;
   char text[KEY_TEXT_SIZE];
   char endpoint[256];

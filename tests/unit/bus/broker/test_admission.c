@@ -119,6 +119,21 @@ static void who_is_admitted_has_a_name_and_rights(void **state) {
   assert_false(rights_cover(identity.rights, RIGHTS_CALL, TEXT("echo"), TEXT("say")));
 }
 
+/* Who has a key, and nothing else to do, must not keep the broker busy with handshakes. */
+static void a_key_that_connects_too_often_is_refused(void **state) {
+  World *world = *state;
+  SocketGate gate;
+  int n = 0;
+
+  begin(world);
+  gate = admission_bus_gate(world->admission);
+  while (n < 100000 && gate.begin(gate.userdata, world->client))
+    n++;
+  assert_true(n >= 4096 && n < 100000);
+  assert_true(gate.begin(gate.userdata, world->broker)); /* another key is not the poorer for it */
+  assert_true(is_admitted(gate, world->client));         /* and what is connected stays */
+}
+
 static void a_reload_is_all_or_nothing(void **state) {
   World *world = *state;
   _cleanup_(buffer_done) Buffer errors = {0};
@@ -161,13 +176,14 @@ static void what_a_broker_does_not_begin_with(void **state) {
   save(world);
   refuse(world, "broker.a", "is not the key that keys.yaml has as broker.a");
   unlink(keyring_path(&world->config, path));
-  refuse(world, "broker.a", "keys.yaml: can't be read");
+  refuse(world, "broker.a", "keys.yaml: there are no keys yet");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(each_door_has_its_keys, set_up, tear_down),
       cmocka_unit_test_setup_teardown(who_is_admitted_has_a_name_and_rights, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_key_that_connects_too_often_is_refused, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_reload_is_all_or_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_a_broker_does_not_begin_with, set_up, tear_down),
   };

@@ -46,7 +46,7 @@ static int tear_down(void **state _unused_) {
 static int try_door(const char *endpoint, bool admits) {
   Socket *router = NULL;
   SocketHandler handler = {ignore, &router};
-  SocketGate gate = {admit_as_told, &admits};
+  SocketGate gate = {.admit = admit_as_told, .userdata = &admits};
   char bound[256];
   int r;
 

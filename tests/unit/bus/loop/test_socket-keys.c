@@ -33,7 +33,7 @@ static bool admit(void *userdata _unused_, PublicKey key) {
   return public_key_equal(key, admitted);
 }
 
-static const SocketGate gate = {admit, NULL};
+static const SocketGate gate = {.admit = admit};
 
 static void take_event(Side *side, const SocketEvent *event) {
   side->ups += event->type == SOCKET_UP;
