@@ -220,7 +220,7 @@ struct Runtime {
   Client *client;
   void *state;
   char name[LIMIT_NAME_BYTES + 1];
-  char instance[LIMIT_NAME_BYTES + 32];
+  char instance[INSTANCE_TEXT_SIZE];
   const MethodContract **calls_made; /* what this agent calls, for HELLO */
   size_t calls_made_count;
   Method *methods_list;

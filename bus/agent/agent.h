@@ -109,7 +109,7 @@ int agent_main(int argc, char **argv, const Agent *agent);
 Loop *runtime_loop(Runtime *runtime);
 /* For asking others; from any thread. On the loop thread use client_ask, in pool handlers client_call is good. */
 Client *runtime_client(Runtime *runtime);
-/* "name:incarnation" of this process; lives as long as the runtime. */
+/* "name:client" of this process, the client id in hex; lives as long as the runtime. */
 Text runtime_instance(const Runtime *runtime);
 /* The agent's own state, for its handlers. */
 void runtime_set_state(Runtime *runtime, void *state);

@@ -2,7 +2,6 @@
 #include "bus/agent/agent.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -257,7 +256,7 @@ static int make_client(Runtime *runtime) {
   r = client_new(runtime->loop, &from, &runtime->client);
   if (r < 0)
     return r;
-  snprintf(runtime->instance, sizeof runtime->instance, "%s:%" PRIu64, runtime->name, from.incarnation_us);
+  instance_format(from.agent, client_id(runtime->client), runtime->instance);
   services = methods_hello(runtime, &hooks.services_count);
   hooks.services = services;
   r = client_serve(runtime->client, &hooks);

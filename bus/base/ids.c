@@ -11,6 +11,12 @@ const char *request_id_format(RequestId id, char ret[REQUEST_ID_TEXT_SIZE]) {
   return ret;
 }
 
+const char *instance_format(Text agent, ClientId client, char ret[INSTANCE_TEXT_SIZE]) {
+  snprintf(ret, INSTANCE_TEXT_SIZE, "%.*s:%016" PRIx64, (int)min_u64(agent.size, INSTANCE_TEXT_SIZE - 18), agent.data,
+           client.value);
+  return ret;
+}
+
 /* Reads 1 to 16 hex digits that fill text. */
 static int parse_hex(Text text, uint64_t *ret) {
   uint64_t value = 0;

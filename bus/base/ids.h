@@ -50,6 +50,11 @@ const char *request_id_format(RequestId id, char ret[REQUEST_ID_TEXT_SIZE]);
 /* Reads what request_id_format wrote. Returns 0, or -EINVAL and leaves *ret alone. */
 int request_id_parse(Text text, RequestId *ret);
 
+#define INSTANCE_TEXT_SIZE 82 /* a name of 64 bytes, ':', 16 hex digits, NUL */
+
+/* Writes an instance's name, "AGENT:CLIENT" with the id in hex; of an agent's name over 64 bytes, the beginning. Returns ret. */
+const char *instance_format(Text agent, ClientId client, char ret[INSTANCE_TEXT_SIZE]);
+
 /* 64 bits from the kernel's generator, never 0. Aborts when the kernel has none, which Linux does not do after boot. */
 uint64_t random_u64(void);
 

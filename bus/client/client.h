@@ -143,7 +143,7 @@ typedef struct AskChunk {
   Block *block;      /* whose bytes body points into, to be kept by block_ref; or NULL: then copy */
   bool is_collect;   /* one whole answer to "service@*"; then: */
   Status status;     /* of that instance's answer */
-  Text instance;     /* who answered, "name:incarnation" */
+  Text instance;     /* who answered, "name:client id in hex" */
   Bytes annotations; /* as they came */
 } AskChunk;
 

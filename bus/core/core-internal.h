@@ -85,7 +85,7 @@ struct Session {
   Client *client;
   char agent[LIMIT_NAME_BYTES + 1];
   char site[LIMIT_NAME_BYTES + 1];
-  char instance[LIMIT_TARGET_BYTES + 1]; /* agent:incarnation */
+  char instance[INSTANCE_TEXT_SIZE]; /* "agent:client" */
   uint64_t incarnation;
   uint64_t features;
   uint64_t pid;
@@ -390,8 +390,8 @@ void registry_add(Core *core, Session *session, const Hello *hello);
 /* Takes it back. */
 void registry_remove(Core *core, Session *session);
 const OfferMethod *offer_find_method(const Offer *offer, Text method);
-/* The offer of service at the instance called name (agent, or agent:incarnation), or NULL. Of several with one agent name
-   it is one that takes work, if there is any. */
+/* The offer of service at the instance called name (agent, agent:client, or the beginning of that), or NULL. Of several with one
+   agent name it is one that takes work, if there is any. */
 Offer *registry_find_instance(const Service *service, Text name);
 /* Writes the rows of contracts that differ and concern session, or all for NULL, as msgpack maps; returns how many. */
 uint32_t registry_mismatches(Core *core, const Session *session, Buffer *ret_rows);

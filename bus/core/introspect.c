@@ -203,10 +203,11 @@ static const char *state_name(const Core *core, const Session *session) {
 static void put_offer(const Core *core, const Offer *offer, Buffer *b) {
   const Session *session = offer->session;
 
-  msgpack_put_map(b, 13);
+  msgpack_put_map(b, 14);
   put_string(b, "service", offer->service->name);
   put_string(b, "version", offer->version);
   put_string(b, "instance", session->instance);
+  put_number(b, "started_us", session->incarnation);
   put_string(b, "site", session->site);
   put_number(b, "weight", offer->weight);
   put_string(b, "tier", offer->tier);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { INSTANCE_SHORT_DIGITS = 6 /* with fewer, one that has gone would too often be taken for another */ };
+
 static void *must(void *memory) {
   if (!memory)
     abort();
@@ -80,6 +82,30 @@ static bool is_open_for_work(const Offer *offer) {
   return offer->session->ready && !offer->session->draining;
 }
 
+/* Whether name is the beginning of the instance's, long enough to be meant for it. */
+static bool is_short_for(Text name, const Session *session) {
+  size_t least = strlen(session->agent) + 1 + INSTANCE_SHORT_DIGITS;
+
+  return name.size >= least && name.size < strlen(session->instance) &&
+         memcmp(name.data, session->instance, name.size) == 0;
+}
+
+/* The one instance of which name is the beginning; NULL when there is none, or are two. */
+static Offer *find_by_short_name(const Service *service, Text name) {
+  Offer *found = NULL;
+
+  for (uint32_t i = 0; i < service->n_offers; i++) {
+    Offer *offer = service->offers[i];
+
+    if (offer->session->state != SESSION_OPEN || !is_short_for(name, offer->session))
+      continue;
+    if (found)
+      return NULL;
+    found = offer;
+  }
+  return found;
+}
+
 Offer *registry_find_instance(const Service *service, Text name) {
   Offer *found = NULL;
 
@@ -92,7 +118,7 @@ Offer *registry_find_instance(const Service *service, Text name) {
     if (!found || (is_open_for_work(offer) && !is_open_for_work(found)))
       found = offer;
   }
-  return found;
+  return found ? found : find_by_short_name(service, name);
 }
 
 static void fill_methods(Offer *offer, const HelloService *from) {

@@ -2,7 +2,6 @@
 #include "bus/core/core-internal.h"
 #include "bus/wire/next.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -57,7 +56,7 @@ static void introduce(Core *core, Session *session, const Hello *hello) {
   session->incarnation = hello->incarnation;
   session->features = hello->has_features ? hello->features : 0;
   session->pid = hello->has_pid ? hello->pid : 0;
-  snprintf(session->instance, sizeof session->instance, "%s:%" PRIu64, session->agent, session->incarnation);
+  instance_format(hello->agent, (ClientId){hello->client}, session->instance);
   session->id.value = ++core->last_session;
   session->state = SESSION_OPEN;
   session->client = client_ref(core, (ClientId){hello->client});
@@ -133,6 +132,12 @@ void session_send_away(Core *core, Session *session) {
   session->away_told = true;
 }
 
+/* Whether a living session with the same client id is another process's: then two would answer to one name. */
+static bool is_another(const Session *old, const Hello *hello) {
+  return (old->pid && hello->has_pid && hello->pid != old->pid) ||
+         (hello->has_site && !text_is(hello->site, old->site));
+}
+
 /* Ends an older session of the same process. */
 static Status take_over(Core *core, const Session *session, const Hello *hello) {
   Client *client = client_ref(core, (ClientId){hello->client});
@@ -144,6 +149,8 @@ static Status take_over(Core *core, const Session *session, const Hello *hello) 
     client_sweep(core, client);
     return STATUS_OK;
   }
+  if (is_another(old, hello))
+    return STATUS_FOREIGN_ID;
   if (hello->incarnation < old->incarnation)
     return STATUS_STALE;
   session_end(core, old, false, true);
@@ -192,7 +199,9 @@ void session_hello(Core *core, Session *session, Bytes body) {
     refuse(core, session, STATUS_LIMIT, "the broker has as many sessions as it may; raise broker.limits.sessions",
            NULL);
   else if ((status = take_over(core, session, &hello)) != STATUS_OK)
-    refuse(core, session, status, NULL, NULL);
+    refuse(core, session, status,
+           status == STATUS_FOREIGN_ID ? "this client id is another process's; choose one anew" : NULL,
+           status == STATUS_FOREIGN_ID ? "client" : NULL);
   else
     open_session(core, session, &hello);
 }

@@ -9,7 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Adds to each process of supervisor (fleet_describe's JSON) `instance`, "name:incarnation" or empty, and `services`, a list
+/* Adds to each process of supervisor (fleet_describe's JSON) `instance`, "name:client" or empty, and `services`, a list
    of names, from the replies of pons.registry and pons.connections; either may be NULL. A connection belongs to the process
    with its pid, or, when its peer told none, to one of its agent's processes that has no other. */
 void join_instances(json_t *supervisor, const json_t *registry, const json_t *connections);

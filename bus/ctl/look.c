@@ -92,8 +92,7 @@ static uint64_t youngest_us(const Look *look, uint64_t now_us) {
   size_t i;
 
   json_array_foreach(json_object_get(look->registry, "instances"), i, row) {
-    const char *colon = strrchr(view_text(row, "instance"), ':');
-    uint64_t started_us = colon ? strtoull(colon + 1, NULL, 10) : 0;
+    uint64_t started_us = view_number(row, "started_us");
 
     age_us = min_u64(age_us, now_us > started_us ? now_us - started_us : 0);
   }

@@ -35,9 +35,7 @@ static void note(Tally *tally, const EchoWorked *worked) {
     *row = (TallyRow){.done = 0};
     snprintf(row->name, sizeof row->name, "%.*s", TEXT_ARG(worked->instance));
   }
-  /* Two that were started in the same microsecond have one name: what both have done counts. */
-  row->done = worked->done + (row->round == tally->round ? row->done : 0);
-  row->round = tally->round;
+  row->done = worked->done;
   row->questions++;
 }
 
@@ -84,7 +82,6 @@ static int ask_all(Loop *loop, Client *client, Count *count) {
   ask.deadline_us = PATIENCE_US;
   count->answers = 0;
   count->ended = false;
-  count->tally->round++;
   if (client_ask(client, &ask, &(AskHandler){on_chunk, on_end, count}, NULL) < 0)
     return -EIO;
   return loop_run_until(loop, has_ended, count, clock_monotonic_us() + 2 * (uint64_t)PATIENCE_US);

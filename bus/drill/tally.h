@@ -13,7 +13,6 @@ typedef struct TallyRow {
   char name[LOAD_NAME_BYTES + 1];
   uint64_t done;      /* by its own count */
   uint64_t questions; /* of these, asked for this tally */
-  uint32_t round;     /* the last in which it was heard */
 } TallyRow;
 
 /* All zero is empty. */
@@ -21,7 +20,6 @@ typedef struct Tally {
   TallyRow rows[LOAD_INSTANCES_MAX];
   uint32_t count;
   uint64_t unsure; /* questions that were not answered: they may have been counted all the same */
-  uint32_t round;  /* how often all were asked */
 } Tally;
 
 /* Asks every instance how often it has done the work, which is done once more by that, and adds what they say to *tally. Asks

@@ -40,7 +40,7 @@ class OneBroker(parts.Parts, harness.Fleet):
                 else:
                     got = asker.ask(method, request)
                     self.assertEqual({name: got[name] for name in want}, want)
-                    self.assertRegex(got["instance"], r"^echo:\d+$")
+                    self.assertRegex(got["instance"], r"^echo:[0-9a-f]{16}$")
 
     def test_what_does_not_fit_the_contract(self):
         """Said by the agent: the asker is one that knows no contract."""

@@ -106,7 +106,7 @@ class Peer:
 
     @property
     def instance(self):
-        return f"{self.agent}:{self.incarnation}"
+        return f"{self.agent}:{self.client:016x}"
 
     # --- sending ---
 

@@ -136,15 +136,37 @@ class Address(harness.Fleet):
             worker.reply(message, "done")
             client.answer(request)
 
-    def test_by_incarnation(self):
+    def test_by_instance(self):
+        """Two of one agent that have started in the same microsecond have two names."""
         one = self.worker(ECHO, agent="twin", incarnation=1111, credit=9)
-        two = self.worker(ECHO, agent="twin", incarnation=2222, credit=9)
+        two = self.worker(ECHO, agent="twin", incarnation=1111, credit=9)
+        self.assertNotEqual(one.instance, two.instance)
         client = self.client()
         for worker in (two, one, two):
-            request = client.request(f"Echo@twin:{worker.incarnation}", "echo")
+            request = client.request(f"Echo@{worker.instance}", "echo")
             worker.reply(worker.take(), "done")
             client.answer(request)
-        self.ends("NO_SERVICE", client, client.request("Echo@twin:3333", "echo"))
+        self.ends("NO_SERVICE", client, client.request(f"Echo@twin:{one.client ^ two.client:016x}", "echo"))
+        rows = client.ask("pons", "registry", {})["instances"]
+        self.assertEqual({(row["instance"], row["started_us"]) for row in rows}, {(one.instance, 1111), (two.instance, 1111)})
+
+    def test_by_the_beginning_of_its_name(self):
+        """Six digits or more that only one instance has."""
+        one = self.worker(ECHO, agent="twin", client=0x3f9c0d5200000001, credit=9)
+        two = self.worker(ECHO, agent="twin", client=0x3f9c0d5300000001, credit=9)
+        client = self.client()
+        for worker, short in ((one, "3f9c0d52"), (two, "3f9c0d530"), (two, "3f9c0d530000000")):
+            request = client.request(f"Echo@twin:{short}", "echo")
+            worker.reply(worker.take(), "done")
+            client.answer(request)
+        for short in ("3f9c0d5", "3f9c0", "", "3f9c0d54", "3f9c0d52000000011"):  # of two, too few, none, another's, too many
+            self.ends("NO_SERVICE", client, client.request(f"Echo@twin:{short}", "echo"))
+        two.bye()
+        self.assertTrue(two.wait_gone())
+        request = client.request("Echo@twin:3f9c0d", "echo")
+        one.reply(one.take(), "done")
+        client.answer(request)
+        self.ends("NO_SERVICE", client, client.request("Echo@twin:3f9c0", "echo"))
 
     def test_waits_for_its_credit(self):
         """What is addressed to one is not given to another."""

@@ -106,6 +106,14 @@ class Replaced(harness.Fleet):
         rows = new.ask("pons", "connections", {})["connections"]
         self.assertEqual([row["client"] for row in rows], [f"{77:016x}"])
 
+    def test_a_living_id_is_of_one_process(self):
+        """Two with one id would have one name; who is refused takes another id, as an agent does that is started again."""
+        first = self.peer(client=77, site="desk").open()
+        with self.assertRaises(RemoteError) as caught:
+            self.peer(client=77, site="attic").open()
+        self.assertEqual(caught.exception.status.name, "FOREIGN_ID")
+        first.ask("pons", "ping", {})
+
     def test_same_name_is_another_process(self):
         first = self.worker(ECHO, agent="twin")
         second = self.worker(ECHO, agent="twin")

@@ -83,7 +83,7 @@ class Call:
 
     @property
     def instance(self) -> str:
-        """name:incarnation of this process."""
+        """name:client of this process, the client id in hex."""
         return self._runtime.name
 
     @property
@@ -230,7 +230,7 @@ class _Runtime:
         self.client = aio.Client(options.endpoint, options.name, site=options.site or "", contracts=agent.contracts, calls=agent.calls,
                                  key=options.key)
         core = self.client.bus.core
-        self.name = f"{options.name}:{core.options.incarnation_us}"
+        self.name = f"{options.name}:{core.client:016x}"
         core.options.on_state = self._on_state
         core.begin(int(self.loop.time() * 1e6))
         more = {"version": options.service_version or "", "weight": options.weight, "tier": options.tier or "", "role": options.role or ""}

@@ -35,6 +35,19 @@ static void test_format_is_exact(void **state _unused_) {
                       "ffffffffffffffff-ffffffffffffffff");
 }
 
+static void test_an_instance_is_named_as_its_requests_begin(void **state _unused_) {
+  char name[INSTANCE_TEXT_SIZE];
+  char longest[INSTANCE_TEXT_SIZE];
+  char agent[71];
+
+  assert_ptr_equal(instance_format(TEXT("echo"), (ClientId){0xbeef}, name), name);
+  assert_string_equal(name, "echo:000000000000beef");
+  memset(agent, 'a', sizeof agent);
+  snprintf(longest, sizeof longest, "%.64s:ffffffffffffffff", agent);
+  assert_string_equal(instance_format((Text){agent, 64}, (ClientId){UINT64_MAX}, name), longest);
+  assert_string_equal(instance_format((Text){agent, sizeof agent}, (ClientId){UINT64_MAX}, name), longest);
+}
+
 static void test_parse_refuses(void **state _unused_) {
   static const char *const texts[] = {
       "",
@@ -99,9 +112,13 @@ static void test_random_is_never_none(void **state _unused_) {
 
 int main(void) {
   static const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_format_reads_back),    cmocka_unit_test(test_format_is_exact),
-      cmocka_unit_test(test_parse_refuses),        cmocka_unit_test(test_parse_stays_in_bounds),
-      cmocka_unit_test(test_none_and_equal),       cmocka_unit_test(test_hash_spreads),
+      cmocka_unit_test(test_format_reads_back),
+      cmocka_unit_test(test_format_is_exact),
+      cmocka_unit_test(test_an_instance_is_named_as_its_requests_begin),
+      cmocka_unit_test(test_parse_refuses),
+      cmocka_unit_test(test_parse_stays_in_bounds),
+      cmocka_unit_test(test_none_and_equal),
+      cmocka_unit_test(test_hash_spreads),
       cmocka_unit_test(test_random_is_never_none),
   };
 

@@ -79,7 +79,7 @@ static void test_each_answer_is_a_chunk_that_names_its_instance(void **state) {
   harness_give(&fleet->h, &fleet->peers[0], &(Header){.kind = KIND_REPLY, .id = id}, (Bytes){(const uint8_t *)"me", 2});
   assert_memory_equal(answer(fleet, 0).annotations.data,
                       "\x81\xa8"
-                      "instance\xa8more:100",
+                      "instance\xb5more:0000000000000064",
                       answer(fleet, 0).annotations.size);
   harness_open(&fleet->h.client, id);
   harness_say(&fleet->h, &fleet->h.worker, KIND_ERROR, id, STATUS_BUSY);

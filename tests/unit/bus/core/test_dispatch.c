@@ -478,7 +478,7 @@ static void test_a_sticky_key_stays_with_one_version(void **state) {
   stop(fleet);
 }
 
-static void test_at_an_instance_by_agent_or_by_incarnation(void **state) {
+static void test_at_an_instance_by_agent_or_by_its_own_name(void **state) {
   Fleet *fleet = start(NULL);
   RequestId nobody;
   RequestId without;
@@ -487,8 +487,9 @@ static void test_at_an_instance_by_agent_or_by_incarnation(void **state) {
   add(fleet, 0, (TestInstance){.credit = 4});
   add(fleet, 1, (TestInstance){.credit = 4});
   assert_int_equal(ask(fleet, "echo@i1", "say"), 1);
-  assert_int_equal(ask(fleet, "echo@i0:100", "say"), 0);
-  nobody = harness_ask(&fleet->h, &fleet->h.client, "echo@i0:101", "say", BYTES_NONE);
+  assert_int_equal(ask(fleet, "echo@i0:0000000000000064", "say"), 0);
+  assert_int_equal(ask(fleet, "echo@i0:000000", "say"), 0);
+  nobody = harness_ask(&fleet->h, &fleet->h.client, "echo@i0:0000000000000065", "say", BYTES_NONE);
   harness_ended(&fleet->h.client, nobody, STATUS_NO_SERVICE);
   without = harness_ask(&fleet->h, &fleet->h.client, "echo@i0", "sing", BYTES_NONE);
   harness_ended(&fleet->h.client, without, STATUS_NO_METHOD);
@@ -677,7 +678,7 @@ int main(void) {
       cmocka_unit_test(test_a_version_that_nobody_offers_is_not_drawn),
       cmocka_unit_test(test_a_version_that_left_is_drawn_anew),
       cmocka_unit_test(test_a_sticky_key_stays_with_one_version),
-      cmocka_unit_test(test_at_an_instance_by_agent_or_by_incarnation),
+      cmocka_unit_test(test_at_an_instance_by_agent_or_by_its_own_name),
       cmocka_unit_test(test_at_an_agent_of_several_processes_one_that_works_is_asked),
       cmocka_unit_test(test_what_waits_for_one_instance_goes_to_no_other),
       cmocka_unit_test(test_what_waits_for_one_instance_ends_with_it),

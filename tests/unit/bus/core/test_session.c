@@ -193,6 +193,33 @@ static void test_of_one_client_id_the_higher_incarnation_stays(void **state) {
   harness_stop(&h);
 }
 
+/* Two processes with one id would have one name, and each the other's answers. */
+static void test_a_living_client_id_is_no_other_process_s(void **state _unused_) {
+  TestPeer *first = calloc(1, sizeof *first);
+  TestPeer *again = calloc(1, sizeof *again);
+  Harness h;
+  Hello hello = plain(99);
+
+  harness_start(&h, NULL);
+  hello.has_pid = hello.has_site = true;
+  hello.pid = 700;
+  hello.site = TEXT("desk");
+  harness_hello(&h, first, &hello);
+  hello.pid = 701;
+  refused(&h, &hello, STATUS_FOREIGN_ID, "client");
+  hello.pid = 700;
+  hello.site = TEXT("attic");
+  refused(&h, &hello, STATUS_FOREIGN_ID, "client");
+  assert_non_null(first->session);
+  hello.site = TEXT("desk");
+  harness_hello(&h, again, &hello);
+  assert_int_equal(harness_last(again)->header.kind, KIND_WELCOME);
+  assert_null(first->session);
+  forget(first);
+  forget(again);
+  harness_stop(&h);
+}
+
 static void test_before_hello_all_is_dropped_and_told_once(void **state) {
   Harness h;
   TestPeer *peer;
@@ -456,6 +483,7 @@ int main(void) {
       cmocka_unit_test(test_a_session_of_the_same_process_may_offer_what_is_below_the_broker),
       cmocka_unit_test(test_too_many_sessions),
       cmocka_unit_test(test_of_one_client_id_the_higher_incarnation_stays),
+      cmocka_unit_test(test_a_living_client_id_is_no_other_process_s),
       cmocka_unit_test(test_before_hello_all_is_dropped_and_told_once),
       cmocka_unit_test(test_a_second_hello_is_malformed),
       cmocka_unit_test(test_who_says_no_hello_is_hung_up_on_after_10_s),

@@ -87,7 +87,7 @@ static void test_an_instance_is_named_after_it_has_gone(void **state) {
   id = harness_ask(&h, &h.client, "echo", "once", BYTES_NONE);
   harness_cut(&h, &h.worker);
   assert_true(trace_rows(h.core, id, &rows) > 0);
-  assert_non_null(memmem(rows.data, rows.size, "worker:22", 9));
+  assert_non_null(memmem(rows.data, rows.size, "worker:0000000000000016", 23));
   harness_stop(&h);
 }
 

@@ -73,9 +73,9 @@ static void test_settled(void **state _unused_) {
   same.oldest_us = 700000;                                        /* older than what was noted here for sure */
   assert_false(look_is_settled(&young, &same, DOUBT_US, NOW_US));
   same.oldest_us = 500000;
-  json_array_append_new(rows, parse("{\"instance\":\"echo:999000000\"}"));
+  json_array_append_new(rows, parse("{\"started_us\":999000000}"));
   assert_true(look_is_settled(&young, &same, DOUBT_US, NOW_US));
-  json_array_append_new(rows, parse("{\"instance\":\"echo:999200000\"}")); /* too young to vouch */
+  json_array_append_new(rows, parse("{\"started_us\":999200000}")); /* too young to vouch */
   assert_false(look_is_settled(&young, &same, DOUBT_US, NOW_US));
   look_done(&young);
   look_done(&same);

@@ -8,9 +8,9 @@
 #include "bus/drill/tally.h"
 
 static void test_between(void **state _unused_) {
-  static const Tally before = {{{"echo:1", 10, 2, 1}, {"echo:2", 4, 1, 1}, {"echo:3", 7, 1, 1}}, 3, 0, 1};
+  static const Tally before = {{{"echo:1", 10, 2}, {"echo:2", 4, 1}, {"echo:3", 7, 1}}, 3, 0};
   static const Tally after = {
-      {{"echo:1", 32, 2, 1}, {"echo:2", 5, 1, 1}, {"echo:4", 6, 1, 1}}, 3, 0, 1}; /* 20, 0, and 5 of one that is new */
+      {{"echo:1", 32, 2}, {"echo:2", 5, 1}, {"echo:4", 6, 1}}, 3, 0}; /* 20, 0, and 5 of one that is new */
   static const LoadInstance meanwhile[] = {{"echo:1", 30}, {"echo:3", 9}, {"echo:4", 5}, {"echo:5", 3}};
 
   /* echo:3 left after it had done 2 more, echo:5 came and left and did 3 */
