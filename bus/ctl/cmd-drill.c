@@ -16,7 +16,7 @@ enum {
   DEADLINE_MS = 5000,
   PATIENCE_S = 60,
   ASK_MS = 2000,
-  SECONDS_LEAST = 3,
+  SECONDS_LEAST = 2,
 };
 
 typedef struct DrillRun {
@@ -24,6 +24,7 @@ typedef struct DrillRun {
   Lab *lab;
   char *endpoints; /* of the live fleet */
   KeyPair *key;    /* with which it is asked; NULL = none is wanted */
+  Cutter *cutter;  /* of its cable, for drills that need it */
   Report **reports;
   uint32_t count;
 } DrillRun;
@@ -123,6 +124,7 @@ static DirectorOptions describe(DrillRun *drill, const Drill *which) {
   const Options *options = &drill->ctl->options;
   DirectorOptions all = {.drill = which,
                          .lab = drill->lab,
+                         .cutter = drill->cutter,
                          .find = find_process,
                          .find_userdata = drill,
                          .on_event = on_event,
@@ -223,18 +225,44 @@ static CtlExit do_drill(DrillRun *drill, const Drill *which) {
   if (status == CTL_OK)
     status = do_runs(drill, which);
   lab_close(&drill->lab);
+  cutter_destroy(&drill->cutter);
   key_unref(&drill->key);
   free(TAKE(drill->endpoints));
   return status;
 }
 
-/* Why a drill can't be done here; NULL = it can. */
-static const char *find_obstacle(const DrillRun *drill, const Drill *which) {
+/* Takes hold of a live fleet's cable, if that can be cut from here. What it would do where the other broker is preferred is to have the
+   work of this machine end UNKNOWN, as it must. */
+static CtlExit take_cable(DrillRun *drill, Buffer *ret_why) {
+  const ConfigOther *other;
+  CtlExit status = ctl_load_config(drill->ctl);
+  int r = 0;
+
+  if (status)
+    return status;
+  other = &drill->ctl->config->other_broker;
+  if (other->endpoints_count == 0)
+    buffer_printf(ret_why, "needs two brokers, and pons.yaml names one; give it --lab");
+  else if (other->preferred)
+    buffer_printf(ret_why, "is done on the other machine, whose broker is preferred; or give it --lab");
+  else
+    r = cutter_new(other->endpoints, other->endpoints_count, ret_why, &drill->cutter);
+  if (r < 0)
+    buffer_printf(ret_why, "the cable can't be taken hold of: %s", strerror(-r));
+  return CTL_OK;
+}
+
+/* Appends why a drill can't be done here; nothing: it can. */
+static CtlExit find_obstacle(DrillRun *drill, const Drill *which, Buffer *ret_why) {
+  bool live = !drill->ctl->options.lab;
+
   if (!which->begin)
-    return "needs an agent or a command that this build does not have";
-  if ((which->need == DRILL_NEEDS_LAB || which->need == DRILL_NEEDS_PROVIDER) && !drill->ctl->options.lab)
-    return "needs machines that it may cut off; give it --lab";
-  return NULL;
+    buffer_printf(ret_why, "needs an agent or a command that this build does not have");
+  else if (live && (which->need == DRILL_NEEDS_LAB || which->need == DRILL_NEEDS_PROVIDER))
+    buffer_printf(ret_why, "needs machines that it may cut off; give it --lab");
+  else if (live && which->need == DRILL_NEEDS_CABLE)
+    return take_cable(drill, ret_why);
+  return CTL_OK;
 }
 
 static CtlExit do_all(DrillRun *drill) {
@@ -242,11 +270,13 @@ static CtlExit do_all(DrillRun *drill) {
   const Drill *which;
 
   for (size_t i = 0; (which = drill_at(i)) && status != (CtlExit)CTL_INTERRUPTED; i++) {
-    const char *obstacle = find_obstacle(drill, which);
-    CtlExit own = obstacle ? CTL_OK : do_drill(drill, which);
+    _cleanup_(buffer_done) Buffer why = {0};
+    CtlExit own = find_obstacle(drill, which, &why);
 
-    if (obstacle)
-      ctl_say("left out: %s %s", which->name, obstacle);
+    if (own == CTL_OK && why.size == 0)
+      own = do_drill(drill, which);
+    else if (own == CTL_OK)
+      ctl_say("left out: %s: %.*s", which->name, (int)why.size, (const char *)why.data);
     if (own)
       status = own;
   }
@@ -276,17 +306,18 @@ static void list_drills(const Ctl *ctl) {
 }
 
 static CtlExit find_drill(DrillRun *drill, const char *name, const Drill **ret) {
-  const char *obstacle;
+  _cleanup_(buffer_done) Buffer why = {0};
+  CtlExit status;
 
   *ret = drill_find(name);
   if (!*ret) {
     ctl_say("there is no drill '%s'; `pons drill list` has them", name);
     return CTL_USAGE;
   }
-  obstacle = find_obstacle(drill, *ret);
-  if (obstacle)
-    ctl_say("the drill %s %s", name, obstacle);
-  return obstacle ? CTL_USAGE : CTL_OK;
+  status = find_obstacle(drill, *ret, &why);
+  if (why.size)
+    ctl_say("the drill %s: %.*s", name, (int)why.size, (const char *)why.data);
+  return why.size ? (CtlExit)CTL_USAGE : status;
 }
 
 CtlExit cmd_drill(Ctl *ctl) {

@@ -12,6 +12,7 @@
 #include "bus/ctl/command.h"
 #include "bus/ctl/pidfile.h"
 #include "bus/ctl/run.h"
+#include "bus/ctl/successor.h"
 #include "bus/ctl/view.h"
 
 enum { LOG_LIMIT_BYTES = 16 << 20 };
@@ -95,6 +96,7 @@ static CtlExit write_lock(const Folder *folder, int lock) {
 }
 
 static CtlExit run_here(const Ctl *ctl, const Plan *plan, const Folder *folder, int lock) {
+  const RunStart start = {.arguments = ctl->arguments, .lock = lock};
   Output output;
   Foreground foreground = {.ctl = ctl, .output = &output};
   RunReport report = {on_settled_here, &foreground};
@@ -102,7 +104,7 @@ static CtlExit run_here(const Ctl *ctl, const Plan *plan, const Folder *folder, 
   if (write_lock(folder, lock) != CTL_OK)
     return CTL_FAILED;
   output_to_fd(&output, STDOUT_FILENO);
-  return end_status(ctl->config, run_fleet(plan, folder, &output, &report));
+  return end_status(ctl->config, run_fleet(plan, folder, &output, &report, &start));
 }
 
 /* What a detached supervisor still has of its caller, until the fleet has settled. */
@@ -138,6 +140,7 @@ static void on_settled_there(void *userdata, const json_t *description) {
 static CtlExit run_detached(const Ctl *ctl, const Plan *plan, const Folder *folder, int lock, int report_fd) {
   Caller caller = {report_fd, -1};
   RunReport report = {on_settled_there, &caller};
+  const RunStart start = {.arguments = ctl->arguments, .lock = lock};
   int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
   Output output;
   int r;
@@ -158,7 +161,7 @@ static CtlExit run_detached(const Ctl *ctl, const Plan *plan, const Folder *fold
   dup2(null_fd, STDIN_FILENO);
   dup2(null_fd, STDOUT_FILENO);
   dup2(null_fd, STDERR_FILENO);
-  r = run_fleet(plan, folder, &output, &report);
+  r = run_fleet(plan, folder, &output, &report, &start);
   output_done(&output);
   if (r < 0 && caller.terminal >= 0)
     dup2(caller.terminal, STDERR_FILENO);
@@ -254,25 +257,79 @@ static CtlExit detach(const Ctl *ctl, const Plan *plan, const Folder *folder, in
   return status;
 }
 
-CtlExit cmd_up(Ctl *ctl) {
-  _cleanup_(buffer_done) Buffer errors = {0};
-  _cleanup_(plan_destroy) Plan *plan = NULL;
-  CtlExit status = ctl_load_config(ctl);
-  Folder folder;
-  int lock = -1;
+static void on_settled_before(void *userdata _unused_, const json_t *description _unused_) {
+  /* It was told by the supervisor before. */
+}
 
-  if (status)
-    return status;
-  if (plan_new(&plan, ctl->config, catalog_rows(), ctl->options.profile, &errors)) {
+/* In the place of another supervisor, which was this process until now. */
+static CtlExit go_on(const Ctl *ctl, const Plan *plan, const Folder *folder, const json_t *state) {
+  const RunStart start = {.arguments = ctl->arguments, .lock = run_lock(state), .state = state};
+  RunReport report = {on_settled_before, NULL};
+  int lock = start.lock;
+  Output output;
+  int r = 0;
+
+  if (ctl->options.detach)
+    r = output_to_file(&output, folder->log, LOG_LIMIT_BYTES);
+  if (!ctl->options.detach || r < 0)
+    output_to_fd(&output, STDOUT_FILENO);
+  r = run_fleet(plan, folder, &output, &report, &start);
+  output_done(&output);
+  pidfile_drop(folder->pid, &lock);
+  return end_status(ctl->config, r);
+}
+
+/* Takes what the supervisor before has left, or at a trial says whether it could be taken. */
+static CtlExit succeed(const Ctl *ctl, const Plan *plan, const Folder *folder, const json_t *state, bool trial) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+
+  if (run_check(plan, state, &errors)) {
     ctl_say_lines(&errors);
     return CTL_USAGE;
   }
-  folder_name(ctl->config, &folder);
-  status = make_folders(ctl->config);
+  if (!trial)
+    return go_on(ctl, plan, folder, state);
+  puts(SUCCESSOR_YES);
+  return CTL_OK;
+}
+
+static CtlExit start(const Ctl *ctl, const Plan *plan, const Folder *folder) {
+  CtlExit status = make_folders(ctl->config);
+  int lock = -1;
+
   if (status == CTL_OK)
-    status = take_lock(ctl->config, &folder, &lock);
+    status = take_lock(ctl->config, folder, &lock);
   if (status == CTL_OK)
-    status = ctl->options.detach ? detach(ctl, plan, &folder, &lock) : run_here(ctl, plan, &folder, lock);
-  pidfile_drop(folder.pid, &lock);
+    status = ctl->options.detach ? detach(ctl, plan, folder, &lock) : run_here(ctl, plan, folder, lock);
+  pidfile_drop(folder->pid, &lock);
+  return status;
+}
+
+static CtlExit take_state(json_t **ret, bool *ret_trial) {
+  if (successor_take(ret, ret_trial) == 0)
+    return CTL_OK;
+  ctl_say("PONS_SUPERVISOR_STATE is for a supervisor that another one executes; unset it");
+  return CTL_USAGE;
+}
+
+CtlExit cmd_up(Ctl *ctl) {
+  _cleanup_(buffer_done) Buffer errors = {0};
+  _cleanup_(plan_destroy) Plan *plan = NULL;
+  json_t *state = NULL;
+  bool trial = false;
+  CtlExit status = take_state(&state, &trial);
+  Folder folder;
+
+  if (status == CTL_OK)
+    status = ctl_load_config(ctl);
+  if (status == CTL_OK && plan_new(&plan, ctl->config, catalog_rows(), ctl->options.profile, &errors)) {
+    ctl_say_lines(&errors);
+    status = CTL_USAGE;
+  }
+  if (status == CTL_OK) {
+    folder_name(ctl->config, &folder);
+    status = state ? succeed(ctl, plan, &folder, state, trial) : start(ctl, plan, &folder);
+  }
+  json_decref(state);
   return status;
 }

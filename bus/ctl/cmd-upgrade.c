@@ -50,7 +50,7 @@ static uint32_t number_of(const Upgrade *upgrade, const json_t *process) {
 }
 
 static bool is_broker(const json_t *process) {
-  return !*view_text(process, "agent");
+  return !*view_text(process, "agent") && !upgrade_is_supervisor(process);
 }
 
 /* The name of the process that is the broker which leads; "" when nobody does, or it is not of this fleet. */
@@ -172,7 +172,7 @@ static CtlExit hand_over(Upgrade *upgrade, uint32_t number) {
 }
 
 static CtlExit make_free(Upgrade *upgrade, const json_t *process) {
-  CtlExit status = wait_until_free(upgrade, process);
+  CtlExit status = upgrade_is_supervisor(process) ? CTL_OK : wait_until_free(upgrade, process);
 
   if (status == CTL_OK && has_two(upgrade) && is_broker(process))
     status = hand_over(upgrade, number_of(upgrade, process));
@@ -193,8 +193,11 @@ static uint64_t wait_ms(const Upgrade *upgrade, const json_t *process) {
 static int ask_supervisor(const Upgrade *upgrade, const json_t *process, json_t **ret) {
   _cleanup_(buffer_done) Buffer word = {0};
 
-  buffer_printf(&word, "replace %s %d %s", view_text(process, "name"), (int)view_number(process, "pid"),
-                view_text(process, "to"));
+  if (upgrade_is_supervisor(process))
+    buffer_printf(&word, "become %u %s", (unsigned)view_number(process, "life"), view_text(process, "to"));
+  else
+    buffer_printf(&word, "replace %s %d %s", view_text(process, "name"), (int)view_number(process, "pid"),
+                  view_text(process, "to"));
   buffer_append(&word, "", 1);
   return control_ask(upgrade->folder.control, (const char *)word.data, false, wait_ms(upgrade, process), ret);
 }
@@ -285,7 +288,7 @@ static bool try_out(json_t *process, Buffer *errors) {
   char said[TRYOUT_BYTES];
 
   json_object_set_new(process, "version", json_string(""));
-  if (strncmp(upgrade_base(program), "pons-", 5) != 0)
+  if (strncmp(upgrade_base(program), "pons-", 5) != 0 && !upgrade_is_supervisor(process))
     return true;
   if (tryout_version(program, TRYOUT_MS, said) != 0) {
     buffer_printf(errors, "%s: %s --version: %s\n", view_text(process, "name"), program, said);
@@ -325,6 +328,16 @@ static CtlExit find_fleet(Upgrade *upgrade) {
   return CTL_FAILED;
 }
 
+/* As the first of the processes. */
+static void add_supervisor(const Upgrade *upgrade) {
+  json_t *supervisor = upgrade_supervisor(upgrade->fleet);
+
+  if (supervisor)
+    json_array_insert_new(json_object_get(upgrade->fleet, "processes"), 0, supervisor);
+  else
+    ctl_say("this supervisor is of a version that stays; `pons down` and `pons up` replace it");
+}
+
 /* What nobody can promise is said before it happens. */
 static void warn(const Upgrade *upgrade) {
   const json_t *process;
@@ -352,8 +365,10 @@ static size_t count_replaced(const Upgrade *upgrade) {
 static CtlExit run(Upgrade *upgrade) {
   CtlExit status = find_fleet(upgrade);
 
-  if (status == CTL_OK)
+  if (status == CTL_OK) {
+    add_supervisor(upgrade);
     status = prepare(upgrade);
+  }
   if (status != CTL_OK)
     return status;
   warn(upgrade);

@@ -126,7 +126,7 @@ static CtlExit end_output(CtlExit status) {
 
 CtlExit ctl_main(int argc, const char *const *argv) {
   _cleanup_(buffer_done) Buffer errors = {0};
-  Ctl ctl = {0};
+  Ctl ctl = {.arguments = argv};
   CtlExit status;
 
   if (options_parse(argc, argv, &ctl.options, &errors)) {

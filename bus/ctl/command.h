@@ -21,7 +21,8 @@ typedef enum CtlExit {
 
 typedef struct Ctl {
   Options options;
-  Config *config; /* NULL until ctl_load_config */
+  const char *const *arguments; /* the command line, NULL at its end */
+  Config *config;               /* NULL until ctl_load_config */
 } Ctl;
 
 /* The handlers of commands.def; each is in cmd-<name>.c. */

@@ -177,18 +177,18 @@ static int listen_at(const char *path, int *ret) {
   return r;
 }
 
-int control_new(Control **ret, Loop *loop, const char *path, ControlAnswer *answer, void *userdata) {
+int control_new(Control **ret, Loop *loop, const char *path, int fd, ControlAnswer *answer, void *userdata) {
   _cleanup_(control_destroy) Control *control = calloc(1, sizeof *control);
   int r;
 
   if (!control)
     return -ENOMEM;
-  control->fd = -1;
+  control->fd = fd;
   control->loop = loop;
   control->answer = answer;
   control->userdata = userdata;
   list_init(&control->connections);
-  r = listen_at(path, &control->fd);
+  r = fd < 0 ? listen_at(path, &control->fd) : 0;
   if (r < 0)
     return r;
   control->path = strdup(path);
@@ -199,6 +199,10 @@ int control_new(Control **ret, Loop *loop, const char *path, ControlAnswer *answ
     return r;
   *ret = TAKE(control);
   return 0;
+}
+
+int control_fd(const Control *control) {
+  return control->fd;
 }
 
 void control_destroy(Control **control) {

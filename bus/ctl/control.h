@@ -27,9 +27,12 @@ enum { CONTROL_WORD_BYTES = 4400 /* the longest line that is asked: a path and s
    later. */
 typedef json_t *ControlAnswer(void *userdata, const char *word);
 
-/* Listens at path, in place of what is there, for processes of the same user and of root. Returns 0 and gives the caller
+/* Listens at path, in place of what is there, for processes of the same user and of root; with a descriptor fd >= 0, which is
+   control's from then on, goes on with that one, which listens at path. Returns 0 and gives the caller
    *ret; -ENAMETOOLONG when path is over 107 bytes, or another negative errno; then *ret is left alone. */
-int control_new(Control **ret, Loop *loop, const char *path, ControlAnswer *answer, void *userdata);
+int control_new(Control **ret, Loop *loop, const char *path, int fd, ControlAnswer *answer, void *userdata);
+/* The descriptor at which it listens. */
+int control_fd(const Control *control);
 /* Answers all who wait for later; takes the reference. */
 void control_answer(Control *control, json_t *answer);
 /* Closes everything and removes the file; takes NULL, nulls the pointer. Who waits in control_ask sees the end. */

@@ -11,7 +11,7 @@
 #include "bus/ctl/lines.h"
 #include "bus/ctl/notify.h"
 
-enum { FLEET_END_BYTES = 160 };
+enum { FLEET_END_BYTES = 160, FLEET_STATE_FORMAT = 1 };
 
 typedef struct FleetChild {
   Fleet *fleet;
@@ -82,6 +82,10 @@ void fleet_child_destroy(FleetChild **child);
 /* Starts its process. Returns 0; when it can't be started, what is wrong stands in child->end, and a negative errno or
    PLAN_E_SECRET comes back. */
 int fleet_child_start(FleetChild *child);
+/* Watches its process and its output, which are there. On failure the process is killed. Returns 0 or negative errno. */
+int fleet_child_watch(FleetChild *child);
+/* Goes on from a state that fleet_state_check has taken, in a fleet that has just been made with its notify_fd. Returns 0 or negative errno, and the fleet is of no use. */
+int fleet_load(Fleet *fleet, const json_t *state);
 /* Gives the supervisor an event and does what follows. */
 void fleet_step(Fleet *fleet, SuperviseEventType type, uint32_t index);
 /* Tells whoever waits for the end of the fleet, unless a replacement's process is still there. */

@@ -84,7 +84,7 @@ static void on_child_exit(void *userdata, pid_t pid, int status) {
   act(fleet);
 }
 
-static int watch_child(FleetChild *child) {
+int fleet_child_watch(FleetChild *child) {
   Loop *loop = child->fleet->loop;
   int r = loop_watch_fd(loop, child->output_fd, EPOLLIN, on_output, child, &child->output_watch);
 
@@ -133,7 +133,7 @@ static int spawn_child(FleetChild *child, Buffer *errors) {
   r = spawn_process(&spawn, &child->pid);
   close(fds[1]);
   child->output_fd = fds[0];
-  return r < 0 ? r : watch_child(child);
+  return r < 0 ? r : fleet_child_watch(child);
 }
 
 int fleet_child_start(FleetChild *child) {
@@ -322,20 +322,24 @@ static int make_children(Fleet *fleet) {
   return 0;
 }
 
-static int make_notify(Fleet *fleet) {
-  int r;
+/* The socket of before, or a new one. */
+static int make_notify(Fleet *fleet, const json_t *state) {
+  int r = 0;
 
   if (asprintf(&fleet->notify_path, "%s/notify.sock", fleet->plan->config->runtime_dir) < 0) {
     fleet->notify_path = NULL;
     return -ENOMEM;
   }
-  r = notify_open(fleet->notify_path, &fleet->notify_fd);
+  if (state)
+    fleet->notify_fd = (int)json_integer_value(json_object_get(state, "notify_fd"));
+  else
+    r = notify_open(fleet->notify_path, &fleet->notify_fd);
   if (r < 0)
     return r;
   return loop_watch_fd(fleet->loop, fleet->notify_fd, EPOLLIN, on_notify, fleet, &fleet->notify_watch);
 }
 
-int fleet_new(Fleet **ret, Loop *loop, const Plan *plan, const FleetHandler *handler) {
+int fleet_new(Fleet **ret, Loop *loop, const Plan *plan, const FleetHandler *handler, const json_t *state) {
   _cleanup_(fleet_destroy) Fleet *fleet = calloc(1, sizeof *fleet);
   int r;
 
@@ -353,7 +357,9 @@ int fleet_new(Fleet **ret, Loop *loop, const Plan *plan, const FleetHandler *han
   if (r == 0)
     r = loop_timer_new(loop, on_timer, fleet, &fleet->timer);
   if (r == 0)
-    r = make_notify(fleet);
+    r = make_notify(fleet, state);
+  if (r == 0 && state)
+    r = fleet_load(fleet, state);
   if (r < 0)
     return r;
   *ret = TAKE(fleet);

@@ -22,9 +22,12 @@ typedef struct FleetHandler {
   void *userdata;
 } FleetHandler;
 
+enum { FLEET_E_STATE = 1 /* the plan is another one, or the state is of a program too different from this one */ };
+
 /* Makes a fleet in loop; plan must outlive it. The loop's signals are blocked (loop_block_signals). The readiness socket
-   is made as runtime_dir/notify.sock. Returns 0 and gives the caller *ret, or negative errno and leaves *ret alone. */
-int fleet_new(Fleet **ret, Loop *loop, const Plan *plan, const FleetHandler *handler);
+   is made as runtime_dir/notify.sock. With a state (NULL = none), which fleet_state_check has taken, it goes on with the processes
+   and descriptors of that one. Returns 0 and gives the caller *ret, or negative errno and leaves *ret alone. */
+int fleet_new(Fleet **ret, Loop *loop, const Plan *plan, const FleetHandler *handler, const json_t *state);
 /* Kills what still runs, without waiting for it; takes NULL, nulls the pointer. Usable as _cleanup_. */
 void fleet_destroy(Fleet **fleet);
 
@@ -41,6 +44,16 @@ void fleet_kill(Fleet *fleet);
    again. Returns NULL when this has begun, or had: on_replaced tells the end. Else what speaks against it, the caller's
    reference: {name, ok, how: beside|restart|"", pid, before_pid, took_us, why}. */
 json_t *fleet_replace(Fleet *fleet, const char *name, pid_t pid, const char *program);
+
+/* What speaks against another program in the place of this one now; NULL: nothing. */
+const char *fleet_busy(const Fleet *fleet);
+/* The fleet as it is, for a program that is executed in this process and goes on from there. The caller owns the reference; NULL
+   when the path of a program is no UTF-8. */
+json_t *fleet_save(const Fleet *fleet);
+/* Has the descriptors of a state outlive execve, or not. */
+void fleet_state_pass(const json_t *state, bool on);
+/* Whether a fleet of plan can go on from this state. Returns 0, or FLEET_E_STATE: errors says why not. */
+int fleet_state_check(const json_t *state, const Plan *plan, Buffer *errors);
 
 /* True when every child is READY. */
 bool fleet_is_ready(const Fleet *fleet);

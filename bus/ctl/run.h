@@ -18,9 +18,22 @@ typedef struct RunReport {
   void *userdata;
 } RunReport;
 
+/* How a supervisor begins. */
+typedef struct RunStart {
+  const char *const *arguments; /* of the command line, with which a successor is executed */
+  int lock;                     /* the descriptor of the lock on folder->pid, for that one */
+  const json_t *state;          /* of the supervisor before, in this process; NULL = there was none */
+} RunStart;
+
 /* Starts the plan's processes and keeps them running until SIGINT, SIGTERM, SIGHUP or `pons down`; a second signal kills.
-   A broker that can't be started ends it too. Everything that is written goes to output. Returns 0 after an orderly
-   end, 1 when the broker never became ready, negative errno when the supervisor could not be set up. Blocks. */
-int run_fleet(const Plan *plan, const Folder *folder, Output *output, const RunReport *report);
+   A broker that can't be started ends it too. With a state, which run_check has taken, it goes on with the processes of that one.
+   Everything that is written goes to output. Returns 0 after an orderly
+   end, 1 when the broker never became ready, negative errno when the supervisor could not be set up. Blocks; does not return when
+   another program takes its place. */
+int run_fleet(const Plan *plan, const Folder *folder, Output *output, const RunReport *report, const RunStart *start);
+/* Whether a supervisor of this plan can go on from that state. Returns 0; 1: errors says why not. */
+int run_check(const Plan *plan, const json_t *state, Buffer *errors);
+/* The lock of a state. */
+int run_lock(const json_t *state);
 
 #endif

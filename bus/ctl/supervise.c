@@ -2,7 +2,7 @@
    one heap of due times and one switch. A restart costs a unit of two budgets, the child's and its group's; who finds
    either empty becomes DEGRADED instead, and is then tried once per retry_us. A slow try is free of budget: it is one
    start per minute, which can't become a loop. */
-#include "bus/ctl/supervise.h"
+#include "bus/ctl/supervise-internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,42 +10,6 @@
 #include "bus/base/clock.h"
 
 enum { DOUBLINGS_MAX = 30 }; /* of the back-off, so that a shift can't overflow */
-
-typedef struct Budget {
-  SuperviseBudget spec;
-  uint64_t *taken_us; /* ring of the last spec.intensity restarts */
-  uint32_t first;
-  uint32_t count;
-} Budget;
-
-typedef struct Child {
-  SuperviseChild view;
-  SuperviseSpec spec;
-  Budget budget;
-  HeapEntry due;
-  bool started;      /* at least once */
-  bool slow_try;     /* this start is a slow retry that has not been READY yet */
-  bool killed;       /* SIGKILL was sent: nothing is left to do but wait */
-  bool again;        /* started again as soon as its process has ended: REPLACE */
-  bool was_ready;    /* since it was last started */
-  uint64_t ready_us; /* when that was */
-} Child;
-
-struct Supervisor {
-  Child *children;
-  Budget *groups;
-  SuperviseAction *actions;
-  Heap due;
-  uint32_t size;
-  uint32_t group_count;
-  uint32_t action_first;
-  uint32_t action_end;
-  uint32_t action_room;
-  uint32_t stage; /* the highest that was begun; while stopping, the one that is ending */
-  bool begun;
-  bool stopping;
-  bool ended;
-};
 
 static int budget_init(Budget *budget, SuperviseBudget spec) {
   budget->spec = spec;

@@ -4,7 +4,19 @@
 
 #include "bus/ctl/view.h"
 
-typedef enum Turn { TURN_BROKER, TURN_LEADER, TURN_AGENT, TURN_END } Turn;
+typedef enum Turn { TURN_SUPERVISOR, TURN_BROKER, TURN_LEADER, TURN_AGENT, TURN_END } Turn;
+
+json_t *upgrade_supervisor(const json_t *fleet) {
+  if (!*view_text(fleet, "program"))
+    return NULL;
+  return json_pack("{s:s, s:s, s:O, s:O, s:O, s:b}", "name", "supervisor", "agent", "", "pid",
+                   json_object_get(fleet, "pid"), "program", json_object_get(fleet, "program"), "life",
+                   json_object_get(fleet, "life"), "is_supervisor", true);
+}
+
+bool upgrade_is_supervisor(const json_t *process) {
+  return json_is_true(json_object_get(process, "is_supervisor"));
+}
 
 static bool is_named(const json_t *process, const char *name) {
   return strcmp(view_text(process, "name"), name) == 0 || strcmp(view_text(process, "agent"), name) == 0;
@@ -41,6 +53,8 @@ static int check_names(const json_t *processes, const char *const *names, uint32
 }
 
 static Turn turn_of(const json_t *process, const char *leader) {
+  if (upgrade_is_supervisor(process))
+    return TURN_SUPERVISOR;
   if (*view_text(process, "agent"))
     return TURN_AGENT;
   return strcmp(view_text(process, "name"), leader) == 0 ? TURN_LEADER : TURN_BROKER;
@@ -55,7 +69,7 @@ int upgrade_choose(const json_t *processes, const char *const *names, uint32_t c
   if (r)
     return r;
   *ret = json_array();
-  for (Turn turn = TURN_BROKER; turn < TURN_END; turn++) {
+  for (Turn turn = TURN_SUPERVISOR; turn < TURN_END; turn++) {
     json_array_foreach(processes, i, process) {
       if (turn_of(process, leader) == turn && is_chosen(process, names, count))
         json_array_append(*ret, process);

@@ -12,8 +12,14 @@
 
 enum { UPGRADE_E_NAME = 1 /* the fleet has no such process */ };
 
-/* Of processes (fleet_describe's) those that are named, by their own name or their agent's; none named = all. Brokers come first,
-   for a broker speaks the protocol of the version before; leader (a process's name, "" = none) is the last of them, so that
+/* The supervisor of a fleet (the answer to `status`) as one more of its processes, called supervisor; NULL when it is of a version
+   that can't be replaced. The caller owns the reference. */
+json_t *upgrade_supervisor(const json_t *fleet);
+/* Whether this process is that. */
+bool upgrade_is_supervisor(const json_t *process);
+
+/* Of processes (fleet_describe's) those that are named, by their own name or their agent's; none named = all. The supervisor comes
+   first, for it starts all others; then brokers, for a broker speaks the protocol of the version before; leader (a process's name, "" = none) is the last of them, so that
    leadership moves once. Returns 0 and gives the caller the reference in *ret; UPGRADE_E_NAME: errors says which, *ret is left
    alone. */
 int upgrade_choose(const json_t *processes, const char *const *names, uint32_t count, const char *leader, json_t **ret,

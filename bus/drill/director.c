@@ -1,5 +1,5 @@
-/* A third of the time is calm, then comes the event; what is left shows whether all is as before. The loads are processes of
-   their own, so nothing that is done here delays a request. */
+/* A third of the time is calm, 3.3 s at the most where the load lasts as long as the event; what is left after it shows whether all
+   is as before. The loads are processes of their own, so nothing that is done here delays a request. */
 #include "bus/drill/director.h"
 
 #include <errno.h>
@@ -9,7 +9,15 @@
 #include "bus/drill/load.h"
 #include "bus/drill/tally.h"
 
-enum { CALM_SHARE = 3, START_US = 100000, OPEN_US = 20000000, LINGER_US = 5000000, CHAT_SHARE = 50 };
+enum {
+  CALM_SHARE = 3,
+  START_US = 100000,
+  OPEN_US = 20000000,
+  LINGER_US = 5000000,
+  CHAT_SHARE = 50,
+  TAIL_US = 2000000,
+  CALM_MOST_US = 3300000
+};
 
 typedef struct Director {
   const DirectorOptions *options;
@@ -164,6 +172,11 @@ static int happen(Director *director, DrillEvent *event) {
   return r;
 }
 
+/* How long the event lasts: of a short load half. */
+static uint64_t hold_us(const DirectorOptions *options) {
+  return min_u64(options->drill->hold_ms * US_PER_MS, options->length_us / 2);
+}
+
 /* From the event to its end, which comes also when somebody interrupts. */
 static int play(Director *director) {
   const Drill *drill = director->options->drill;
@@ -174,7 +187,7 @@ static int play(Director *director) {
   if (director->options->on_event)
     director->options->on_event(director->options->on_event_userdata, director->scene.event);
   if (r == 0 && drill->hold_ms)
-    r = turn_for(director, director->times.event_us + drill->hold_ms * US_PER_MS);
+    r = turn_for(director, director->times.event_us + hold_us(director->options));
   undone = happen(director, drill->end);
   director->times.event_end_us = director->scene.at_us;
   return r ? r : undone;
@@ -209,13 +222,32 @@ static int prepare(Director *director) {
   return r;
 }
 
+/* For how long the loads run before the event. */
+static uint64_t calm_us(const DirectorOptions *options) {
+  uint64_t share_us = options->length_us / CALM_SHARE;
+
+  return options->drill->loads & DRILL_LOAD_WHILE ? min_u64(share_us, CALM_MOST_US) : share_us;
+}
+
+/* Ends loads that are there for the event's sake, if they have not ended by themselves. */
+static void finish_loads(Director *director) {
+  uint64_t last_us = clock_monotonic_us() + TAIL_US;
+
+  if (!(director->options->drill->loads & DRILL_LOAD_WHILE))
+    return;
+  for (uint32_t i = 0; i < director->load_count; i++)
+    load_finish(director->loads[i], last_us);
+  director->times.length_us = min_u64(director->times.length_us, last_us - director->times.start_us);
+}
+
 static int perform(Director *director) {
   const DirectorOptions *options = director->options;
   uint64_t last_us = director->times.start_us + options->length_us + options->deadline_us + LINGER_US;
-  int r = turn_for(director, director->times.start_us + options->length_us / CALM_SHARE);
+  int r = turn_for(director, director->times.start_us + calm_us(options));
 
   if (r == 0)
     r = play(director);
+  finish_loads(director);
   if (r == 0)
     r = turn_until(director, have_ended, last_us);
   if (r == -ETIMEDOUT)
@@ -282,11 +314,14 @@ static int direct(Director *director, uint32_t run, Report **ret) {
 }
 
 int director_run(const DirectorOptions *options, uint32_t run, Buffer *errors, Report **ret) {
-  Director director = {
-      .options = options,
-      .scene = {.lab = options->lab, .find = options->find, .find_userdata = options->find_userdata, .run = run},
-      .times = {.length_us = options->length_us},
-      .errors = errors};
+  Director director = {.options = options,
+                       .scene = {.lab = options->lab,
+                                 .cutter = options->cutter,
+                                 .find = options->find,
+                                 .find_userdata = options->find_userdata,
+                                 .run = run},
+                       .times = {.length_us = options->length_us},
+                       .errors = errors};
   int r;
 
   loop_block_signals();

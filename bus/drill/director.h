@@ -23,6 +23,7 @@ typedef struct DirectorOptions {
   DirectorPlace places[LAB_MACHINES];
   const char *endpoints; /* where the director itself finds the brokers */
   KeyPair *key;          /* with which all of them ask; NULL = none is wanted */
+  Cutter *cutter;        /* of a live fleet that is to be cut */
   Lab *lab;              /* NULL = a live fleet */
   FindProcess *find;
   void *find_userdata;

@@ -11,14 +11,16 @@
 typedef struct Scene Scene;
 
 enum {
-  DRILL_LOAD_ONCE = 1, /* at the first machine */
-  DRILL_LOAD_AWAY = 2, /* idempotent, at the second one */
-  DRILL_LOAD_CHAT = 4, /* through the chain of a chat, in place of the other two */
+  DRILL_LOAD_ONCE = 1,  /* at the first machine */
+  DRILL_LOAD_AWAY = 2,  /* idempotent, at the second one */
+  DRILL_LOAD_CHAT = 4,  /* through the chain of a chat, in place of the other two */
+  DRILL_LOAD_WHILE = 8, /* none of them lasts for longer than the event, and 2 s */
 };
 
 typedef enum DrillNeed {
   DRILL_NEEDS_BROKER,   /* a fleet, whose preferred broker runs here */
   DRILL_NEEDS_WORKER,   /* a fleet with a local model here, and another one elsewhere */
+  DRILL_NEEDS_CABLE,    /* the same, with the other broker on another machine, and root */
   DRILL_NEEDS_LAB,      /* machines of its own */
   DRILL_NEEDS_PROVIDER, /* and providers that it may kill */
   DRILL_NEEDS_AGENT,    /* an agent or a command that this build does not have */

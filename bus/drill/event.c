@@ -78,7 +78,7 @@ int event_hand_over(Scene *scene) {
 }
 
 static int cut(Scene *scene, LabWays ways, const char *words) {
-  int r = lab_cut(scene->lab, ways);
+  int r = scene->lab ? lab_cut(scene->lab, ways) : cutter_cut(scene->cutter, ways);
 
   scene->at_us = clock_monotonic_us();
   snprintf(scene->event, sizeof scene->event, "%s", words);
@@ -93,12 +93,16 @@ int event_cut(Scene *scene) {
 
 int event_cut_oneway(Scene *scene) {
   if (scene->run % 2)
-    return cut(scene, LAB_FORTH, "nothing gets from the first machine to the second");
-  return cut(scene, LAB_BACK, "nothing gets from the second machine to the first");
+    return cut(scene, LAB_FORTH,
+               scene->lab ? "nothing gets from the first machine to the second"
+                          : "nothing gets from here to the other machine");
+  return cut(scene, LAB_BACK,
+             scene->lab ? "nothing gets from the second machine to the first"
+                        : "nothing gets from the other machine to here");
 }
 
 int event_heal(Scene *scene) {
-  int r = lab_heal(scene->lab);
+  int r = scene->lab ? lab_heal(scene->lab) : cutter_heal(scene->cutter);
 
   scene->at_us = clock_monotonic_us();
   if (r < 0)

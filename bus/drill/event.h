@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "bus/base/buffer.h"
+#include "bus/drill/cutter.h"
 #include "bus/drill/lab.h"
 #include "bus/drill/report.h"
 #include "bus/drill/watch.h"
@@ -21,7 +22,8 @@ typedef pid_t FindProcess(void *userdata, uint32_t machine, const char *name);
 struct Scene {
   Loop *loop;
   Watch *watch;
-  Lab *lab; /* NULL = a live fleet */
+  Lab *lab;       /* NULL = a live fleet */
+  Cutter *cutter; /* of a live fleet that is to be cut */
   FindProcess *find;
   void *find_userdata;
   const char *endpoints;              /* where the brokers are found */
@@ -49,7 +51,7 @@ DrillEvent event_start_provider;
 DrillEvent event_upgrade;   /* returns when all is replaced */
 DrillEvent event_singleton; /* returns when the lease has moved for the last time */
 DrillEvent event_cut;
-DrillEvent event_cut_oneway; /* odd runs from the first machine to the second, even ones back */
+DrillEvent event_cut_oneway; /* odd runs from the first machine (live: this one) to the second, even ones back */
 DrillEvent event_heal;
 
 #endif

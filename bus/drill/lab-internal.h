@@ -56,6 +56,9 @@ void lab_files_remove(Lab *lab);
 /* Starts a program in a box, with its output in the box's log; its end follows this process's. Returns 0 and *ret is its id;
    negative errno. */
 int lab_process_start(const LabBox *box, const char *const *arguments, pid_t *ret);
+/* Starts a program on this machine, with these as its standard input and output; its end follows this process's. Returns 0 and *ret
+   is its id; negative errno. */
+int lab_process_spawn(int in, int out, const char *const *arguments, pid_t *ret);
 /* Ends it: asked first, then killed. Sets *pid to 0. Blocks, at most ten seconds. */
 void lab_process_stop(pid_t *pid);
 

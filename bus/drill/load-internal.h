@@ -10,8 +10,9 @@
 
 enum { LOAD_ERROR_BYTES = 160 };
 
-/* In memory that both processes map. The process writes all of it. */
+/* In memory that both processes map. The process writes all of it but the first. */
 typedef struct LoadShared {
+  _Atomic uint64_t last_us; /* when the last request may be due; 0 = as long as was said at first */
   char error[LOAD_ERROR_BYTES];
   uint32_t asked;
   uint32_t instance_count;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -98,10 +99,14 @@ static void ask_next(Work *work) {
 
 static void on_due(void *userdata, uint64_t now_us) {
   Work *work = userdata;
-  uint64_t due = now_us < work->start_us ? 0 : (now_us - work->start_us) * work->options->rate / US_PER_S + 1;
+  uint64_t last_us = atomic_load(&work->shared->last_us);
+  uint64_t until_us = last_us ? min_u64(now_us, last_us) : now_us;
+  uint64_t due = until_us < work->start_us ? 0 : (until_us - work->start_us) * work->options->rate / US_PER_S + 1;
 
   while (work->shared->asked < min_u64(due, work->room))
     ask_next(work);
+  if (until_us < now_us)
+    work->room = work->shared->asked; /* that was all */
   if (work->shared->asked < work->room)
     loop_timer_set(work->timer, max_u64(now_us + LEAST_TURN_US, work->start_us + due * US_PER_S / work->options->rate));
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -126,6 +127,10 @@ void load_begin(Load *load, uint64_t start_us) {
   /* A process that is gone says so by the end of the line. */
   if (send(load->line, &start_us, sizeof start_us, MSG_NOSIGNAL) < 0)
     return;
+}
+
+void load_finish(Load *load, uint64_t last_us) {
+  atomic_store(&load->shared->last_us, last_us);
 }
 
 const LoadSample *load_samples(const Load *load, uint32_t *ret_count) {

@@ -65,6 +65,9 @@ const char *load_error(const Load *load);
 /* Has the first request asked at start_us of CLOCK_MONOTONIC, which lies ahead. */
 void load_begin(Load *load, uint64_t start_us);
 
+/* Has nothing asked that is due after last_us of CLOCK_MONOTONIC. */
+void load_finish(Load *load, uint64_t last_us);
+
 /* What has been asked, in the order of asking; whole once it has ended. Borrowed. */
 const LoadSample *load_samples(const Load *load, uint32_t *ret_count);
 const LoadInstance *load_instances(const Load *load, uint32_t *ret_count);

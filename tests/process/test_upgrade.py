@@ -29,7 +29,7 @@ class Fleet(test_ctl.Command):
         super().setUp()
         self.bin = os.path.join(self.folder, "bin")
         os.mkdir(self.bin)
-        for name in ("pons-broker", "pons-agent-echo"):
+        for name in ("pons", "pons-broker", "pons-agent-echo"):
             os.symlink(harness.program(name), os.path.join(self.bin, name))
 
     def spoil(self, name, text):
@@ -77,6 +77,101 @@ class TwoBrokers(Fleet):
             self.assertLess(time.monotonic(), due, self.pons("status", expect=None))
 
 
+class Supervisor(TwoBrokers):
+    """It becomes another program while its children run on, and nobody but the log tells."""
+
+    def supervisor(self):
+        return self.pons("status", "--json").json["supervisor"]
+
+    def test_its_children_stay(self):
+        self.up()
+        before, pids = self.supervisor(), self.pids()
+        loads = [self.load("echo.say", '{"text": "x"}', 10), self.load("echo.work", "{}", 10)]
+        open_before = len(os.listdir(f"/proc/{before['pid']}/fd"))
+        for life in (1, 2, 3):
+            row, = self.pons("upgrade", "supervisor", "--json", "--bin", self.bin).json["processes"]
+            self.assertEqual((row["name"], row["ok"], row["how"], row["pid"]), ("supervisor", True, "re-exec", before["pid"]))
+            after = self.supervisor()
+            self.assertEqual((after["pid"], after["life"]), (before["pid"], life))
+        self.assertEqual(self.pids(), pids)
+        self.assertEqual({row["restarts"] for row in self.processes().values()}, {0})
+        self.assertLessEqual(len(os.listdir(f"/proc/{before['pid']}/fd")), open_before)
+        for load in loads:
+            self.assertTrue(load.alive, "the load ended before the upgrades did")
+        for load in loads:
+            self.expect_all(load)
+
+    def test_it_is_a_supervisor_as_before(self):
+        """What its children say, how they end, that they are replaced and stopped: all of it goes on."""
+        self.up()
+        pids = self.pids()
+        self.pons("upgrade", "supervisor", "--bin", self.bin)
+        os.kill(pids["echo"], 9)
+        self.wait_for("echo is back", lambda rows: rows["echo"]["pid"] not in (0, pids["echo"]) and rows["echo"]["state"] == "ready")
+        self.assertEqual(self.processes()["echo"]["restarts"], 1)
+        self.pons("upgrade", "supervisor", "--bin", self.bin)
+        self.assertEqual(self.processes()["echo"]["restarts"], 1)
+        self.pons("upgrade", "echo", "broker")
+        self.pons("upgrade", "supervisor", "--bin", self.bin)
+        with open(os.path.join(self.folder, "pons.log"), encoding="utf-8") as file:
+            log = file.read()
+        self.assertEqual(log.count("[PONS-SUPERVISOR-REPLACED]"), 3)
+        self.assertIn("killed by signal 9", log)
+        pids = self.pids()
+        self.pons("down")
+        self.assertFalse([pid for pid in pids.values() if test_ctl.is_alive(pid)])
+        self.assertFalse({"pons.pid", "ctl.sock", "notify.sock"} & set(os.listdir(self.folder)))
+        self.up()
+
+    def test_what_it_has_forgotten_counts(self):
+        """A budget of restarts that is spent stays spent."""
+        self.up()
+        for _ in range(3):
+            pid = self.pids()["echo"]
+            os.kill(pid, 9)
+            self.wait_for("echo is back", lambda rows: rows["echo"]["pid"] not in (0, pid) and rows["echo"]["state"] == "ready")
+        self.pons("upgrade", "supervisor", "--bin", self.bin)
+        os.kill(self.pids()["echo"], 9)
+        self.wait_for("echo is degraded", lambda rows: rows["echo"]["state"] == "degraded")
+
+    def test_in_the_foreground(self):
+        """The same, with its lines on its caller's standard output."""
+        up = subprocess.Popen([harness.program("pons"), "up", "--profile", "three"], env=self.environment, cwd=self.folder,
+                              stdout=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: (up.kill(), up.wait(), up.stdout.close()))
+        self.assertTrue(any("all 5 ready" in line for line in up.stdout))
+        self.pons("upgrade", "supervisor", "--bin", self.bin)
+        self.assertTrue(any("[PONS-SUPERVISOR-REPLACED]" in line for line in up.stdout))
+        up.terminate()
+        self.assertIn("[PONS-STOPPING]", up.stdout.read())
+        self.assertEqual(up.wait(harness.DEADLINE_S), 0)
+
+    def test_a_program_that_would_not_go_on(self):
+        """It is found out beforehand, and all runs as before."""
+        self.up()
+        before, pids = self.supervisor(), self.pids()
+        self.spoil("pons", LATE)
+        ran = self.pons("upgrade", "--bin", self.bin, expect=1)
+        self.assertIn("supervisor: it would not go on from here: exit status 3: this is the end", ran.err)
+        self.assertIn("0 of 6 processes are replaced; the others run as before", ran.err)
+        self.spoil("pons", "#!/bin/sh\nexit 0\n")
+        ran = self.pons("upgrade", "--bin", self.bin, expect=1)
+        self.assertIn("supervisor: it would not go on from here: exit status 0", ran.err)
+        self.assertEqual((self.supervisor()["pid"], self.supervisor()["life"], self.pids()), (before["pid"], 0, pids))
+
+    def test_another_plan(self):
+        """pons.yaml names others than those that run."""
+        self.up()
+        pids = self.pids()
+        with open(self.config, encoding="utf-8") as file:
+            text = file.read()
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(text.replace("instances: 2", "instances: 3"))
+        ran = self.pons("upgrade", "supervisor", expect=1)
+        self.assertIn("pons.yaml has the process second#3, which the running fleet has not", ran.err)
+        self.assertEqual((self.supervisor()["life"], self.pids()), (0, pids))
+
+
 class Pair(TwoBrokers):
     def test_everything_is_replaced_under_load(self):
         """Brokers first, then each agent beside its old self; not one request fails, of either kind."""
@@ -86,9 +181,9 @@ class Pair(TwoBrokers):
         ran = self.pons("upgrade", "--json", "--bin", self.bin)
         rows = ran.json["processes"]
         self.assertTrue(ran.json["ok"])
-        self.assertEqual([row["how"] for row in rows], ["restart", "restart", "beside", "beside", "beside"])
-        self.assertEqual({row["name"]: row["before_pid"] for row in rows}, before)
-        self.assertEqual({row["name"]: row["pid"] for row in rows}, self.pids())
+        self.assertEqual([row["how"] for row in rows], ["re-exec", "restart", "restart", "beside", "beside", "beside"])
+        self.assertEqual({row["name"]: row["before_pid"] for row in rows[1:]}, before)
+        self.assertEqual({row["name"]: row["pid"] for row in rows[1:]}, self.pids())
         self.assertFalse(set(before.values()) & set(self.pids().values()))
         self.assertFalse([pid for pid in before.values() if test_ctl.is_alive(pid)])
         self.assertTrue(all(row["program"].startswith(self.bin) for row in self.processes().values()))
@@ -110,11 +205,11 @@ class Pair(TwoBrokers):
         self.spoil("pons-broker", LATE)
         load = self.load("echo.say", '{"text": "x"}', 6)
         ran = self.pons("upgrade", "--json", "--bin", self.bin, expect=1)
-        row, = ran.json["processes"]
+        row = ran.json["processes"][-1]
         self.assertEqual((ran.json["ok"], row["ok"], row["how"]), (False, False, "restart"))
         self.assertEqual(row["why"], "the new one did not come up: exit status 3, its last words: this is the end; "
                          "the program of before runs again")
-        self.assertIn("0 of 5 processes are replaced; the others run as before", ran.err)
+        self.assertIn("1 of 6 processes are replaced; the others run as before", ran.err)
         after = self.pids()
         self.assertEqual({name for name in after if after[name] != before[name]}, {row["name"]})
         self.expect_all(load)
@@ -240,7 +335,7 @@ class Chats(TwoBrokers):
             for thread in threads:
                 thread.join()
         self.assertEqual({row["name"]: row["how"] for row in ran.json["processes"]},
-                         {name: "restart" if name.startswith("broker") else "beside" for name in before})
+                         {"supervisor": "re-exec", **{name: "restart" if name.startswith("broker") else "beside" for name in before}})
         self.assertFalse(set(before.values()) & set(self.pids().values()))
         self.assertEqual([wrong for _, wrong in self.answers if wrong], [])
         self.assertEqual({stream for stream, _ in self.answers}, {False, True})

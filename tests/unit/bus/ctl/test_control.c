@@ -100,7 +100,7 @@ static void test_answers(void **state _unused_) {
   struct stat status;
 
   assert_int_equal(loop_new(&loop), 0);
-  assert_int_equal(control_new(&control, loop, path, answer, NULL), 0);
+  assert_int_equal(control_new(&control, loop, path, -1, answer, NULL), 0);
   assert_int_equal(stat(path, &status), 0);
   assert_int_equal(status.st_mode & 0777, 0600);
   start(&asker);
@@ -127,7 +127,7 @@ static void test_waits_for_the_end(void **state _unused_) {
   Asker asker = {.word = "status", .until_end = true, .timeout_ms = TIMEOUT_MS};
 
   assert_int_equal(loop_new(&loop), 0);
-  assert_int_equal(control_new(&control, loop, path, answer, NULL), 0);
+  assert_int_equal(control_new(&control, loop, path, -1, answer, NULL), 0);
   start(&asker);
   loop_run_until(loop, is_done, &asker, clock_monotonic_us() + 100 * US_PER_MS);
   assert_false(is_done(&asker));
@@ -145,7 +145,7 @@ static void test_answers_later(void **state _unused_) {
   Asker quick = {.word = "status", .timeout_ms = TIMEOUT_MS};
 
   assert_int_equal(loop_new(&loop), 0);
-  assert_int_equal(control_new(&control, loop, path, answer, NULL), 0);
+  assert_int_equal(control_new(&control, loop, path, -1, answer, NULL), 0);
   start(&slow);
   loop_run_until(loop, is_done, &slow, clock_monotonic_us() + 50 * US_PER_MS);
   start(&quick);
@@ -261,7 +261,7 @@ static void test_bad_peers(void **state _unused_) {
 
   memset(word, 'a', sizeof word);
   assert_int_equal(loop_new(&loop), 0);
-  assert_int_equal(control_new(&control, loop, path, answer, NULL), 0);
+  assert_int_equal(control_new(&control, loop, path, -1, answer, NULL), 0);
   memcpy(address.sun_path, path, strlen(path) + 1);
   fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);

@@ -186,7 +186,7 @@ static void open_scene(Scene *scene, const char *broker_part, const char *part, 
       plan_new(&scene->plan, scene->config, catalog_rows(), NULL, &errors))
     fail_msg("%.*s", (int)errors.size, (const char *)errors.data);
   assert_int_equal(loop_new(&scene->loop), 0);
-  assert_int_equal(fleet_new(&scene->fleet, scene->loop, scene->plan, &handler), 0);
+  assert_int_equal(fleet_new(&scene->fleet, scene->loop, scene->plan, &handler, NULL), 0);
 }
 
 static void close_scene(Scene *scene) {
@@ -230,6 +230,43 @@ static const char *text_fact(const Scene *scene, size_t index, const char *key) 
 
 static pid_t pid_of(const Scene *scene, size_t index) {
   return (pid_t)json_integer_value(fact(scene, index, "pid"));
+}
+
+static void expect_objection(json_t *state, const Plan *plan, const char *expected) {
+  Buffer errors = {0};
+
+  assert_int_equal(fleet_state_check(state, plan, &errors), *expected ? FLEET_E_STATE : 0);
+  buffer_append(&errors, "", 1);
+  assert_string_equal((const char *)errors.data, expected);
+  buffer_done(&errors);
+}
+
+/* A program that takes this one's place finds each process again by its name. */
+static void test_who_can_go_on(void **state _unused_) {
+  Scene scene;
+  json_t *saved;
+  json_t *children;
+
+  open_scene(&scene, "good", "good", "");
+  fleet_start(scene.fleet);
+  assert_string_equal(fleet_busy(scene.fleet), "the fleet is still starting");
+  await(&scene, has_settled);
+  assert_null(fleet_busy(scene.fleet));
+  saved = fleet_save(scene.fleet);
+  expect_objection(saved, scene.plan, "");
+  children = json_object_get(saved, "children");
+  json_object_set_new(json_array_get(children, 1), "name", json_string("other"));
+  expect_objection(saved, scene.plan,
+                   "pons.yaml has the process agent, which the running fleet has not\n"
+                   "the running fleet has the process other, which pons.yaml has not any more\n");
+  json_object_set_new(saved, "format", json_integer(99));
+  expect_objection(saved, scene.plan,
+                   "this program can't take over from that one; `pons down` and `pons up` will do\n");
+  json_decref(saved);
+  fleet_stop(scene.fleet);
+  assert_string_equal(fleet_busy(scene.fleet), "the fleet is being stopped");
+  await(&scene, has_ended);
+  close_scene(&scene);
 }
 
 static void test_up_and_down(void **state _unused_) {
@@ -553,6 +590,7 @@ static void test_destroy_leaves_nobody(void **state _unused_) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_who_can_go_on),
       cmocka_unit_test(test_up_and_down),
       cmocka_unit_test(test_a_crash_loop_ends_degraded),
       cmocka_unit_test(test_a_broker_that_does_not_start),

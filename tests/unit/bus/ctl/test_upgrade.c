@@ -44,6 +44,31 @@ static void test_the_leader_is_the_last_broker(void **state _unused_) {
   expect(NULL, 0, "broker@pc2", "broker broker@pc2 echo work#1 work#2");
 }
 
+/* It starts all others, so it goes first; one that can't be asked to is left out. */
+static void test_the_supervisor_is_the_first(void **state _unused_) {
+  json_t *fleet = parse("{\"pid\":7,\"program\":\"/x/pons\",\"life\":2}");
+  json_t *old = parse("{\"pid\":7}");
+  json_t *all = processes();
+  json_t *chosen = NULL;
+  Buffer errors = {0};
+  const json_t *first;
+
+  json_array_append_new(all, upgrade_supervisor(fleet));
+  assert_int_equal(upgrade_choose(all, NULL, 0, "broker", &chosen, &errors), 0);
+  first = json_array_get(chosen, 0);
+  assert_string_equal(view_text(first, "name"), "supervisor");
+  assert_string_equal(view_text(first, "program"), "/x/pons");
+  assert_int_equal(view_number(first, "pid"), 7);
+  assert_int_equal(view_number(first, "life"), 2);
+  assert_true(upgrade_is_supervisor(first));
+  assert_false(upgrade_is_supervisor(json_array_get(chosen, 1)));
+  assert_null(upgrade_supervisor(old));
+  json_decref(chosen);
+  json_decref(all);
+  json_decref(old);
+  json_decref(fleet);
+}
+
 static void test_named(void **state _unused_) {
   expect((const char *[]){"work"}, 1, "", "work#1 work#2");
   expect((const char *[]){"work#2", "broker@pc2", "echo"}, 3, "", "broker@pc2 echo work#2");
@@ -101,6 +126,7 @@ static void test_base(void **state _unused_) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_the_leader_is_the_last_broker),
+      cmocka_unit_test(test_the_supervisor_is_the_first),
       cmocka_unit_test(test_named),
       cmocka_unit_test(test_a_name_that_is_not_there),
       cmocka_unit_test(test_who_is_at_one_alone),
