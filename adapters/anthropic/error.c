@@ -32,8 +32,10 @@ static Cause cause_of(unsigned status, Text type, Text message) {
   for (size_t i = 0; i < ELEMENTS(kinds); i++) {
     const char *words = kinds[i].words;
 
-    if (text_is(type, kinds[i].type) && (!words || dialect_says(message, words)))
-      return kinds[i].cause;
+    if (!text_is(type, kinds[i].type) || (words && !dialect_says(message, words)))
+      continue;
+    /* Who stands between says it of keys and limits too, with their status. */
+    return kinds[i].cause == CAUSE_CALLER && status >= 400 ? dialect_cause_of_status(status) : kinds[i].cause;
   }
   return dialect_cause_of_status(status);
 }
