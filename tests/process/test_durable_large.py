@@ -34,6 +34,17 @@ class Large:
     def text(self, size, seed=0):
         return "".join(chr(97 + (seed + number) % 26) for number in range(26)) * (size // 26)
 
+    def rot(self, node, store, seed):
+        """A body goes bad on a disk whose broker runs, and has it in memory no more."""
+        bus = self.bus(node)
+        for number in range(5):
+            bus.submit("nobody.listens", {"text": self.text(8 * MB, number)}, idempotent=True)
+        (path,) = glob.glob(f"{self.state}/durable-{store}.db")
+        with open(path, "r+b") as file:
+            at = file.read().index(b"rots" + self.text(2600, seed).encode()[:100])
+            file.seek(at)
+            file.write(b"ROTS")
+
     def row(self, node, where):
         """Of a store, as its broker has it open: read from a copy."""
         (path,) = glob.glob(f"{self.state}/durable-{node}.db")
@@ -124,6 +135,19 @@ class Alone(Large, durable.One):
         self.start_node("a")
         self.assertEqual(self.ask("a", "pons.durable", "list")["rows"], [])
 
+    def test_a_body_that_goes_bad_while_it_waits_is_a_dead_letter(self):
+        bus = self.bus("a")
+        kept = bus.submit("mirror.say", {"text": "rots" + self.text(MB, 3)}, idempotent=True)
+        self.rot("a", "alone", 3)
+        self.mirror("a")
+        with self.assertRaises(pons.Gone) as caught:
+            bus.result(kept)
+        self.assertEqual(caught.exception.code, "dead_letter")
+        self.assertIn("its body is damaged on this disk", caught.exception.message)
+        rows = self.ask("a", "pons.durable", "list")["rows"]
+        self.assertEqual(sorted(row["state"] for row in rows), ["damaged", "dead"])
+        self.assertIn(f"row body/{kept.id}", " ".join(row["message"] for row in rows))
+
     def test_a_missing_body_is_named(self):
         kept = self.bus("a").submit("mirror.say", {"text": self.text(MB)}, idempotent=True)
         self.tamper(f"DELETE FROM rows WHERE key = 'body/{kept.id}'")
@@ -195,6 +219,16 @@ class Pair(Large, durable.Two):
         self.assertEqual(bus.result(done)["text"], self.text(2 * MB))
         shown = bus.ask("pons.durable.show", {"id": waits.id}, idempotent=True)
         self.assertEqual(shown["body"], packed({"text": self.text(2 * MB, 1)}))
+
+    def test_a_body_that_goes_bad_while_it_waits_is_fetched_from_the_other(self):
+        bus = self.bus(self.leader, self.other)
+        kept = bus.submit("mirror.say", {"text": "rots" + self.text(MB, 3)}, idempotent=True)
+        self.rot(self.leader, self.leader, 3)
+        self.wait_durable(self.leader, lambda status: status["uncopied"] == 0)
+        self.mirror(self.leader)
+        self.assertEqual(bus.result(kept)["text"], "rots" + self.text(MB, 3))
+        rows = self.ask(self.leader, "pons.durable", "list")["rows"]
+        self.assertEqual([row["state"] for row in rows], ["damaged"])
 
     def test_a_torn_body_comes_back_from_the_other(self):
         bus = self.bus(self.leader, self.other)
