@@ -12,12 +12,13 @@
 #include "bus/wire/next.h"
 
 enum {
-  SEND_QUEUE = 1024, /* a whole table of leases, and flags, at once */
-  BATCH = 256,       /* messages per turn and socket */
-  MISSED = 3,        /* beats without which the link is lost */
-  SENT = 64,         /* beats whose time of sending is remembered */
-  LINGER_MS = 100,   /* a handover was said last */
-  KNOCK_US = 100000, /* how often at a port behind which nobody is heard */
+  SEND_QUEUE = 1024,     /* a whole table of leases, and flags, at once */
+  BATCH = 256,           /* messages per turn and socket */
+  MISSED = 3,            /* beats without which the link is lost */
+  SENT = 64,             /* beats whose time of sending is remembered */
+  LINGER_MS = 100,       /* a handover was said last */
+  KNOCK_US = 100000,     /* how often at a port behind which nobody is heard */
+  JUST_DOWN_US = 500000, /* for so long with each beat: a process that dies may close its port last */
 };
 
 struct PeerLink {
@@ -31,6 +32,7 @@ struct PeerLink {
   LoopTimer *timer;
   uint64_t due_us; /* of the next beat */
   uint64_t knocked_us;
+  uint64_t down_us; /* when the link was lost */
   PeerLinkNews news;
 
   uint64_t number;        /* of the last beat */
@@ -131,6 +133,7 @@ static void go_down(PeerLink *link, uint64_t now_us) {
   link->up = false;
   link->peer_leads = 0;
   link->good_us = 0;
+  link->down_us = now_us;
   link->handler.on_down(link->handler.userdata, link->worked_us);
   knock(link, now_us);
 }
@@ -275,7 +278,7 @@ static void on_beat(void *userdata, uint64_t now_us) {
     go_down(link, now_us);
   if (late && link->up)
     link->good_us = now_us;
-  if (!link->up && now_us >= link->knocked_us + KNOCK_US)
+  if (!link->up && (now_us >= link->knocked_us + KNOCK_US || now_us < link->down_us + JUST_DOWN_US))
     knock(link, now_us);
   send_beat(link, now_us);
   link->due_us = now_us + link->options.beat_us;

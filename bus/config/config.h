@@ -272,6 +272,7 @@ typedef struct ConfigAgent {
   uint32_t weight; /* 0: as the program says */
   char *tier;      /* NULL: as the program says */
   char *role;      /* NULL: as the program says */
+  char *singleton; /* a lease; NULL: as the program says */
   char *version;   /* NULL: as the program says */
   bool beside;     /* two of it may be there at a time */
   ConfigRestart restart;

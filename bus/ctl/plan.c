@@ -405,6 +405,7 @@ static int set_agent(Environment *environment, const Plan *plan, const PlanChild
     set_number(environment, "PONS_AGENT_WEIGHT", agent->weight);
   set_if(environment, "PONS_AGENT_TIER", agent->tier);
   set_if(environment, "PONS_AGENT_ROLE", agent->role);
+  set_if(environment, "PONS_AGENT_SINGLETON", agent->singleton);
   set_if(environment, "PONS_AGENT_VERSION", agent->version);
   for (uint32_t i = 0; i < agent->environment_count; i++) {
     int r = set_variable(environment, agent, &agent->environment[i], errors);

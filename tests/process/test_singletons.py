@@ -137,6 +137,15 @@ class Singletons(Holders):
         self.tell("killed with the leader", self.wait_writer(two))
         self.assertEqual(self.check(), 2)
 
+    def test_the_holder_is_killed_while_the_leading_broker_is_frozen(self):
+        one, two = self.start_two()
+        self.nodes[self.leader].freeze()
+        self.holders[one].kill()
+        self.tell("killed while the leader is frozen", self.wait_writer(two))
+        self.nodes[self.leader].thaw()
+        self.wait_moment()
+        self.assertEqual(self.check(), 2)
+
     def test_only_the_holder_is_asked(self):
         one, two = self.start_two()
         for node in ("a", "b"):
@@ -185,6 +194,35 @@ class Singletons(Holders):
         refused.expects = (2,)
         self.assertEqual(refused.wait(), 2)
         self.assertIn("a lease is 1 to 64 of", refused.log())
+
+
+class Configured(harness.Fleet):
+    """`pons up` with two processes of an agent of which pons.yaml says that one serves."""
+
+    BROKER = False
+
+    def pons(self, *arguments):
+        command = self.start("pons", "--config", self.config, *arguments, ready=False)
+        self.assertEqual(command.wait(), 0, command.log())
+        return command.log()
+
+    def test_one_of_two_serves(self):
+        self.config = os.path.join(self.folder, "pons.yaml")
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write('broker: {listen: ["ipc://broker.sock"]}\nauthority: {node: alone, vote_ms: 600, renew_ms: 150, retry_ms: 40}\nprofile: one\n'
+                       "profiles: [{name: one, agents: [echo]}]\nagents: [{name: echo, instances: 2, singleton: echo.only}]\n")
+        self.pons("up", "--detach")
+        self.addCleanup(self.pons, "down")
+        asker = self.client("asker", endpoint=f"ipc://{self.folder}/broker.sock")
+        due = time.monotonic() + harness.DEADLINE_S
+        while not (leases := asker.ask("pons.lease", "list", {})["leases"]):
+            self.assertLess(time.monotonic(), due)
+            asker.socket.poll(5)
+        self.assertEqual([row["name"] for row in leases], ["echo.only"])
+        self.wait_service(asker, "echo")
+        states = [row["state"] for row in asker.ask("pons", "registry", {"service": "echo"})["instances"]]
+        self.assertEqual(sorted(states), ["draining", "ready"])
+        self.assertEqual(asker.ask("echo", "say", {"text": "x"})["text"], "x")
 
 
 class Caretaker(Holders):

@@ -79,6 +79,7 @@ static const char *const fleet = "runtime_dir: %s\n"
                                  "        secret: {file: key}\n"
                                  "    weight: 7\n"
                                  "    tier: gpu\n"
+                                 "    singleton: only.one\n"
                                  "    restart: {burst: 2, within_ms: 3000, delay_ms: 50, delay_max_ms: 900}\n"
                                  "    watchdog_ms: 400\n"
                                  "  - name: many\n"
@@ -214,6 +215,7 @@ static void test_environment_of_an_agent(void **state _unused_) {
   assert_string_equal(environment_find(&one, "PONS_AGENT_WEIGHT"), "7");
   assert_string_equal(environment_find(&one, "PONS_AGENT_TIER"), "gpu");
   assert_null(environment_find(&one, "PONS_AGENT_ROLE"));
+  assert_string_equal(environment_find(&one, "PONS_AGENT_SINGLETON"), "only.one");
   assert_non_null(strstr(environment_find(&one, "PONS_AGENT_ENDPOINT"), "ipc://"));
   assert_null(environment_find(&one, "OTHER_API_KEY"));
   assert_string_equal(environment_find(&one, "PLAN_TEST_KEY"), "sk-of-p"); /* its section names it */
@@ -221,6 +223,7 @@ static void test_environment_of_an_agent(void **state _unused_) {
   assert_int_equal(plan_environment(plan, &plan->children[3], "/x/notify", &many, &errors), 0);
   assert_string_equal(environment_find(&many, "PONS_AGENT_NAME"), "many");
   assert_null(environment_find(&many, "MODEL_KEY"));
+  assert_null(environment_find(&many, "PONS_AGENT_SINGLETON"));
   assert_null(environment_find(&many, "PLAN_TEST_KEY"));
   assert_string_equal(environment_find(&many, "PONS_CONFIG"), in_folder("pons.yaml"));
   assert_null(environment_find(&many, "WATCHDOG_USEC"));
