@@ -18,6 +18,7 @@ typedef struct Exchange {
   bool prints_json; /* pieces as lines of JSON, else their text */
   bool mid_line;    /* text was written that did not end its line */
   bool failed_one;  /* service@*: an instance answered an error */
+  bool kept;        /* on disk */
   bool ended;
   CtlExit status;
 } Exchange;
@@ -139,7 +140,8 @@ static void on_end(void *userdata, const Answer *answer) {
     print_reply(exchange, answer);
     exchange->status = exchange->failed_one ? CTL_FAILED : CTL_OK;
   } else {
-    reach_print_failure(exchange->ctl, answer);
+    reach_print_failure_of(exchange->ctl, exchange->ctl->options.durable && !exchange->kept ? "pons.durable" : "",
+                           answer);
     exchange->status = answer->status == STATUS_UNAVAILABLE ? CTL_UNREACHABLE : CTL_FAILED;
   }
   if (exchange->ctl->options.verbose)
@@ -148,9 +150,10 @@ static void on_end(void *userdata, const Answer *answer) {
 
 /* On standard error, so that standard output has the answer alone; with --json it is a line of its own there. */
 static void on_kept(void *userdata, RequestId id, uint32_t copies) {
-  const Exchange *exchange = userdata;
+  Exchange *exchange = userdata;
   char text[REQUEST_ID_TEXT_SIZE];
 
+  exchange->kept = true;
   request_id_format(id, text);
   if (exchange->ctl->options.json)
     ctl_write_json(exchange->ctl, json_pack("{s:{s:s, s:i}}", "kept", "id", text, "copies", (int)copies));

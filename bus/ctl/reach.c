@@ -263,13 +263,13 @@ void reach_print_failure(const Ctl *ctl, const Answer *answer) {
 }
 
 /* Of the broker's own services only `pons` is always there. */
-static void print_failure(const Reach *reach, const char *service, const Answer *answer) {
-  if (answer->status == STATUS_NO_SERVICE && strncmp(service, "pons.", 5) == 0 && !reach->ctl->options.json)
+void reach_print_failure_of(const Ctl *ctl, const char *service, const Answer *answer) {
+  if (answer->status == STATUS_NO_SERVICE && strncmp(service, "pons.", 5) == 0 && !ctl->options.json)
     ctl_say(
         "this broker has no leases, flags and durable requests: authority.node is none in its pons.yaml; `alone` is "
         "for one broker, `a` and `b` for a pair");
   else
-    reach_print_failure(reach->ctl, answer);
+    reach_print_failure(ctl, answer);
 }
 
 CtlExit reach_ask(Reach *reach, const char *service, const char *method, const char *request_json, json_t **ret) {
@@ -288,7 +288,7 @@ CtlExit reach_ask(Reach *reach, const char *service, const char *method, const c
     return CTL_FAILED;
   }
   if (answer->status != STATUS_OK) {
-    print_failure(reach, service, answer);
+    reach_print_failure_of(reach->ctl, service, answer);
     return answer->status == STATUS_UNAVAILABLE ? CTL_UNREACHABLE : CTL_FAILED;
   }
   *ret = bodyjson_new(answer->body, answer->content_type);

@@ -44,5 +44,7 @@ CtlExit reach_ask(Reach *reach, const char *service, const char *method, const c
 
 /* Prints how a request failed: status, message, path, what to do; as JSON on standard output with --json. */
 void reach_print_failure(const Ctl *ctl, const Answer *answer);
+/* The same, knowing who was asked: which of the broker's own services are there is a matter of its configuration. */
+void reach_print_failure_of(const Ctl *ctl, const char *service, const Answer *answer);
 
 #endif

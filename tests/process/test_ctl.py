@@ -370,7 +370,7 @@ class Asking(Command):
         self.pons("sub", "test.never", "--count", "1", "--timeout", "200", expect=1)
 
     def test_what_this_broker_has_not(self):
-        for command in (["flags", "list"], ["lease", "list"], ["deadletter", "list"], ["lead"]):
+        for command in (["flags", "list"], ["lease", "list"], ["deadletter", "list"], ["lead"], ["call", "echo.say", '{"text": "x"}', "--durable"]):
             self.assertIn("authority.node is none", self.pons(*command, expect=1).err)
 
     def test_a_stream_of_what_streams_nothing(self):
