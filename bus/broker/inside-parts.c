@@ -227,13 +227,23 @@ static void go_on(Inside *inside, Going *going, uint64_t now_us) {
   drop_going(inside, going);
 }
 
+/* Half of the room is for those who have nothing unread: one client that reads nothing does not take all of it. */
+static bool has_room(const Inside *inside, ClientId client, size_t bytes) {
+  size_t most = LIMIT_REPLIES_BYTES;
+
+  LIST_EACH (&inside->going, Going, in_inside, going)
+    if (going->id.client.value == client.value)
+      most = LIMIT_REPLIES_BYTES / 2;
+  return inside->going_bytes + bytes <= most;
+}
+
 int inside_parts_reply(Inside *inside, RequestId id, Bytes body, uint64_t now_us) {
   const Window *window = find_window(inside, id);
   Going *going;
 
   if (!window)
     return INSIDE_E_NO_WINDOW;
-  if (inside->going_bytes + body.size > LIMIT_REPLIES_BYTES)
+  if (!has_room(inside, id.client, body.size))
     return INSIDE_E_FULL;
   going = calloc(1, sizeof *going);
   if (!going)

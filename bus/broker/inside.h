@@ -84,7 +84,7 @@ ClientId inside_client(const Inside *inside);
 
 enum {
   INSIDE_E_NO_WINDOW = 1, /* over LIMIT_BODY_BYTES, and who asks takes no parts */
-  INSIDE_E_FULL,          /* LIMIT_REPLIES_BYTES wait to be read: ask again in a moment */
+  INSIDE_E_FULL, /* LIMIT_REPLIES_BYTES wait to be read, or half of it and some of this client: ask again in a moment */
 };
 
 /* Answers a request with the body of its reply, which is copied. Returns 0; INSIDE_E_ for a large one that can't be sent: it is not answered. */

@@ -46,7 +46,8 @@ void keeper_reply(Keeper *k, RequestId asker, const Contract *contract, const vo
   if (r == INSIDE_E_NO_WINDOW)
     fail(k, asker, STATUS_TOO_LARGE, NULL, "the answer comes in parts, for which the request needs a window");
   else if (r == INSIDE_E_FULL)
-    fail(k, asker, STATUS_OVERLOADED, NULL, "64 MiB of large answers are not read yet; ask again in a moment");
+    fail(k, asker, STATUS_OVERLOADED, NULL,
+         "large answers are not read yet, as many as there may be; ask again in a moment");
 }
 
 void keeper_fail_unknown(Keeper *k, RequestId asker) {
@@ -239,6 +240,8 @@ static void accept(Keeper *k, RequestId asker, const DurableWish *wish, RequestI
 
   keeper_settle(k);
   if (r == DURABLE_E_NO_DISK) {
+    if (k->shelf && !durable_find(k->durable, id)) /* its body may have been taken when its row was not */
+      shelf_drop(k->shelf, id, SHELF_BODY, &k->last_serial);
     fail_disk(k, asker);
   } else if (r == DURABLE_E_FULL) {
     keeper_count(k, COUNTER_DURABLE_REFUSED, 1);

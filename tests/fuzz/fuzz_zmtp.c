@@ -124,6 +124,55 @@ static void exchange(Curve *server, Curve *client, Bytes rubbish) {
     abort();
 }
 
+/* Frames of somebody who is admitted, and means harm: flags and sizes as he likes. They are read, or refused. */
+static void misbehave(Curve *server, Curve *client, Bytes input) {
+  _cleanup_(buffer_done) Buffer wire = {0};
+  ZmtpMessage message;
+  size_t want;
+  Bytes in;
+
+  for (size_t at = 0; at + 1 < input.size && at < 64;) {
+    size_t size = min_u64(input.data[at + 1] % 40u, input.size - at - 2);
+
+    curve_seal(client, input.data[at] & 1, input.data[at] & 2, (Bytes){input.data + at + 2, size}, &wire);
+    at += 2 + size;
+  }
+  in = buffer_bytes(&wire);
+  while (in.size > 0) {
+    int r = curve_read(server, &in, &message, &want);
+
+    if (r != 0 && r != ZMTP_E_COMMAND)
+      break;
+  }
+}
+
+/* A frame of which one byte is changed on the way is no frame. */
+static void tamper(Curve *server, Curve *client, Bytes input) {
+  _cleanup_(buffer_done) Buffer wire = {0};
+  ZmtpMessage message;
+  size_t want;
+  Bytes in;
+  int r;
+
+  curve_seal(client, false, false, input, &wire);
+  wire.data[(input.data[0] * 256u + input.data[1]) % wire.size] ^= input.data[2] | 1;
+  in = buffer_bytes(&wire);
+  r = curve_read(server, &in, &message, &want);
+  if (r == 0)
+    abort();
+}
+
+/* Makes a pair that has shaken hands. */
+static void make_friends(Curve **server, Curve **client) {
+  static const uint8_t unchanged[12];
+
+  curve_destroy(server);
+  curve_destroy(client);
+  make_pair(server, client);
+  if (!shake(*server, *client, unchanged))
+    abort();
+}
+
 static void look_at_curve(Bytes input) {
   static const uint8_t unchanged[12];
   _cleanup_(curve_destroy) Curve *server = NULL;
@@ -139,13 +188,15 @@ static void look_at_curve(Bytes input) {
     shake(server, client, input.data);
     return;
   }
-  curve_destroy(&server);
-  curve_destroy(&client);
-  make_pair(&server, &client);
-  if (!shake(server, client, unchanged))
-    abort();
+  make_friends(&server, &client);
   if (input.size <= ZMTP_FRAME_BYTES)
     exchange(server, client, input);
+  make_friends(&server, &client);
+  misbehave(server, client, input);
+  if (input.size < 3 || input.size > ZMTP_FRAME_BYTES)
+    return;
+  make_friends(&server, &client);
+  tamper(server, client, input);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
