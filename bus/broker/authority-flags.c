@@ -12,21 +12,17 @@
 enum {
   FLAG_WRITES = 2 * LIMIT_FLAGS, /* on their way at a time: the peer may send all of its own */
   COPY_US = 500000,              /* how long a write waits for the peer's disk */
-  AT_ONCE = 32,                  /* flags in one message */
 };
 
 typedef struct Write {
   List in_authority;
   Flag flag;
-  uint64_t serial; /* of the store; 0 = on the own disk */
-  uint64_t due_us; /* on the own disk: until when the peer's is waited for */
-  bool copied;     /* the peer wrote it, and is to be told */
+  uint64_t serial;   /* of the store; 0 = on the own disk */
+  uint64_t due_us;   /* on the own disk: until when the peer's is waited for */
+  bool copied;       /* the peer wrote it */
+  uint64_t position; /* in the log: the peer's, if that wrote it; 0 = of a log that counts no more */
   AuthorityAsker asker;
 } Write;
-
-static PairNode peer_of(const Authority *a) {
-  return a->options.pair.node == PAIR_A ? PAIR_B : PAIR_A;
-}
 
 static bool has_peer(const Authority *a) {
   return a->link && peerlink_is_up(a->link);
@@ -72,20 +68,25 @@ static void encode(const Contract *contract, const void *value, Buffer *buffer) 
     abort();
 }
 
-static void send_flags(Authority *a, const Flag *flags, uint32_t n) {
-  _cleanup_(buffer_done) Buffer body = {0};
-  PeerFlag rows[AT_ONCE];
-  PeerFlags message = {.flags = {rows, n}};
+static uint64_t tell_peer(Authority *a, const Flag *flag) {
+  PeerFlag row = peer_flag(flag);
+  uint64_t position = loglink_append(a, CHANGE_FLAG, CONTRACT(PeerFlag), &row);
 
-  for (uint32_t i = 0; i < n; i++)
-    rows[i] = peer_flag(&flags[i]);
-  encode(CONTRACT(PeerFlags), &message, &body);
-  peerlink_send(a->link, peer_of(a), "flags", buffer_bytes(&body));
+  flags_note_told(&a->flags, text_of(flag->name), position);
+  return position;
 }
 
-void flagstore_send_all(Authority *a) {
-  for (uint32_t i = 0; i < a->flags.n; i += AT_ONCE)
-    send_flags(a, &a->flags.rows[i], (uint32_t)min_u64(AT_ONCE, a->flags.n - i));
+/* What was told before counts no more, so who waits for a copy waits for these. */
+void flagstore_tell_peer(Authority *a) {
+  uint64_t last = 0;
+
+  a->log.flags = 0;
+  for (uint32_t i = 0; i < a->flags.n; i++)
+    last = tell_peer(a, &a->flags.rows[i]);
+  LIST_EACH (&a->flag_writes, Write, in_authority, write) {
+    if (!write->copied)
+      write->position = last;
+  }
 }
 
 static void publish(Authority *a, const Flag *flag, Bytes body) {
@@ -112,16 +113,6 @@ static void tell(Authority *a, const Flag *flag) {
 void flagstore_tell_all(Authority *a) {
   for (uint32_t i = 0; i < a->flags.n; i++)
     tell(a, &a->flags.rows[i]);
-}
-
-static void send_kept(Authority *a, FlagVersion version) {
-  _cleanup_(buffer_done) Buffer body = {0};
-  PeerFlagsKept kept = {version.epoch, version.counter};
-
-  if (!has_peer(a))
-    return;
-  encode(CONTRACT(PeerFlagsKept), &kept, &body);
-  peerlink_send(a->link, peer_of(a), "flags_kept", buffer_bytes(&body));
 }
 
 /* --- to disk --- */
@@ -230,7 +221,9 @@ void flagstore_unset(Authority *a, const AuthorityAsk *ask, Text name) {
 /* Others on their way have taken the last places. */
 static void give_up(Authority *a, Write *write) {
   drop_row(a, &write->flag);
-  if (!write->copied)
+  if (write->copied)
+    loglink_refuse(a, CHANGE_FLAG, write->position);
+  else
     refuse(a, &write->asker, FLAGS_E_FULL);
   drop(a, write);
 }
@@ -251,14 +244,13 @@ static void finish(Authority *a, Write *write) {
   if (!write->copied && a->core)
     core_count(a->core, COUNTER_FLAGS_WRITTEN, 1);
   if (write->copied) {
-    send_kept(a, write->flag.version);
     drop(a, write);
-  } else if (has_peer(a)) {
-    send_flags(a, &write->flag, 1);
-    write->due_us = loop_now_us(a->loop) + COPY_US;
-  } else {
-    answer(a, write, 1);
+    return;
   }
+  write->position = tell_peer(a, &write->flag);
+  write->due_us = loop_now_us(a->loop) + COPY_US;
+  if (!has_peer(a))
+    answer(a, write, 1);
 }
 
 void flagstore_on_written(Authority *a, uint64_t serial) {
@@ -271,7 +263,9 @@ void flagstore_on_failed(Authority *a) {
   LIST_EACH (&a->flag_writes, Write, in_authority, write) {
     if (write->serial == 0)
       continue;
-    if (!write->copied)
+    if (write->copied)
+      loglink_refuse(a, CHANGE_FLAG, write->position);
+    else
       authority_fail(a, &write->asker, STATUS_FAILED, "no_disk", 0,
                      "the flag can't be written to disk: see the broker's log");
     drop(a, write);
@@ -286,49 +280,52 @@ static bool is_newer(const Authority *a, const Flag *flag) {
   return !row || flag_version_compare(flag->version, row->version) > 0;
 }
 
-void flagstore_take(Authority *a, Bytes body) {
-  _cleanup_(arena_done) Arena arena = {0};
-  PeerFlags message;
-  uint32_t newer = 0;
+bool flagstore_take(Authority *a, uint64_t position, Bytes body) {
+  PeerFlag row;
+  Write *write;
+  Flag flag;
 
-  if (contract_decode(CONTRACT(PeerFlags), body, &arena, &message, NULL) != 0)
-    return;
-  for (size_t i = 0; i < message.flags.count; i++) {
-    const PeerFlag *row = &message.flags.items[i];
-    Flag flag = flag_of_peer(row);
-    Write *write;
-
-    if (row->epoch > EPOCH_HIGHEST)
-      continue;
-    if (!is_newer(a, &flag)) {
-      flags_mark_copied(&a->flags, flag.version);
-      send_kept(a, flag.version);
-      continue;
-    }
-    newer++;
-    write = begin(a, &flag);
-    if (write)
-      write->copied = true;
+  if (contract_decode(CONTRACT(PeerFlag), body, NULL, &row, NULL) != 0 || row.epoch > EPOCH_HIGHEST)
+    return false;
+  flag = flag_of_peer(&row);
+  if (!is_newer(a, &flag)) {
+    flags_mark_copied(&a->flags, flag.version);
+    return false;
   }
-  if (newer > 1) {
-    a->behind++;
-    if (a->core)
-      core_count(a->core, COUNTER_BEHIND, 1);
-    log_info("PONS-AUTHORITY-BEHIND", "%s was behind: it takes over %u flags of %s", a->options.broker, newer,
-             peerlink_peer(a->link));
+  write = begin(a, &flag);
+  if (write) {
+    write->copied = true;
+    write->position = position;
+  } else {
+    loglink_refuse(a, CHANGE_FLAG, position);
+  }
+  return true;
+}
+
+void flagstore_take_snapshot(Authority *a) {
+  LIST_EACH (&a->flag_writes, Write, in_authority, write) {
+    if (write->copied)
+      write->position = 0;
   }
 }
 
-void flagstore_take_kept(Authority *a, Bytes body) {
-  PeerFlagsKept kept;
-  FlagVersion version;
-
-  if (contract_decode(CONTRACT(PeerFlagsKept), body, NULL, &kept, NULL) != 0)
-    return;
-  version = (FlagVersion){kept.epoch, kept.counter};
-  flags_mark_copied(&a->flags, version);
+uint64_t flagstore_taken(const Authority *a, uint64_t position) {
   LIST_EACH (&a->flag_writes, Write, in_authority, write) {
-    if (write->serial == 0 && flag_version_compare(write->flag.version, version) == 0)
+    if (write->copied && write->position > 0)
+      return min_u64(position, write->position - 1);
+  }
+  return position;
+}
+
+void flagstore_on_heard(Authority *a) {
+  uint64_t done = changes_done(a->log.changes, CHANGE_FLAG);
+
+  if (done == a->log.flags)
+    return;
+  a->log.flags = done;
+  flags_mark_copied_to(&a->flags, done);
+  LIST_EACH (&a->flag_writes, Write, in_authority, write) {
+    if (write->serial == 0 && write->position > 0 && write->position <= done)
       answer(a, write, 2);
   }
 }

@@ -9,13 +9,19 @@
 #include "bus/base/list.h"
 #include "bus/broker/authority.h"
 #include "bus/broker/peerlink.h"
+#include "bus/core/changes.h"
 #include "bus/core/flags.h"
 #include "bus/store/store.h"
 #include "bus/wire/session.h"
 
 enum { WRITES = 16 };
 
-typedef struct RosterNews RosterNews;
+/* An instance that the peer was told, until it has heard that. */
+typedef struct ToldInstance {
+  uint64_t position;
+  ClientId client;
+  uint64_t incarnation;
+} ToldInstance;
 
 /* What the machine has answered to the event in hand. */
 typedef struct AuthorityAnswer {
@@ -58,11 +64,31 @@ struct Authority {
   uint32_t n_flag_writes;
 
   struct {
-    RosterNews *news;  /* to be told with the next message; NULL = nothing ever was */
-    uint64_t told;     /* the number of the last message */
-    uint64_t heard;    /* of the peer's */
-    bool in_step;      /* all of the peer's messages since its last beginning have come */
-    uint64_t asked_us; /* when all was asked for */
+    Changes *changes;               /* NULL when alone, or a witness */
+    ChangesHeard said;              /* what the peer was told last of how far its own was heard */
+    bool again;                     /* the peer is to go on, and tell who is with it */
+    uint64_t asked_us;              /* when it was asked to */
+    uint64_t up_us;                 /* when the link came up */
+    uint64_t forgot_us;             /* when all was asked for, since something could not be taken */
+    uint64_t settled_us;            /* until then a log that was lost is not told anew: the peer asks by itself */
+    bool level;                     /* since the link came up the peer has told all that it had then */
+    bool whole;                     /* by a snapshot */
+    uint64_t taken;                 /* changes, until then */
+    uint32_t flags_taken;           /* flags that were newer, until then */
+    uint64_t flags;                 /* up to here the peer has all flags */
+    uint64_t refused[CHANGE_KINDS]; /* position of the first change that could not be taken; 0 = none */
+    struct {
+      uint64_t position; /* of the last change of a lease that was told; 0 = the peer has it */
+      uint64_t epoch;    /* and what that was to the machine */
+      uint64_t number;
+    } lease;
+  } log;
+
+  struct {
+    ToldInstance *told; /* in the order of positions */
+    size_t n;
+    size_t room;
+    bool begun; /* the peer tells who is with it */
   } roster;
 
   struct {
@@ -103,6 +129,8 @@ static inline AuthorityAsker authority_asker(const AuthorityAsk *ask) {
 uint64_t authority_look(Authority *authority);
 /* Gives the machine an event, and the world what follows from it. Returns what it has answered, good until the next event. */
 const AuthorityAnswer *authority_step(Authority *authority, const PairEvent *event);
+/* Gives the machine a message of the other broker. */
+void authority_receive(Authority *authority, const PairMessage *message);
 /* Whether this node leads. */
 bool authority_leads(const Authority *authority);
 
@@ -131,19 +159,38 @@ void relay_take_answer(Authority *authority, Bytes body);
 /* Ends the questions that have waited too long at now_us; TIME_NEVER = all. */
 void relay_sweep(Authority *authority, uint64_t now_us);
 
+/* authority-log.c */
+
+/* Adds a change to the log for the peer. Returns its position, or 0 when there is no peer. */
+uint64_t loglink_append(Authority *authority, ChangeKind kind, const Contract *contract, const void *value);
+uint64_t loglink_append_bytes(Authority *authority, ChangeKind kind, Bytes body);
+/* A change of the peer's, at position, can't be taken: it is not acknowledged, nor any of its kind after it. */
+void loglink_refuse(Authority *authority, ChangeKind kind, uint64_t position);
+/* Sends what waits, and how far the peer's log was heard; the end of a turn. */
+void loglink_flush(Authority *authority);
+/* Messages of the peer. */
+void loglink_take(Authority *authority, Bytes body);
+void loglink_take_heard(Authority *authority, Bytes body);
+/* What becomes of the link. */
+void loglink_on_up(Authority *authority);
+void loglink_on_beat(Authority *authority, uint64_t now_us);
+/* How many changes of the peer's log are not where they belong here, as of its last beat; *ret_done: up to where all are. */
+uint64_t loglink_lag(const Authority *authority, uint64_t *ret_done);
+
 /* authority-roster.c */
 
-/* Tells what waits; the end of a turn. */
-void rosterlink_flush(Authority *authority);
-/* Messages of the peer. */
-void rosterlink_take(Authority *authority, Bytes body);
-void rosterlink_take_wanted(Authority *authority);
+/* All instances, and those that have left, go to the log. */
+void rosterlink_tell_all(Authority *authority);
+/* The log of the peer: who tells, an instance, how far back all is known. */
+void rosterlink_take_begins(Authority *authority, Bytes body);
+void rosterlink_take_instance(Authority *authority, Bytes body);
+void rosterlink_take_level(Authority *authority, Bytes body);
+/* The peer has heard more of the log. */
+void rosterlink_on_heard(Authority *authority);
 void rosterlink_take_event(Authority *authority, Bytes body);
 /* What becomes of the link. */
-void rosterlink_on_up(Authority *authority);
 void rosterlink_on_down(Authority *authority, uint64_t worked_us);
 void rosterlink_on_refused(Authority *authority, uint64_t sent_us);
-void rosterlink_on_beat(Authority *authority, uint64_t now_us);
 void rosterlink_done(Authority *authority);
 
 /* authority-kept.c */
@@ -167,11 +214,16 @@ void flagstore_unset(Authority *authority, const AuthorityAsk *ask, Text name);
 void flagstore_on_written(Authority *authority, uint64_t serial);
 /* The store has failed. */
 void flagstore_on_failed(Authority *authority);
-/* Sends all flags to the peer, which takes those that are newer. */
-void flagstore_send_all(Authority *authority);
-/* Flags of the peer; a write of ours that the peer has on disk. */
-void flagstore_take(Authority *authority, Bytes body);
-void flagstore_take_kept(Authority *authority, Bytes body);
+/* All flags go to the log. */
+void flagstore_tell_peer(Authority *authority);
+/* A flag of the peer's log, at position. Returns whether it is newer than the own. */
+bool flagstore_take(Authority *authority, uint64_t position, Bytes body);
+/* The peer's log begins anew: what was taken before has no position any more. */
+void flagstore_take_snapshot(Authority *authority);
+/* How far of all up to position every flag that was taken is on disk. */
+uint64_t flagstore_taken(const Authority *authority, uint64_t position);
+/* The peer has heard more of the log: writes of ours are on its disk. */
+void flagstore_on_heard(Authority *authority);
 /* Answers writes whose copy has not come by now_us; TIME_NEVER = all, since there is no peer any more. */
 void flagstore_sweep(Authority *authority, uint64_t now_us);
 void flagstore_done(Authority *authority);

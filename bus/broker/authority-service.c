@@ -170,8 +170,15 @@ static const char *lower(const char *upper, char room[32]) {
 }
 
 static void put_others(const Authority *a, uint64_t now_us, AuthorityStatus *status) {
-  if (!a->link)
+  ChangesBehind behind;
+
+  if (!a->link || !a->log.changes)
     return;
+  behind = changes_behind(a->log.changes, now_us);
+  status->log = changes_last(a->log.changes);
+  status->peer_behind = behind.positions;
+  status->peer_behind_us = behind.for_us;
+  status->own_behind = loglink_lag(a, &status->heard);
   status->linked = peerlink_is_up(a->link);
   status->peer = text_of(peerlink_peer(a->link));
   if (peerlink_witness_heard_us(a->link))

@@ -30,12 +30,26 @@ static void persist(Authority *a, const PairAction *action) {
   a->n_writes++;
 }
 
+/* A change of the table of leases goes into the log, by which it is acknowledged too. */
+static void tell_lease(Authority *a, const PairMessage *message) {
+  _cleanup_(buffer_done) Buffer body = {0};
+
+  words_encode(message, &body);
+  a->log.lease.position = loglink_append_bytes(a, CHANGE_LEASE, buffer_bytes(&body));
+  a->log.lease.epoch = message->epoch;
+  a->log.lease.number = message->position;
+}
+
 static void send_words(Authority *a, const PairAction *action) {
   _cleanup_(buffer_done) Buffer body = {0};
   const char *kind;
 
-  if (!a->link)
+  if (!a->link || action->message->kind == PAIR_SAY_HAVE)
     return;
+  if (action->message->kind == PAIR_SAY_REPLICATE) {
+    tell_lease(a, action->message);
+    return;
+  }
   kind = words_encode(action->message, &body);
   peerlink_send(a->link, action->to, kind, buffer_bytes(&body));
 }
@@ -127,7 +141,8 @@ static uint64_t led_epoch(const Authority *a) {
 }
 
 static void settle(Authority *a) {
-  PeerLinkNews news = {pair_seen(a->pair), authority_leads(a) ? pair_epoch(a->pair) : 0, a->roster.told};
+  PeerLinkNews news = {pair_seen(a->pair), authority_leads(a) ? pair_epoch(a->pair) : 0,
+                       a->log.changes ? changes_last(a->log.changes) : 0};
 
   if (a->link)
     peerlink_tell(a->link, news);
@@ -177,6 +192,11 @@ uint64_t authority_look(Authority *a) {
               (unsigned long long)(late_us / US_PER_MS));
   step_at(a, &(PairEvent){.kind = PAIR_ON_LATE, .late_us = late_us}, now_us);
   return now_us;
+}
+
+void authority_receive(Authority *a, const PairMessage *message) {
+  pair_receive(a->pair, a->options.pair.node == PAIR_A ? PAIR_B : PAIR_A, message, authority_look(a));
+  settle(a);
 }
 
 const AuthorityAnswer *authority_step(Authority *a, const PairEvent *event) {
@@ -264,8 +284,7 @@ static void on_up(void *userdata, uint64_t seen) {
                 (unsigned long long)known, peerlink_peer(a->link), (unsigned long long)seen);
   }
   authority_step(a, &(PairEvent){.kind = PAIR_ON_PEER_UP, .seen = seen});
-  flagstore_send_all(a);
-  rosterlink_on_up(a);
+  loglink_on_up(a);
   keptlink_on_up(a);
   keeper_linked(a->keeper, true);
 }
@@ -299,20 +318,16 @@ static void on_message(void *userdata, PairNode from, Text kind, Bytes body) {
     relay_take_ask(a, body);
   } else if (text_is(kind, "answer")) {
     relay_take_answer(a, body);
-  } else if (text_is(kind, "flags")) {
-    flagstore_take(a, body);
-  } else if (text_is(kind, "flags_kept")) {
-    flagstore_take_kept(a, body);
-  } else if (text_is(kind, "roster")) {
-    rosterlink_take(a, body);
-  } else if (text_is(kind, "roster_wanted")) {
-    rosterlink_take_wanted(a);
+  } else if (text_is(kind, "log")) {
+    loglink_take(a, body);
+  } else if (text_is(kind, "heard")) {
+    loglink_take_heard(a, body);
   } else if (text_is(kind, "event")) {
     rosterlink_take_event(a, body);
   } else if (text_is(kind, "kept")) {
     keptlink_take(a, body);
   } else {
-    keeper_take(a->keeper, kind, body);
+    keeper_hear(a->keeper, kind, body);
   }
 }
 
@@ -323,7 +338,7 @@ static void on_beat(void *userdata, uint64_t due_us _unused_, uint64_t now_us) {
   a->look_due_us = now_us + a->options.beat_us;
   relay_sweep(a, now_us);
   flagstore_sweep(a, now_us);
-  rosterlink_on_beat(a, now_us);
+  loglink_on_beat(a, now_us);
   keptlink_on_beat(a, now_us);
   settle(a);
 }
@@ -372,6 +387,14 @@ static void on_durable_send(void *userdata, const char *kind, Bytes body) {
     peerlink_send(a->link, a->options.pair.node == PAIR_A ? PAIR_B : PAIR_A, kind, body);
 }
 
+static uint64_t on_durable_append(void *userdata, ChangeKind kind, Bytes body) {
+  Authority *a = userdata;
+
+  return kind == CHANGE_VERSIONS || (a->log.changes && changes_have_room(a->log.changes))
+             ? loglink_append_bytes(a, kind, body)
+             : 0;
+}
+
 static void on_durable_look(void *userdata) {
   authority_look(userdata);
 }
@@ -396,7 +419,7 @@ bool authority_turn(Authority *a) {
 
   while ((a->inside && inside_turn(a->inside, loop_now_us(a->loop))) || (a->keeper && keeper_turn(a->keeper)))
     any = true;
-  rosterlink_flush(a);
+  loglink_flush(a);
   return any;
 }
 
@@ -433,9 +456,12 @@ int authority_new(Authority **ret, Loop *loop, const AuthorityOptions *options, 
   list_init(&a->flag_writes);
   list_init(&a->relays);
   pair_new(&a->pair, &options->pair, &sink);
+  if (options->peer)
+    changes_new(&a->log.changes, options->life);
   if (options->keeper.path)
-    keeper_new(&a->keeper, loop, &options->keeper,
-               &(KeeperHandler){.send = on_durable_send, .look = on_durable_look, .userdata = a});
+    keeper_new(
+        &a->keeper, loop, &options->keeper,
+        &(KeeperHandler){.send = on_durable_send, .append = on_durable_append, .look = on_durable_look, .userdata = a});
   r = loop_timer_new(loop, on_timer, a, &a->timer);
   if (r == 0)
     r = open_link(a, ret_bad);
@@ -463,6 +489,7 @@ void authority_destroy(Authority **authority) {
   relay_sweep(gone, TIME_NEVER);
   flagstore_done(gone);
   rosterlink_done(gone);
+  changes_destroy(&gone->log.changes);
   inside_destroy(&gone->inside);
   if (gone->pair)
     pair_destroy(&gone->pair);

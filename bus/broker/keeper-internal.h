@@ -76,16 +76,16 @@ void keeper_load(Keeper *keeper);
 
 /* keeper-peer.c */
 
-void keeper_send_entry(Keeper *keeper, const DurableEntry *entry);
-void keeper_send_kept(Keeper *keeper, DurableHave have);
-void keeper_send_digest(Keeper *keeper, const DurableDigest *digest);
-void keeper_send_wanted(Keeper *keeper);
+/* Add to the log. Returns the position, or 0 when there is no room. */
+uint64_t keeper_send_entry(Keeper *keeper, const DurableEntry *entry);
+void keeper_send_versions(Keeper *keeper, const DurableVersions *versions);
 /* Has a body, or reply, told by the other broker; on_end as of shelf_get, later. It is not put on the shelf. */
 void keeper_fetch(Keeper *keeper, RequestId id, ShelfPart part, size_t total, ShelfRead *on_end, void *userdata);
 /* The same for a body that is damaged here; on_end may be called in here. */
 void keeper_mend(Keeper *keeper, RequestId id, size_t total, ShelfRead *on_end, void *userdata);
 void keeper_on_fetch_timer(void *userdata, uint64_t now_us);
 void keeper_end_fetches(Keeper *keeper, const char *why);
+void keeper_done_arrivals(Keeper *keeper);
 
 /* keeper-service.c */
 

@@ -49,40 +49,26 @@ static Bytes enclosed(Keeper *k, RequestId id, ShelfPart part, uint32_t size) {
   return bytes.size == size ? bytes : BYTES_NONE;
 }
 
-void keeper_send_entry(Keeper *k, const DurableEntry *entry) {
+uint64_t keeper_send_entry(Keeper *k, const DurableEntry *entry) {
   _cleanup_(buffer_done) Buffer body = {0};
   Bytes enclosed_body = enclosed(k, entry->id, SHELF_BODY, entry->body_bytes);
   Bytes enclosed_reply = enclosed(k, entry->id, SHELF_REPLY, entry->reply_bytes);
-  bool whole = enclosed_body.size == entry->body_bytes && enclosed_reply.size == entry->reply_bytes;
 
   durable_words_encode(entry, enclosed_body, enclosed_reply, &body);
-  k->handler.send(k->handler.userdata, whole ? "durable" : "durable_large", buffer_bytes(&body));
+  return k->handler.append(k->handler.userdata, CHANGE_DURABLE, buffer_bytes(&body));
 }
 
-static PeerDurableKept kept_of(DurableHave have) {
-  return (PeerDurableKept){have.id.client.value, have.id.sequence, have.version};
-}
+void keeper_send_versions(Keeper *k, const DurableVersions *versions) {
+  _cleanup_(buffer_done) Buffer body = {0};
+  PeerVersion rows[DURABLE_HAVES];
+  PeerVersions message = {{rows, versions->n}};
 
-void keeper_send_kept(Keeper *k, DurableHave have) {
-  PeerDurableKept kept = kept_of(have);
-
-  say(k, "durable_kept", CONTRACT(PeerDurableKept), &kept);
-}
-
-void keeper_send_digest(Keeper *k, const DurableDigest *digest) {
-  PeerDurableKept rows[DURABLE_HAVES];
-  PeerDurableDigest body = {.index = digest->index,
-                            .has_complete = digest->complete,
-                            .complete = digest->complete,
-                            .rows = {rows, digest->n}};
-
-  for (size_t i = 0; i < digest->n; i++)
-    rows[i] = kept_of(digest->haves[i]);
-  say(k, "durable_digest", CONTRACT(PeerDurableDigest), &body);
-}
-
-void keeper_send_wanted(Keeper *k) {
-  say(k, "durable_wanted", CONTRACT(PeerDurableWanted), &(PeerDurableWanted){0});
+  for (size_t i = 0; i < versions->n; i++)
+    rows[i] =
+        (PeerVersion){versions->haves[i].id.client.value, versions->haves[i].id.sequence, versions->haves[i].version};
+  if (contract_encode(CONTRACT(PeerVersions), &message, &body, NULL) != 0)
+    abort();
+  k->handler.append(k->handler.userdata, CHANGE_VERSIONS, buffer_bytes(&body));
 }
 
 /* --- fetched --- */
@@ -240,6 +226,8 @@ typedef struct Arrival {
   List in_keeper;
   DurableEntry entry;
   ShelfPart part;
+  uint64_t position; /* of the other's log; 0 = of one that counts no more */
+  bool failed;       /* it could not be had: it counts as missing until a later version is here, or it is told anew */
 } Arrival;
 
 static void drop_arrival(Arrival *arrival) {
@@ -249,24 +237,43 @@ static void drop_arrival(Arrival *arrival) {
   free(arrival);
 }
 
+/* What failed and is here by now, in a later version, is missing no more. */
+static void settle_failed(Keeper *k, RequestId id) {
+  const DurableEntry *own = durable_find(k->durable, id);
+
+  LIST_EACH (&k->arrivals, Arrival, in_keeper, arrival) {
+    if (arrival->failed && own && request_id_equal(arrival->entry.id, id) &&
+        durable_version(own) >= durable_version(&arrival->entry))
+      drop_arrival(arrival);
+  }
+}
+
 static void on_arrived(void *userdata, Block *block, const char *why _unused_) {
   Arrival *arrival = userdata;
   Keeper *k = arrival->keeper;
+  RequestId id = arrival->entry.id;
 
-  if (block && arrival->part == SHELF_BODY)
+  if (!block) {
+    arrival->failed = true;
+    settle_failed(k, id);
+    return;
+  }
+  if (arrival->part == SHELF_BODY)
     arrival->entry.body = block_ref(block);
-  else if (block)
+  else
     arrival->entry.reply = block_ref(block);
-  if (block)
-    durable_take(k->durable, &arrival->entry, keeper_now_us(k));
+  durable_take(k->durable, &arrival->entry, arrival->position, keeper_now_us(k));
   drop_arrival(arrival);
+  settle_failed(k, id);
 }
 
 /* The same entry is on its way: the further one counts. Returns whether that is so. */
-static bool merge_arrival(Keeper *k, DurableEntry *entry, ShelfPart part) {
+static bool merge_arrival(Keeper *k, DurableEntry *entry, ShelfPart part, uint64_t position) {
   LIST_EACH (&k->arrivals, Arrival, in_keeper, arrival) {
-    if (arrival->part != part || !request_id_equal(arrival->entry.id, entry->id))
+    if (arrival->failed || arrival->part != part || !request_id_equal(arrival->entry.id, entry->id))
       continue;
+    if (arrival->position == 0)
+      arrival->position = position;
     if (durable_version(entry) > durable_version(&arrival->entry)) {
       durable_entry_done(&arrival->entry);
       arrival->entry = *entry;
@@ -284,74 +291,124 @@ static bool is_here(const Keeper *k, const DurableEntry *entry, ShelfPart part) 
   return own && (part == SHELF_BODY ? own->body_bytes == entry->body_bytes : own->reply_bytes == entry->reply_bytes);
 }
 
-static void take_entry(Keeper *k, Bytes body) {
+/* Returns false when it can't be taken. */
+static bool take_entry(Keeper *k, uint64_t position, Bytes body) {
   DurableEntry entry;
   Arrival *arrival;
   ShelfPart part;
 
   if (!durable_words_decode(body, &entry))
-    return;
+    return false;
   part = durable_is_over(&entry) ? SHELF_REPLY : SHELF_BODY;
   if (part == SHELF_REPLY)
     entry.body_bytes = 0;
   if ((part == SHELF_BODY ? entry.body_bytes == 0 || entry.body : entry.reply_bytes == 0 || entry.reply) ||
       is_here(k, &entry, part)) {
-    durable_take(k->durable, &entry, keeper_now_us(k));
-    return;
+    RequestId id = entry.id;
+
+    durable_take(k->durable, &entry, position, keeper_now_us(k));
+    settle_failed(k, id);
+    return true;
   }
-  if (merge_arrival(k, &entry, part))
-    return;
-  if (k->n_arrivals >= 2 * k->options.durable.rows) { /* it will be told again */
-    durable_entry_done(&entry);
-    return;
-  }
+  if (merge_arrival(k, &entry, part, position))
+    return true;
   arrival = calloc(1, sizeof *arrival);
   if (!arrival)
     abort();
-  k->n_arrivals++;
-  *arrival = (Arrival){.keeper = k, .entry = entry, .part = part};
+  *arrival = (Arrival){.keeper = k, .entry = entry, .part = part, .position = position};
   list_push(&k->arrivals, &arrival->in_keeper);
-  keeper_fetch(k, entry.id, part, part == SHELF_BODY ? entry.body_bytes : entry.reply_bytes, on_arrived, arrival);
+  arrival->failed = ++k->n_arrivals > 2 * k->options.durable.rows;
+  if (!arrival->failed)
+    keeper_fetch(k, entry.id, part, part == SHELF_BODY ? entry.body_bytes : entry.reply_bytes, on_arrived, arrival);
+  return true;
 }
 
-static DurableHave have_of(const PeerDurableKept *kept) {
-  return (DurableHave){{{kept->client}, kept->sequence}, kept->version};
-}
-
-static void take_kept(Keeper *k, Bytes body) {
-  PeerDurableKept kept;
-
-  if (contract_decode(CONTRACT(PeerDurableKept), body, NULL, &kept, NULL) == 0)
-    durable_take_kept(k->durable, have_of(&kept), keeper_now_us(k));
-}
-
-static void take_digest(Keeper *k, Bytes body) {
+static bool take_versions(Keeper *k, Bytes body) {
   _cleanup_(arena_done) Arena arena = {0};
   DurableHave haves[DURABLE_HAVES];
-  PeerDurableDigest digest;
+  PeerVersions message;
 
-  if (contract_decode(CONTRACT(PeerDurableDigest), body, &arena, &digest, NULL) != 0)
-    return;
-  for (size_t i = 0; i < digest.rows.count; i++)
-    haves[i] = have_of(&digest.rows.items[i]);
-  durable_take_digest(k->durable, &(DurableDigest){(uint32_t)digest.index, digest.complete, haves, digest.rows.count},
-                      keeper_now_us(k));
+  if (contract_decode(CONTRACT(PeerVersions), body, &arena, &message, NULL) != 0)
+    return false;
+  for (size_t i = 0; i < message.rows.count; i++) {
+    const PeerVersion *row = &message.rows.items[i];
+
+    haves[i] = (DurableHave){{{row->client}, row->sequence}, row->version};
+  }
+  durable_take_versions(k->durable, &(DurableVersions){haves, message.rows.count}, keeper_now_us(k));
+  return true;
 }
 
-void keeper_take(Keeper *k, Text kind, Bytes body) {
+/* What is missing is told anew; what is on its way has a position again when it is. */
+static void take_snapshot(Keeper *k) {
+  LIST_EACH (&k->arrivals, Arrival, in_keeper, arrival) {
+    arrival->position = 0;
+    if (arrival->failed)
+      drop_arrival(arrival);
+  }
+  durable_take_snapshot(k->durable, keeper_now_us(k));
+}
+
+/* A broker without a disk for them keeps nothing. */
+bool keeper_take(Keeper *k, ChangeKind kind, uint64_t position, Bytes body) {
+  bool taken = true;
+
+  if (!k || !k->store)
+    return false;
+  if (kind == CHANGE_SNAPSHOT)
+    take_snapshot(k);
+  else if (kind == CHANGE_LEVEL)
+    durable_take_level(k->durable, keeper_now_us(k));
+  else
+    taken = kind == CHANGE_VERSIONS ? take_versions(k, body) : take_entry(k, position, body);
+  keeper_settle(k);
+  return taken;
+}
+
+void keeper_hear(Keeper *k, Text kind, Bytes body) {
   if (!k || !k->store)
     return;
-  if (text_is(kind, "durable") || text_is(kind, "durable_large"))
-    take_entry(k, body);
-  else if (text_is(kind, "durable_fetch"))
+  if (text_is(kind, "durable_fetch"))
     take_fetch(k, body);
   else if (text_is(kind, "durable_piece"))
     take_piece(k, body);
-  else if (text_is(kind, "durable_kept"))
-    take_kept(k, body);
-  else if (text_is(kind, "durable_digest"))
-    take_digest(k, body);
-  else if (text_is(kind, "durable_wanted"))
-    durable_take_wanted(k->durable, keeper_now_us(k));
   keeper_settle(k);
+}
+
+void keeper_take_done(Keeper *k, uint64_t position) {
+  if (!k || !k->store)
+    return;
+  durable_take_done(k->durable, position, keeper_now_us(k));
+  keeper_settle(k);
+}
+
+uint64_t keeper_done(const Keeper *k, uint64_t position) {
+  if (!k || !k->store)
+    return position;
+  LIST_EACH (&k->arrivals, Arrival, in_keeper, arrival) {
+    if (arrival->position > 0)
+      position = min_u64(position, arrival->position - 1);
+  }
+  return durable_done(k->durable, position);
+}
+
+bool keeper_is_short(const Keeper *k) {
+  if (!k || !k->store)
+    return false;
+  LIST_EACH (&k->arrivals, Arrival, in_keeper, arrival) {
+    if (arrival->failed)
+      return true;
+  }
+  return durable_is_short(k->durable);
+}
+
+void keeper_tell(Keeper *k, bool all) {
+  if (k && k->store)
+    durable_tell(k->durable, all, keeper_now_us(k));
+}
+
+/* The fetches have ended: nobody waits for these. */
+void keeper_done_arrivals(Keeper *k) {
+  LIST_EACH (&k->arrivals, Arrival, in_keeper, arrival)
+    drop_arrival(arrival);
 }

@@ -96,16 +96,9 @@ static uint64_t on_act(void *userdata, const DurableAction *action) {
     forget_row(k, action->entry);
     break;
   case DURABLE_DO_SEND:
-    keeper_send_entry(k, action->entry);
-    break;
-  case DURABLE_DO_SEND_KEPT:
-    keeper_send_kept(k, action->have);
-    break;
-  case DURABLE_DO_SEND_DIGEST:
-    keeper_send_digest(k, action->digest);
-    break;
-  case DURABLE_DO_SEND_WANTED:
-    keeper_send_wanted(k);
+    return keeper_send_entry(k, action->entry);
+  case DURABLE_DO_SEND_VERSIONS:
+    keeper_send_versions(k, action->versions);
     break;
   case DURABLE_DO_DELIVER:
     keeper_deliver(k, action);
@@ -261,6 +254,7 @@ void keeper_destroy(Keeper **keeper) {
   store_close(&gone->store);
   shelf_destroy(&gone->shelf);
   keeper_end_fetches(gone, "this broker has stopped");
+  keeper_done_arrivals(gone);
   keeper_dismiss(gone, STATUS_UNAVAILABLE, NULL, "this broker has stopped");
   loop_timer_destroy(&gone->timer);
   loop_timer_destroy(&gone->fetch_timer);

@@ -8,6 +8,7 @@
 #define PONS_BROKER_KEEPER_H
 
 #include "bus/broker/inside.h"
+#include "bus/core/changes.h"
 #include "bus/core/durable.h"
 #include "bus/loop/loop.h"
 
@@ -24,6 +25,8 @@ typedef struct KeeperOptions {
 typedef struct KeeperHandler {
   /* Says something to the other broker, which may not hear it. */
   void (*send)(void *userdata, const char *kind, Bytes body);
+  /* Adds a change to the log for the other broker. Returns its position, or 0 when there is no room now. */
+  uint64_t (*append)(void *userdata, ChangeKind kind, Bytes body);
   /* Before time is looked at: authority that has run out must be given up first. */
   void (*look)(void *userdata);
   void *userdata;
@@ -43,8 +46,19 @@ bool keeper_turn(Keeper *keeper);
 /* This broker leads, or no more. */
 void keeper_lead(Keeper *keeper, uint64_t epoch);
 void keeper_step_down(Keeper *keeper);
-/* The link to the other broker is up, or lost; and what it says. */
+/* The link to the other broker is up, or lost. */
 void keeper_linked(Keeper *keeper, bool is_up);
-void keeper_take(Keeper *keeper, Text kind, Bytes body);
+/* The other wants to know what is on disk here: what it is not known to have, or all. */
+void keeper_tell(Keeper *keeper, bool all);
+/* The other has on disk what was appended up to position. */
+void keeper_take_done(Keeper *keeper, uint64_t position);
+/* A change of the other's log: SNAPSHOT and LEVEL too, without their bodies. Returns false when it can't be taken. */
+bool keeper_take(Keeper *keeper, ChangeKind kind, uint64_t position, Bytes body);
+/* A message of the other that is no change: about bodies. */
+void keeper_hear(Keeper *keeper, Text kind, Bytes body);
+/* Whether something that the other told could not be had, or had no room: its log is to be told anew. */
+bool keeper_is_short(const Keeper *keeper);
+/* How far of all up to position everything that was taken is on disk. */
+uint64_t keeper_done(const Keeper *keeper, uint64_t position);
 
 #endif

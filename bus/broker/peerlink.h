@@ -32,7 +32,7 @@ typedef struct PeerLinkOptions {
 typedef struct PeerLinkNews {
   uint64_t seen;  /* the highest epoch that this node knows of */
   uint64_t leads; /* the epoch in which it leads, or 0 */
-  uint64_t told;  /* the number of its last roster message, or 0 */
+  uint64_t told;  /* the position of the last change in its log, or 0 */
 } PeerLinkNews;
 
 typedef struct PeerLinkHandler {
@@ -72,7 +72,7 @@ bool peerlink_is_up(const PeerLink *link);
 /* The peer's name as of its last beat, or "", and the epoch in which it says that it leads, or 0. */
 const char *peerlink_peer(const PeerLink *link);
 uint64_t peerlink_peer_leads(const PeerLink *link);
-/* The number of the peer's last roster message as of its last beat, or 0; whatever was said before that beat has come before it. */
+/* The position of the last change in the peer's log as of its last beat, or 0. */
 uint64_t peerlink_peer_told(const PeerLink *link);
 /* When the witness was last heard, or 0. */
 uint64_t peerlink_witness_heard_us(const PeerLink *link);

@@ -3,13 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const says[] = {[PAIR_SAY_ASK] = "ask",
-                                   [PAIR_SAY_GIVE] = "give",
-                                   [PAIR_SAY_DENY] = "deny",
-                                   [PAIR_SAY_ANNOUNCE] = "announce",
-                                   [PAIR_SAY_HAVE] = "have",
-                                   [PAIR_SAY_YIELD] = "yield",
-                                   [PAIR_SAY_HAND_OVER] = "hand_over"};
+static const char *const says[] = {
+    [PAIR_SAY_ASK] = "ask",           [PAIR_SAY_GIVE] = "give",   [PAIR_SAY_DENY] = "deny",
+    [PAIR_SAY_ANNOUNCE] = "announce", [PAIR_SAY_YIELD] = "yield", [PAIR_SAY_HAND_OVER] = "hand_over"};
 
 static const char *const changes[] = {[PAIR_CLEAR] = "clear", [PAIR_PUT] = "put", [PAIR_DROP] = "drop"};
 

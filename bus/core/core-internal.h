@@ -290,7 +290,9 @@ struct Core {
   uint64_t kept_serial;
   uint32_t n_forgotten; /* topics without a value */
   uint64_t epoch;       /* for WELCOME */
-  uint64_t last_event;  /* counts events, so that a session gets each once */
+  uint64_t peer_behind; /* for the statistics */
+  uint64_t own_behind;
+  uint64_t last_event; /* counts events, so that a session gets each once */
   List wild;
   uint64_t topic_bytes;
   uint64_t kept_bytes;

@@ -118,6 +118,8 @@ void core_disconnect(Core *core, Session *session, uint64_t now_us);
 void core_receive(Core *core, Session *session, int frames, Bytes header, Bytes body, Block *block, uint64_t now_us);
 /* In which epoch some broker leads, for WELCOME; 0 = nobody is known to. */
 void core_set_epoch(Core *core, uint64_t epoch);
+/* How many changes the other broker has not acknowledged, and how many of its own are not here yet, for the statistics. */
+void core_set_behind(Core *core, uint64_t other, uint64_t own);
 /* Does what is due at now_us. */
 void core_tick(Core *core, uint64_t now_us);
 /* When core_tick has something to do next, or TIME_NEVER. */

@@ -1,14 +1,9 @@
-/* The copy at the other broker. Both say what they have when their link comes up, then each sends what the other has not, or not so
-   far, and sends it again until the other has it on disk. Copies merge by id: the further one counts, so the order in which
-   they come does not matter, nor whether they come twice. */
+/* The copy at the other broker. What is on disk here is sent once, in the log of changes, and is there when the other acknowledges its
+   position. When the log can't go on where it was, both say what they have, and each sends what the other has not, or not so far. Copies
+   merge by id: the further one counts, so the order in which they come does not matter, nor whether they come twice. */
 #include "bus/core/durable-internal.h"
 
 #include <stdlib.h>
-
-enum {
-  SENT_AT_ONCE = 64, /* entries that are not acknowledged */
-  ASKS = 8, /* for a digest, in the time that a copy is waited for: it was lost if the link was up there first */
-};
 
 /* --- what the other has not --- */
 
@@ -36,30 +31,24 @@ void durable_forget_wanted(Durable *d) {
     drop_wanted(d, wanted);
 }
 
-void durable_uncopy(Durable *d, Row *row) {
-  d->n_sent -= row->sent;
-  row->sent = false;
+void durable_uncopy(Row *row) {
+  row->position = 0;
   list_remove(&row->in_copies);
-}
-
-static void say_kept(const Durable *d, RequestId id, uint64_t version) {
-  durable_act(d, &(DurableAction){.kind = DURABLE_DO_SEND_KEPT, .have = {id, version}});
 }
 
 void durable_copy(Durable *d, Row *row) {
   bool waits = row->acceptance == ACCEPT_COPY;
 
-  if (!d->options.has_peer || !d->linked) {
+  if (row->written >= row->taking)
+    list_remove(&row->in_taken);
+  if (!d->options.has_peer || !d->linked || row->peer >= row->written) {
     if (waits)
-      durable_tell_kept(d, row, 1);
-    return;
+      durable_tell_kept(d, row, row->peer > 0 ? 2 : 1);
+    waits = false;
   }
-  if (row->peer >= row->written) { /* it came from there */
-    durable_uncopy(d, row);
-    say_kept(d, row->entry.id, row->written);
+  durable_uncopy(row);
+  if (!d->options.has_peer || row->peer >= row->written) /* it came from there */
     return;
-  }
-  durable_uncopy(d, row);
   list_push(&d->to_send, &row->in_copies);
   if (waits && !list_has(&row->in_accepts)) {
     row->copy_by_us = d->now_us + d->options.copy_us;
@@ -73,33 +62,29 @@ void durable_tell_kept(Durable *d, Row *row, uint32_t copies) {
   durable_act(d, &(DurableAction){.kind = DURABLE_DO_KEPT, .entry = &row->entry, .copies = copies});
 }
 
-static void send(Durable *d, Row *row) {
-  durable_uncopy(d, row);
-  row->sent = row->shared = true;
-  row->sent_us = d->now_us;
-  d->n_sent++;
+/* Returns false when there is no room for it now. */
+static bool send(Durable *d, Row *row) {
+  uint64_t position = durable_act(d, &(DurableAction){.kind = DURABLE_DO_SEND, .entry = &row->entry});
+
+  if (position == 0)
+    return false;
+  durable_uncopy(row);
+  row->position = position;
+  row->sending = row->written;
+  row->shared = true;
   list_push(&d->sent, &row->in_copies);
-  durable_act(d, &(DurableAction){.kind = DURABLE_DO_SEND, .entry = &row->entry});
+  return true;
 }
 
-/* What has changed since, or has not got there, is sent when it is on disk. */
+/* What has changed since is sent when that is on disk. */
 static void send_some(Durable *d) {
   Row *row;
 
-  while (d->n_sent < SENT_AT_ONCE && (row = LIST_FIRST(&d->to_send, Row, in_copies))) {
-    if (row->written == durable_version(&row->entry))
-      send(d, row);
-    else
-      durable_uncopy(d, row); /* comes back when it is */
-  }
-}
-
-static void send_again(Durable *d) {
-  Row *row;
-
-  while ((row = LIST_FIRST(&d->sent, Row, in_copies)) && d->now_us >= row->sent_us + d->options.copy_us) {
-    durable_uncopy(d, row);
-    list_push(&d->to_send, &row->in_copies);
+  while ((row = LIST_FIRST(&d->to_send, Row, in_copies))) {
+    if (row->written != durable_version(&row->entry))
+      durable_uncopy(row); /* comes back when it is */
+    else if (!send(d, row))
+      return;
   }
 }
 
@@ -110,78 +95,65 @@ static void give_up_copies(Durable *d) {
     durable_tell_kept(d, row, 1);
 }
 
-static void ask_again(Durable *d) {
-  if (d->peer_known || d->now_us < d->asked_us + d->options.copy_us / ASKS)
-    return;
-  d->asked_us = d->now_us;
-  durable_act(d, &(DurableAction){.kind = DURABLE_DO_SEND_WANTED});
-}
-
 void durable_copy_tick(Durable *d) {
   if (!d->linked)
     return;
   give_up_copies(d);
-  ask_again(d);
-  if (!d->peer_known)
-    return;
-  send_again(d);
-  send_some(d);
+  if (d->peer_known)
+    send_some(d);
 }
 
 uint64_t durable_copy_next_us(const Durable *d) {
   const Row *accept = LIST_FIRST(&d->accepts, Row, in_accepts);
-  const Row *sent = LIST_FIRST(&d->sent, Row, in_copies);
-  uint64_t next = accept ? accept->copy_by_us : TIME_NEVER;
 
-  if (!d->linked)
-    return TIME_NEVER;
-  if (!d->peer_known)
-    return min_u64(next, d->asked_us + d->options.copy_us / ASKS);
-  return sent ? min_u64(next, sent->sent_us + d->options.copy_us) : next;
+  return d->linked && accept ? accept->copy_by_us : TIME_NEVER;
 }
 
 /* --- the link --- */
 
 typedef struct Telling {
   DurableHave haves[DURABLE_HAVES];
-  DurableDigest digest;
+  size_t n;
 } Telling;
 
 static void tell_part(const Durable *d, Telling *telling) {
-  telling->digest.haves = telling->haves;
-  durable_act(d, &(DurableAction){.kind = DURABLE_DO_SEND_DIGEST, .digest = &telling->digest});
-  telling->digest.index++;
-  telling->digest.n = 0;
+  DurableVersions versions = {telling->haves, telling->n};
+
+  if (telling->n > 0)
+    durable_act(d, &(DurableAction){.kind = DURABLE_DO_SEND_VERSIONS, .versions = &versions});
+  telling->n = 0;
 }
 
-/* All that is on disk. */
-static void tell_all(const Durable *d) {
-  Telling telling = {.digest = {0}};
+/* What was sent to a former self of the other, or was dropped from the log, is to be sent anew. */
+static void unsend(Durable *d) {
+  LIST_EACH (&d->sent, Row, in_copies, row) {
+    durable_uncopy(row);
+    list_push(&d->to_send, &row->in_copies);
+  }
+}
 
+void durable_tell(Durable *d, bool all, uint64_t now_us) {
+  Telling telling = {.n = 0};
+
+  d->now_us = now_us;
+  if (all)
+    unsend(d);
   TABLE_EACH (&d->rows, Row, by_id, row) {
-    if (row->written == 0)
+    if (row->written == 0 || (!all && row->peer >= row->written))
       continue;
-    telling.haves[telling.digest.n++] = (DurableHave){row->entry.id, row->written};
-    if (telling.digest.n == DURABLE_HAVES)
+    telling.haves[telling.n++] = (DurableHave){row->entry.id, row->written};
+    if (telling.n == DURABLE_HAVES)
       tell_part(d, &telling);
   }
-  telling.digest.complete = true;
   tell_part(d, &telling);
 }
 
+/* Until the other has told all that it has, nothing is sent: it may have it. */
 static void on_up(Durable *d) {
-  d->linked_us = d->asked_us = d->now_us;
+  d->linked_us = d->now_us;
   d->peer_known = false;
-  d->digest_index = 0;
   d->n_taken = 0;
   durable_forget_wanted(d);
-  TABLE_EACH (&d->rows, Row, by_id, row) {
-    durable_uncopy(d, row);
-    row->peer = 0;
-    if (row->written > 0)
-      durable_copy(d, row);
-  }
-  tell_all(d);
 }
 
 /* Nobody waits for a copy any more. */
@@ -209,10 +181,21 @@ static void note_peer(Durable *d, Row *row, uint64_t version) {
   row->shared = true;
   row->peer = max_u64(row->peer, version);
   if (row->peer >= row->written && row->acceptance != ACCEPT_DISK)
-    durable_uncopy(d, row);
+    durable_uncopy(row);
   if (row->acceptance == ACCEPT_COPY)
     durable_tell_kept(d, row, 2);
   durable_plan(d, row);
+}
+
+void durable_take_done(Durable *d, uint64_t position, uint64_t now_us) {
+  Row *row;
+
+  d->now_us = now_us;
+  while ((row = LIST_FIRST(&d->sent, Row, in_copies)) && row->position <= position) {
+    durable_uncopy(row);
+    note_peer(d, row, row->sending);
+  }
+  durable_tick(d, now_us);
 }
 
 static void want(Durable *d, DurableHave have) {
@@ -236,30 +219,62 @@ static void take_have(Durable *d, DurableHave have) {
     want(d, have);
 }
 
-void durable_take_digest(Durable *d, const DurableDigest *digest, uint64_t now_us) {
+/* What was taken before has no position any more; its disk is asked for anew. */
+void durable_take_snapshot(Durable *d, uint64_t now_us) {
   d->now_us = now_us;
-  if (digest->index == 0) {
-    d->digest_index = 0;
-    durable_forget_wanted(d);
+  d->peer_known = false;
+  d->refused = 0;
+  durable_forget_wanted(d);
+  TABLE_EACH (&d->rows, Row, by_id, row) {
+    row->peer = 0;
+    list_remove(&row->in_taken);
   }
-  if (!d->linked || digest->index != d->digest_index)
+}
+
+void durable_take_versions(Durable *d, const DurableVersions *versions, uint64_t now_us) {
+  d->now_us = now_us;
+  for (size_t i = 0; i < versions->n; i++)
+    take_have(d, versions->haves[i]);
+}
+
+void durable_take_level(Durable *d, uint64_t now_us) {
+  d->now_us = now_us;
+  if (!d->linked)
     return;
-  d->digest_index++;
-  for (size_t i = 0; i < digest->n; i++)
-    take_have(d, digest->haves[i]);
-  if (digest->complete) {
-    d->peer_known = true;
-    if (d->n_taken + d->wanted.size > 0)
-      durable_act(d, &(DurableAction){.kind = DURABLE_DO_BEHIND, .count = d->n_taken + d->wanted.size});
-    d->n_taken = 0;
+  d->peer_known = true;
+  TABLE_EACH (&d->rows, Row, by_id, row) {
+    if (row->written > row->peer && !list_has(&row->in_copies))
+      list_push(&d->to_send, &row->in_copies);
   }
+  if (d->n_taken + d->wanted.size > 0)
+    durable_act(d, &(DurableAction){.kind = DURABLE_DO_BEHIND, .count = d->n_taken + d->wanted.size});
+  d->n_taken = 0;
   durable_tick(d, now_us);
 }
 
-void durable_take_wanted(Durable *d, uint64_t now_us) {
-  d->now_us = now_us;
-  if (d->linked)
-    tell_all(d);
+uint64_t durable_done(const Durable *d, uint64_t position) {
+  const Row *row = LIST_FIRST(&d->taken, Row, in_taken);
+
+  if (d->refused)
+    position = min_u64(position, d->refused - 1);
+  return row ? min_u64(position, row->taken - 1) : position;
+}
+
+bool durable_is_short(const Durable *d) {
+  return d->refused > 0 && !d->disk_fails;
+}
+
+/* It is not acknowledged before this version is on disk. Its body may have come later than what was told after it. */
+static void hold(Durable *d, Row *row, uint64_t version, uint64_t position) {
+  List *at = d->taken.previous;
+
+  row->taking = version;
+  if (list_has(&row->in_taken) || position == 0)
+    return;
+  while (at != &d->taken && CONTAINER_OF(at, Row, in_taken)->taken > position)
+    at = at->previous;
+  row->taken = position;
+  list_push_front(at, &row->in_taken);
 }
 
 /* What both have forgotten is not kept again. */
@@ -289,52 +304,50 @@ static void merge(Durable *d, Row *row, DurableEntry *entry) {
     durable_land(d, row);
 }
 
-static void take_new(Durable *d, DurableEntry *entry) {
+static void take_new(Durable *d, DurableEntry *entry, uint64_t position) {
   Row *row = durable_add(d, entry);
 
   row->retry_us = d->now_us;
   row->shared = true;
   row->peer = durable_version(entry);
+  hold(d, row, row->peer, position);
   durable_changed(d, row);
 }
 
-void durable_take(Durable *d, DurableEntry *entry, uint64_t now_us) {
-  Row *row = durable_row(d, entry->id);
-  Wanted *wanted = find_wanted(d, entry->id);
+static void take_known(Durable *d, Row *row, DurableEntry *entry, uint64_t position) {
   uint64_t version = durable_version(entry);
-  RequestId id = entry->id;
 
-  d->now_us = now_us;
-  if (wanted && version >= wanted->have.version)
-    drop_wanted(d, wanted);
-  if (!row && is_forgotten(d, entry)) {
-    durable_entry_done(entry);
-    say_kept(d, id, version);
-  } else if (!row && !has_room(d, entry)) {
-    durable_entry_done(entry);
-  } else if (!row) {
-    d->n_taken += !d->peer_known;
-    take_new(d, entry);
-  } else if (version <= durable_version(&row->entry)) {
+  if (row->written < version)
+    hold(d, row, version, position);
+  if (version <= durable_version(&row->entry)) {
     durable_entry_done(entry);
     note_peer(d, row, version);
-    if (row->written >= version)
-      say_kept(d, id, version);
-  } else {
-    d->n_taken += !d->peer_known;
-    merge(d, row, entry);
-    note_peer(d, row, version);
-    durable_changed(d, row);
+    return;
   }
-  *entry = (DurableEntry){0};
-  durable_tick(d, now_us);
+  d->n_taken += !d->peer_known;
+  merge(d, row, entry);
+  note_peer(d, row, version);
+  durable_changed(d, row);
 }
 
-void durable_take_kept(Durable *d, DurableHave have, uint64_t now_us) {
-  Row *row = durable_row(d, have.id);
+void durable_take(Durable *d, DurableEntry *entry, uint64_t position, uint64_t now_us) {
+  Row *row = durable_row(d, entry->id);
+  Wanted *wanted = find_wanted(d, entry->id);
 
   d->now_us = now_us;
-  if (row)
-    note_peer(d, row, have.version);
+  if (wanted && durable_version(entry) >= wanted->have.version)
+    drop_wanted(d, wanted);
+  if (row) {
+    take_known(d, row, entry, position);
+  } else if (is_forgotten(d, entry)) {
+    durable_entry_done(entry);
+  } else if (has_room(d, entry)) {
+    d->n_taken += !d->peer_known;
+    take_new(d, entry, position);
+  } else {
+    durable_entry_done(entry);
+    d->refused = d->refused ? min_u64(d->refused, position) : position;
+  }
+  *entry = (DurableEntry){0};
   durable_tick(d, now_us);
 }

@@ -39,10 +39,13 @@ typedef struct Row {
   Acceptance acceptance;
   List in_accepts; /* waits for a copy, the oldest first */
   uint64_t copy_by_us;
-  List in_copies; /* to be sent, or sent and not acknowledged */
-  bool sent;
-  uint64_t sent_us;
-  uint64_t peer; /* version that the other has on disk */
+  List in_copies;    /* to be sent, or sent and not acknowledged, by position */
+  uint64_t position; /* at which it was sent; 0 = it is to be sent */
+  uint64_t sending;  /* version that was sent there */
+  uint64_t peer;     /* version that the other has on disk */
+  List in_taken;     /* came from the other, and is not on disk; by position */
+  uint64_t taken;    /* position of the other's log */
+  uint64_t taking;   /* version that must be on disk */
   bool told_end;
 } Row;
 
@@ -65,7 +68,8 @@ struct Durable {
   List accepts;
   List to_send;
   List sent;
-  uint32_t n_sent;
+  List taken;
+  uint64_t refused; /* position of the first that was not taken, for want of room; 0 = none */
   uint32_t n_in_flight;
   uint64_t flight_bytes; /* of their bodies */
   uint64_t bytes;
@@ -74,11 +78,9 @@ struct Durable {
   uint64_t led_us;
   bool linked;
   uint64_t linked_us;
-  bool peer_known; /* its digest is complete */
-  uint32_t digest_index;
-  uint64_t asked_us;
+  bool peer_known; /* it has told what it has */
   Table wanted;
-  uint64_t n_taken; /* from the other since the link came up, before its digest was complete */
+  uint64_t n_taken; /* from the other since the link came up, before it had told all */
   uint64_t now_us;
 };
 
@@ -114,7 +116,7 @@ void durable_copy(Durable *durable, Row *row);
 void durable_copy_tick(Durable *durable);
 uint64_t durable_copy_next_us(const Durable *durable);
 /* Takes a row out of all that is to be copied. */
-void durable_uncopy(Durable *durable, Row *row);
+void durable_uncopy(Row *row);
 void durable_forget_wanted(Durable *durable);
 /* An acceptance is decided. */
 void durable_tell_kept(Durable *durable, Row *row, uint32_t copies);

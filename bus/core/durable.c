@@ -74,10 +74,13 @@ void durable_land(Durable *d, Row *row) {
 
 void durable_remove(Durable *d, Row *row) {
   durable_land(d, row);
-  durable_uncopy(d, row);
+  durable_uncopy(row);
   list_remove(&row->in_unwritten);
   list_remove(&row->in_writes);
   list_remove(&row->in_accepts);
+  if (list_has(&row->in_taken)) /* it never got to the disk */
+    d->refused = d->refused ? min_u64(d->refused, row->taken) : row->taken;
+  list_remove(&row->in_taken);
   heap_remove(&d->due, &row->due);
   table_remove(&d->rows, &row->by_id);
   table_remove(&d->deliveries, &row->by_delivery);
@@ -287,6 +290,7 @@ int durable_new(Durable **ret, const DurableOptions *options, const DurableSink 
   list_init(&d->accepts);
   list_init(&d->to_send);
   list_init(&d->sent);
+  list_init(&d->taken);
   *ret = d;
   return 0;
 }

@@ -96,10 +96,9 @@ typedef struct DurableOptions {
   uint64_t backoff_longest_us;
   uint64_t attempt_us; /* the longest that one try may take */
   uint64_t keep_us;    /* how long the end of one is kept */
-  uint64_t
-      copy_us; /* how long an acceptance waits for the other broker's disk; also until something is sent to it again */
-  uint64_t level_us; /* how long a leader waits for what the other knows before it delivers what it has */
-  RequestId first;   /* sequence: of the first delivery id that this process may give; client: of all of them */
+  uint64_t copy_us;    /* how long an acceptance waits for the other broker's disk */
+  uint64_t level_us;   /* how long a leader waits for what the other knows before it delivers what it has */
+  RequestId first;     /* sequence: of the first delivery id that this process may give; client: of all of them */
 } DurableOptions;
 
 /* All options but first. */
@@ -111,36 +110,31 @@ typedef struct DurableHave {
   uint64_t version;
 } DurableHave;
 
-enum { DURABLE_HAVES = 512 /* in one digest */ };
+enum { DURABLE_HAVES = 512 /* told at once */ };
 
-/* Part of all that a broker has on disk: told when the link comes up. index counts from 0. */
-typedef struct DurableDigest {
-  uint32_t index;
-  bool complete; /* this was the last part */
+/* Some of what is on disk. */
+typedef struct DurableVersions {
   const DurableHave *haves;
   size_t n;
-} DurableDigest;
+} DurableVersions;
 
 typedef enum DurableActionKind {
   DURABLE_DO_WRITE, /* entry to disk, its body and reply too where they are given, and without the body of one that is over; the sink
                        returns the serial that durable_written will have reached, 0 = not now */
-  DURABLE_DO_FORGET,      /* takes all of entry from disk */
-  DURABLE_DO_SEND,        /* entry to the other broker; may get lost */
-  DURABLE_DO_SEND_KEPT,   /* that have is on disk here */
-  DURABLE_DO_SEND_DIGEST, /* digest */
-  DURABLE_DO_SEND_WANTED, /* that its digest is wanted */
-  DURABLE_DO_DELIVER,     /* entry, as durable_delivery with attempt, age_us and deadline_us; then durable_answered */
-  DURABLE_DO_KEPT,        /* entry was accepted: it is on copies disks */
-  DURABLE_DO_UNKEPT,      /* entry was not accepted: it can't be written, and is forgotten */
-  DURABLE_DO_ENDED,       /* entry is DONE or DEAD, and this is on disk */
-  DURABLE_DO_BEHIND,      /* the other broker knew count requests better; told for log and metric */
+  DURABLE_DO_FORGET,        /* takes all of entry from disk */
+  DURABLE_DO_SEND,          /* entry to the log; the sink returns its position, 0 = there is no room now */
+  DURABLE_DO_SEND_VERSIONS, /* versions to the log: what is on disk here */
+  DURABLE_DO_DELIVER,       /* entry, as durable_delivery with attempt, age_us and deadline_us; then durable_answered */
+  DURABLE_DO_KEPT,          /* entry was accepted: it is on copies disks */
+  DURABLE_DO_UNKEPT,        /* entry was not accepted: it can't be written, and is forgotten */
+  DURABLE_DO_ENDED,         /* entry is DONE or DEAD, and this is on disk */
+  DURABLE_DO_BEHIND,        /* the other broker knew count requests better; told for log and metric */
 } DurableActionKind;
 
 typedef struct DurableAction {
   DurableActionKind kind;
   const DurableEntry *entry;
-  const DurableDigest *digest;
-  DurableHave have;
+  const DurableVersions *versions;
   uint32_t attempt;
   uint64_t age_us;
   uint64_t deadline_us;
@@ -148,7 +142,7 @@ typedef struct DurableAction {
   uint64_t count;
 } DurableAction;
 
-/* Where actions go. The function must not call the machine. Its result matters for WRITE alone. */
+/* Where actions go. The function must not call the machine. Its result matters for WRITE and SEND. */
 typedef struct DurableSink {
   uint64_t (*act)(void *userdata, const DurableAction *action);
   void *userdata;
@@ -187,11 +181,24 @@ void durable_disk(Durable *durable, bool is_well, uint64_t now_us);
 
 /* The link to the other broker has come up, or is lost. */
 void durable_linked(Durable *durable, bool is_up, uint64_t now_us);
-/* What the other broker says. entry: what it points to is taken over; a body or reply that it does not have is on disk here. */
-void durable_take_digest(Durable *durable, const DurableDigest *digest, uint64_t now_us);
-void durable_take_wanted(Durable *durable, uint64_t now_us);
-void durable_take(Durable *durable, DurableEntry *entry, uint64_t now_us);
-void durable_take_kept(Durable *durable, DurableHave have, uint64_t now_us);
+/* The other wants to know what is on disk here: what it is not known to have, or all, since it may be another process. */
+void durable_tell(Durable *durable, bool all, uint64_t now_us);
+/* The other has on disk what was sent up to position of the log. */
+void durable_take_done(Durable *durable, uint64_t position, uint64_t now_us);
+
+/* What the other's log says, in its order. It begins anew: what is known of the other's disk counts no more. */
+void durable_take_snapshot(Durable *durable, uint64_t now_us);
+/* What the other has on disk. */
+void durable_take_versions(Durable *durable, const DurableVersions *versions, uint64_t now_us);
+/* entry, at position of the log, or 0 of one that counts no more: what it points to is taken over; a body or reply that it does not
+   have is on disk here. */
+void durable_take(Durable *durable, DurableEntry *entry, uint64_t position, uint64_t now_us);
+/* That was all that the other had when it was asked. */
+void durable_take_level(Durable *durable, uint64_t now_us);
+/* How far of all up to position everything that was taken is on disk here. */
+uint64_t durable_done(const Durable *durable, uint64_t position);
+/* Whether something had no room: it has to be told anew. */
+bool durable_is_short(const Durable *durable);
 
 /* Does what is due at now_us. */
 void durable_tick(Durable *durable, uint64_t now_us);

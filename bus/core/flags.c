@@ -64,6 +64,19 @@ void flags_mark_copied(Flags *flags, FlagVersion version) {
       flags->rows[i].copied = true;
 }
 
+void flags_mark_copied_to(Flags *flags, uint64_t position) {
+  for (uint32_t i = 0; i < flags->n; i++)
+    if (flags->rows[i].told > 0 && flags->rows[i].told <= position)
+      flags->rows[i].copied = true;
+}
+
+void flags_note_told(Flags *flags, Text name, uint64_t position) {
+  Flag *row = find(flags, name);
+
+  if (row)
+    row->told = position;
+}
+
 /* The row that may be forgotten first, or NULL. */
 static Flag *find_forgettable(const Flags *flags) {
   Flag *oldest = NULL;

@@ -18,8 +18,9 @@ typedef struct Flag {
   char name[LIMIT_NAME_BYTES + 1];
   char value[LIMIT_FLAG_BYTES + 1];
   FlagVersion version;
-  bool removed; /* its row tells whoever still has a value that there is none any more */
-  bool copied;  /* nobody has an older one: the other broker has it on disk too, or there is none */
+  bool removed;  /* its row tells whoever still has a value that there is none any more */
+  uint64_t told; /* position in the log at which the other broker was told; 0 = it was not */
+  bool copied;   /* nobody has an older one: the other broker has it on disk too, or there is none */
 } Flag;
 
 enum {
@@ -48,6 +49,10 @@ int flags_put(Flags *flags, const Flag *flag);
 uint32_t flags_count(const Flags *flags);
 /* The other broker has the flag of this version, or a later one of its name. */
 void flags_mark_copied(Flags *flags, FlagVersion version);
+/* The other broker has all on disk that it was told up to position. */
+void flags_mark_copied_to(Flags *flags, uint64_t position);
+/* The flag of this name was told at position. */
+void flags_note_told(Flags *flags, Text name, uint64_t position);
 /* Takes the row out that was removed first, of those that are copied, and copies it to ret. Returns false and leaves ret alone
    when there is none. */
 bool flags_forget(Flags *flags, Flag *ret);

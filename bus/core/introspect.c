@@ -153,13 +153,15 @@ static void put_gauges(const Core *core, Buffer *b) {
   put_counter(b, "now_queued", core->n_queued);
   put_counter(b, "now_kept_bytes", core->kept_bytes);
   put_counter(b, "now_topics", core->topics.size - core->n_forgotten);
+  put_counter(b, "now_peer_behind", core->peer_behind);
+  put_counter(b, "now_behind", core->own_behind);
 }
 
 static void answer_stats(Core *core, Request *request, Buffer *b) {
   msgpack_put_map(b, 3);
   put_clock(core, b);
   put_key(b, "counters");
-  msgpack_put_array(b, COUNTER_END + 6);
+  msgpack_put_array(b, COUNTER_END + 8);
   for (int i = 0; i < COUNTER_END; i++) {
     char name[64];
     size_t k = 0;

@@ -18,6 +18,11 @@ void pair_replicate_all(Pair *pair, uint64_t now_us) {
     pair_replicate(pair, PAIR_PUT, &pair->leases.rows[i], now_us);
 }
 
+void pair_tell(Pair *pair, uint64_t now_us) {
+  if (pair_leads(pair))
+    pair_replicate_all(pair, now_us);
+}
+
 static void apply(Pair *pair, const PairMessage *message, uint64_t now_us) {
   Lease lease = message->lease;
   Lease *row = lease_find(&pair->leases, text_of(lease.name));

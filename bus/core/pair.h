@@ -180,6 +180,8 @@ void pair_destroy(Pair **pair);
 void pair_step(Pair *pair, const PairEvent *event, uint64_t now_us);
 /* Takes a message as an event. One that no node in this role may say is ignored. */
 void pair_receive(Pair *pair, PairNode from, const PairMessage *message, uint64_t now_us);
+/* The peer is to be told all: a leader sends it its whole table. */
+void pair_tell(Pair *pair, uint64_t now_us);
 /* Does what is due at now_us. */
 void pair_tick(Pair *pair, uint64_t now_us);
 /* When pair_tick has something to do next, or TIME_NEVER. */

@@ -67,6 +67,11 @@ void core_set_epoch(Core *core, uint64_t epoch) {
   core->epoch = epoch;
 }
 
+void core_set_behind(Core *core, uint64_t other, uint64_t own) {
+  core->peer_behind = other;
+  core->own_behind = own;
+}
+
 static void put_pair(Buffer *buffer, const char *key, uint64_t value) {
   msgpack_put_text(buffer, text_of(key));
   msgpack_put_uint(buffer, value);

@@ -37,10 +37,14 @@ static CtlExit wait_until_done(Reach *reach, bool yields, json_t **ret) {
 }
 
 static void show(const Ctl *ctl, const json_t *status) {
+  _cleanup_(buffer_done) Buffer behind = {0};
+
+  view_print_behind(status, &behind);
   if (ctl->options.json)
     ctl_write_json(ctl, json_incref((json_t *)(uintptr_t)status));
   else
-    printf("%s leads in epoch %" PRIu64 "\n", view_text(status, "leader"), view_number(status, "leader_epoch"));
+    printf("%s leads in epoch %" PRIu64 "%.*s\n", view_text(status, "leader"), view_number(status, "leader_epoch"),
+           (int)behind.size, (const char *)behind.data);
 }
 
 CtlExit cmd_lead(Ctl *ctl) {

@@ -221,6 +221,7 @@ static void print_authority(const json_t *authority, Buffer *ret) {
     buffer_printf(ret, ", %s", json_is_true(json_object_get(authority, "linked")) ? "linked" : "NOT linked");
   if (view_number(authority, "behind"))
     buffer_printf(ret, ", was behind %u times", (unsigned)view_number(authority, "behind"));
+  view_print_behind(authority, ret);
   buffer_printf(ret, "\n");
   if (*view_text(authority, "disk"))
     buffer_printf(ret, "it has no authority: %s\n", view_text(authority, "disk"));

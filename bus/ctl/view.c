@@ -18,6 +18,8 @@ uint64_t view_number(const json_t *object, const char *key) {
   return number > 0 ? (uint64_t)number : 0;
 }
 
+enum { SHOWN_MS = 100 /* a change is on its way for less */ };
+
 static void cell_list(Grid *grid, const json_t *texts) {
   _cleanup_(buffer_done) Buffer all = {0};
   const json_t *text;
@@ -170,4 +172,15 @@ uint32_t view_print_mismatches(const json_t *registry, Buffer *ret) {
     count++;
   }
   return count;
+}
+
+void view_print_behind(const json_t *authority, Buffer *ret) {
+  uint64_t for_ms = view_number(authority, "peer_behind_us") / 1000;
+
+  if (for_ms >= SHOWN_MS)
+    buffer_printf(ret, ", the other has lacked %llu changes for %llu.%llu s",
+                  (unsigned long long)view_number(authority, "peer_behind"), (unsigned long long)for_ms / 1000,
+                  (unsigned long long)for_ms / 100 % 10);
+  if (view_number(authority, "own_behind"))
+    buffer_printf(ret, ", lacks %llu changes of the other's", (unsigned long long)view_number(authority, "own_behind"));
 }

@@ -21,6 +21,9 @@ void view_print_instances(const json_t *registry, Buffer *ret);
 /* Appends what is to be seen of contracts that don't fit: one line each. Returns how many. */
 uint32_t view_print_mismatches(const json_t *registry, Buffer *ret);
 
+/* Appends, behind a comma, which broker lacks changes of the other's log, if one does for more than a moment. */
+void view_print_behind(const json_t *authority, Buffer *ret);
+
 /* The text, or number, at key of an object; "" and 0 when there is none. */
 const char *view_text(const json_t *object, const char *key);
 uint64_t view_number(const json_t *object, const char *key);

@@ -224,8 +224,17 @@ class WithWitness(Pair):
         status = self.wait_status(leader, lambda status: status["linked"] and status["behind"])
         self.assertEqual(status["state"], "follower")
         self.assertIn("was behind", self.nodes[leader].log())
+        self.wait_status(leader, lambda status: status["heard"] > 0 and not status["own_behind"])
+        self.wait_status(other, lambda status: status["log"] > 0 and not status["peer_behind"])
+        self.nodes[leader].kill()
+        self.assertEqual(self.ask(other, "pons.flags", "set", name="f", value="newer")["copies"], 1)
+        status = self.wait_status(other, lambda status: not status["linked"] and status["peer_behind"])
+        self.assertGreater(status["peer_behind_us"], 0)
+        self.assertGreater(self.counters(self.asker(other))["NOW_PEER_BEHIND"], 0)
+        self.start_node(leader)
+        self.wait_status(other, lambda status: status["linked"] and not status["peer_behind"])
         self.assertGreater(self.counters(self.asker(leader))["BEHIND"], 0)
-        self.wait_flag(leader, "f", "new")
+        self.wait_flag(leader, "f", "newer")
 
     # --- flags ---
 

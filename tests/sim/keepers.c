@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bus/core/changes.h"
+
 enum { ROWS = 128, WRITES = 512, MAILS = 1024, TRIES = 256, WISHES = 60 };
 
 #define SINCE_1970_US UINT64_C(1700000000000000)
@@ -17,15 +19,22 @@ typedef struct Write {
   DurableEntry entry;
 } Write;
 
-typedef struct Mail {
-  DurableActionKind kind;
-  uint64_t at_us;
+/* What a change says; the log has its address. */
+typedef struct Said {
+  struct Said *next;
   DurableEntry entry;
-  DurableHave have;
-  uint32_t index;
-  bool complete;
-  DurableHave *haves;
   size_t n;
+  DurableHave haves[ROWS];
+} Said;
+
+/* On its way: a change of the other's log, or how far the own was heard. */
+typedef struct Mail {
+  uint64_t at_us;
+  bool is_heard;
+  ChangesHeard heard;
+  uint64_t life;
+  Change change;
+  const Said *said;
 } Mail;
 
 /* Handed to an instance. */
@@ -47,7 +56,13 @@ typedef struct Keeper {
   Write writes[WRITES];
   size_t n_writes;
   uint64_t serial;
-  Mail mail[MAILS]; /* to this one */
+  Changes *log;
+  Said *said;        /* in this life; mail to the other may point to it */
+  bool level;        /* since it was linked the other has told all */
+  uint64_t asked_us; /* when it was asked to */
+  bool asks;         /* the other to go on */
+  ChangesHeard told; /* the other, how far its log was heard */
+  Mail mail[MAILS];  /* to this one */
   size_t n_mail;
   Try tries[TRIES];
   size_t n_tries;
@@ -141,26 +156,21 @@ static void run_disk(Keeper *keeper) {
 
 /* --- what the machine does --- */
 
-static void post(Keeper *keeper, const DurableAction *action) {
-  Keeper *to = &keeper->all->keepers[keeper == &keeper->all->keepers[0]];
-  Mail *mail = &to->mail[to->n_mail];
+static uint64_t append(Keeper *keeper, ChangeKind kind, const Said *what) {
+  Said *said = malloc(sizeof *said);
 
-  if (!keeper->linked || !to->durable)
-    return;
-  assert(to->n_mail < MAILS);
-  to->n_mail++;
-  *mail = (Mail){.kind = action->kind, .at_us = keeper->now_us + draw(keeper->all, 3000), .have = action->have};
-  if (action->kind == DURABLE_DO_SEND)
-    mail->entry = copy_of(action->entry);
-  if (action->kind != DURABLE_DO_SEND_DIGEST)
-    return;
-  mail->index = action->digest->index;
-  mail->complete = action->digest->complete;
-  mail->n = action->digest->n;
-  mail->haves = calloc(mail->n + 1, sizeof *mail->haves);
-  assert(mail->haves);
-  if (mail->n)
-    memcpy(mail->haves, action->digest->haves, mail->n * sizeof *mail->haves);
+  assert(said);
+  *said = *what;
+  said->next = keeper->said;
+  keeper->said = said;
+  return changes_append(keeper->log, kind, (Bytes){(const uint8_t *)&said, sizeof said}, keeper->now_us);
+}
+
+static void append_versions(Keeper *keeper, const DurableVersions *versions) {
+  Said said = {.n = versions->n};
+
+  memcpy(said.haves, versions->haves, versions->n * sizeof *versions->haves);
+  append(keeper, CHANGE_VERSIONS, &said);
 }
 
 /* Some time later its instance has done it, or has died before or after it did. */
@@ -193,21 +203,81 @@ static uint64_t on_act(void *userdata, const DurableAction *action) {
   case DURABLE_DO_ENDED:
   case DURABLE_DO_BEHIND:
     break;
-  default:
-    post(keeper, action);
+  case DURABLE_DO_SEND:
+    return changes_have_room(keeper->log) ? append(keeper, CHANGE_DURABLE, &(Said){.entry = copy_of(action->entry)})
+                                          : 0;
+  case DURABLE_DO_SEND_VERSIONS:
+    append_versions(keeper, action->versions);
     break;
   }
   return 0;
 }
 
+/* --- the log --- */
+
+static void post(Keeper *to, Mail mail) {
+  if (!to->durable)
+    return;
+  assert(to->n_mail < MAILS);
+  mail.at_us += draw(to->all, 3000);
+  to->mail[to->n_mail++] = mail;
+}
+
+static void tell(Keeper *keeper, ChangesAnswer answer) {
+  if (answer == CHANGES_NOTHING)
+    return;
+  append(keeper, answer == CHANGES_TELL_ALL ? CHANGE_SNAPSHOT : CHANGE_RESUME, &(Said){.n = 0});
+  durable_tell(keeper->durable, answer == CHANGES_TELL_ALL, wall_us(keeper->now_us));
+  append(keeper, CHANGE_LEVEL, &(Said){.n = 0});
+}
+
+static void say_heard(Keeper *keeper, Keeper *to) {
+  ChangesHeard heard = changes_heard(keeper->log);
+
+  if (!keeper->level && keeper->now_us >= keeper->asked_us + CHANGES_AGAIN_US)
+    keeper->asks = true;
+  heard.done[CHANGE_DURABLE] = durable_done(keeper->durable, heard.heard);
+  heard.again = keeper->asks;
+  if (!heard.again && heard.heard == keeper->told.heard && heard.life == keeper->told.life &&
+      heard.done[CHANGE_DURABLE] == keeper->told.done[CHANGE_DURABLE])
+    return;
+  keeper->asks = false;
+  if (heard.again)
+    keeper->asked_us = keeper->now_us;
+  keeper->told = heard;
+  post(to, (Mail){.at_us = keeper->now_us, .is_heard = true, .heard = heard});
+}
+
+static void flush(Keeper *keeper) {
+  Keeper *to = &keeper->all->keepers[keeper == &keeper->all->keepers[0]];
+  const Said *said;
+  Change change;
+
+  if (!keeper->linked)
+    return;
+  if (changes_are_lost(keeper->log))
+    tell(keeper, CHANGES_TELL_ALL);
+  while (changes_next(keeper->log, &change, keeper->now_us)) {
+    memcpy(&said, change.body.data, sizeof said);
+    changes_sent(keeper->log, keeper->now_us);
+    post(to, (Mail){.at_us = keeper->now_us, .life = keeper->life, .change = change, .said = said});
+  }
+  say_heard(keeper, to);
+}
+
 /* --- processes and links --- */
 
-static void drop_mail(Keeper *keeper) {
-  for (size_t i = 0; i < keeper->n_mail; i++) {
-    durable_entry_done(&keeper->mail[i].entry);
-    free(keeper->mail[i].haves);
+static void forget_said(Keeper *keeper) {
+  Said *said = keeper->said;
+
+  while (said) {
+    Said *gone = said;
+
+    said = said->next;
+    durable_entry_done(&gone->entry);
+    free(gone);
   }
-  keeper->n_mail = 0;
+  keeper->said = NULL;
 }
 
 void keepers_start(Keepers *keepers, int broker, uint64_t now_us) {
@@ -219,6 +289,9 @@ void keepers_start(Keepers *keepers, int broker, uint64_t now_us) {
   options.has_peer = true;
   options.backoff_longest_us = 4 * US_PER_S; /* so that the end of a run sees the end of each */
   options.first = (RequestId){{1000 + (uint64_t)broker}, wall_us(now_us) * DURABLE_TRIES_KEPT};
+  keeper->life = wall_us(now_us);
+  keeper->told = (ChangesHeard){0};
+  changes_new(&keeper->log, keeper->life);
   durable_new(&keeper->durable, &options, &sink);
   for (size_t i = 0; i < keeper->n_disk; i++) {
     DurableEntry entry = copy_of(&keeper->disk[i]);
@@ -234,9 +307,11 @@ void keepers_kill(Keepers *keepers, int broker) {
   sync_first(keeper, draw(keepers, keeper->n_writes + 1)); /* of what was not synced some is there all the same */
   for (size_t i = 0; i < keeper->n_writes; i++)
     durable_entry_done(&keeper->writes[i].entry);
-  keeper->n_writes = keeper->n_tries = 0;
+  keeper->n_writes = keeper->n_tries = keeper->n_mail = 0;
   keeper->linked = false;
-  drop_mail(keeper);
+  changes_destroy(&keeper->log);
+  keepers->keepers[1 - broker].n_mail = 0; /* what it said last may be lost with it */
+  forget_said(keeper);
 }
 
 void keepers_lead(Keepers *keepers, int broker, uint64_t epoch, uint64_t now_us) {
@@ -254,26 +329,49 @@ void keepers_link(Keepers *keepers, int broker, bool up, uint64_t now_us) {
 
   keeper->linked = up;
   keeper->now_us = now_us;
+  keeper->asks = up;
+  keeper->level = false;
   if (!up)
-    drop_mail(keeper);
-  if (keeper->durable)
-    durable_linked(keeper->durable, up, wall_us(now_us));
+    keeper->n_mail = 0;
+  if (!keeper->durable)
+    return;
+  if (up)
+    changes_linked(keeper->log, now_us);
+  durable_linked(keeper->durable, up, wall_us(now_us));
 }
 
 /* --- what happens --- */
 
-static void take_mail(Keeper *keeper, Mail *mail) {
+static void take_change(Keeper *keeper, const Mail *mail) {
   uint64_t now_us = wall_us(keeper->now_us);
+  const Said *said = mail->said;
+  DurableEntry entry;
+  int r = changes_hear(keeper->log, mail->life, mail->change.position, mail->change.kind);
 
-  if (mail->kind == DURABLE_DO_SEND)
-    durable_take(keeper->durable, &mail->entry, now_us);
-  else if (mail->kind == DURABLE_DO_SEND_KEPT)
-    durable_take_kept(keeper->durable, mail->have, now_us);
-  else if (mail->kind == DURABLE_DO_SEND_WANTED)
-    durable_take_wanted(keeper->durable, now_us);
-  else
-    durable_take_digest(keeper->durable, &(DurableDigest){mail->index, mail->complete, mail->haves, mail->n}, now_us);
-  free(mail->haves);
+  if (r == CHANGES_E_GAP)
+    keeper->level = false; /* it asks again */
+  if (r != 0)
+    return;
+  if (mail->change.kind == CHANGE_SNAPSHOT)
+    durable_take_snapshot(keeper->durable, now_us);
+  else if (mail->change.kind == CHANGE_VERSIONS)
+    durable_take_versions(keeper->durable, &(DurableVersions){said->haves, said->n}, now_us);
+  else if (mail->change.kind == CHANGE_LEVEL)
+    durable_take_level(keeper->durable, now_us);
+  keeper->level = keeper->level || (keeper->linked && mail->change.kind == CHANGE_LEVEL);
+  if (mail->change.kind != CHANGE_DURABLE)
+    return;
+  entry = copy_of(&said->entry);
+  durable_take(keeper->durable, &entry, mail->change.position, now_us);
+}
+
+static void take_mail(Keeper *keeper, const Mail *mail) {
+  if (!mail->is_heard) {
+    take_change(keeper, mail);
+    return;
+  }
+  tell(keeper, changes_take_heard(keeper->log, &mail->heard, keeper->now_us));
+  durable_take_done(keeper->durable, changes_done(keeper->log, CHANGE_DURABLE), wall_us(keeper->now_us));
 }
 
 static void run_mail(Keeper *keeper) {
@@ -323,6 +421,7 @@ void keepers_run(Keepers *keepers, int broker, uint64_t now_us, bool quiet) {
   run_tries(keeper);
   durable_tick(keeper->durable, wall_us(now_us));
   ask(keeper);
+  flush(keeper);
 }
 
 void keepers_new(Keepers **ret, uint64_t seed) {

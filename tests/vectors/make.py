@@ -188,30 +188,17 @@ def refused():
 
 
 LIFE = 1700000000000000
-PEER = {  # kind, contract, body
-    "beat": ("beat", "PeerBeat", {"number": 7, "heard": 5, "heard_life": LIFE + 9, "seen": 4, "leads": 4, "told": 3, "broker": "desk",
-                                  "vote_us": 2000000, "witness": True}),
-    "beat_first": ("beat", "PeerBeat", {"number": 1, "seen": 0, "broker": "desk", "vote_us": 2000000, "witness": False}),
-    "ask_vote": ("vote", "PeerVote", {"say": "ask", "epoch": 6, "life": LIFE, "ask_us": 12345678, "leading": True}),
-    "give": ("vote", "PeerVote", {"say": "give", "epoch": 6, "seen": 6, "life": LIFE, "ask_us": 12345678}),
-    "hand_over": ("vote", "PeerVote", {"say": "hand_over", "epoch": 6, "position": 17, "wait_us": 1000}),
+CHANGES = {  # kind, contract, body
+    "snapshot": ("snapshot", "PeerBegins", {"site": "desk"}),
+    "level": ("level", "PeerLevel", {"own_for_us": 9000000, "both_for_us": 8000000, "apart_for_us": 0}),
     "lease_clear": ("lease", "PeerLease", {"epoch": 6, "position": 1, "change": "clear"}),
     "lease_put": ("lease", "PeerLease", {"epoch": 6, "position": 2, "change": "put", "name": "hub", "holder": CLIENT, "token_epoch": 6,
                                          "token_counter": 1, "remaining_us": 1900000, "may_double": True}),
-    "flags": ("flags", "PeerFlags", {"flags": [{"name": "agent.echo", "value": "off", "epoch": 6, "counter": 3}]}),
-    "flags_kept": ("flags_kept", "PeerFlagsKept", {"epoch": 6, "counter": 3}),
-    "ask": ("ask", "PeerAsk", {"number": 1, "service": "pons.flags", "method": "set", "client": CLIENT, "body": b"\x80"}),
-    "roster_begins": ("roster", "PeerRoster", {"number": 1, "begins": "desk", "instances": []}),
-    "roster": ("roster", "PeerRoster", {"number": 2, "instances": [
-        {"change": "has", "client": CLIENT, "incarnation": LIFE, "services": ["Echo"]},
-        {"change": "left", "client": CLIENT, "incarnation": LIFE - 1, "ago_us": 5000000, "services": ["Echo"]},
-        {"change": "noted", "client": CLIENT, "incarnation": LIFE}]}),
-    "roster_complete": ("roster", "PeerRoster", {"number": 3, "instances": [], "complete": True, "own_for_us": 9000000,
-                                                 "both_for_us": 8000000, "apart_for_us": 0}),
-    "roster_wanted": ("roster_wanted", "PeerRosterWanted", {"heard": 7}),
-    "event": ("event", "PeerEvent", {"topic": "gpu.0.load", "publisher": CLIENT, "sequence": 42, "retain": True, "body": b"\x5d"}),
-    "kept": ("kept", "PeerKept", {"topic": "gpu.0.load", "publisher": CLIENT, "sequence": 42, "age_us": 3500000, "body": b"\x5d"}),
-    "flags_unset": ("flags", "PeerFlags", {"flags": [{"name": "agent.echo", "value": "", "epoch": 6, "counter": 4, "removed": True}]}),
+    "flag": ("flag", "PeerFlag", {"name": "agent.echo", "value": "off", "epoch": 6, "counter": 3}),
+    "flag_unset": ("flag", "PeerFlag", {"name": "agent.echo", "value": "", "epoch": 6, "counter": 4, "removed": True}),
+    "has": ("instance", "PeerInstance", {"change": "has", "client": CLIENT, "incarnation": LIFE, "services": ["Echo"]}),
+    "left": ("instance", "PeerInstance", {"change": "left", "client": CLIENT, "incarnation": LIFE - 1, "ago_us": 5000000, "services": ["Echo"]}),
+    "versions": ("versions", "PeerVersions", {"rows": [{"client": CLIENT, "sequence": 42, "version": 1048577}]}),
     "durable": ("durable", "PeerDurable", {
         "client": CLIENT, "sequence": 42, "delivery_client": 7, "delivery_sequence": 1024, "state": "waiting", "idempotent": True, "priority": 1,
         "status": 9, "round": 0, "tries": 1, "attempts": 1, "accepted_us": LIFE, "since_us": LIFE + 5, "expires_us": LIFE + 3600000000,
@@ -221,18 +208,39 @@ PEER = {  # kind, contract, body
         "client": CLIENT, "sequence": 42, "delivery_client": 7, "delivery_sequence": 1024, "state": "done", "priority": 1, "status": 0, "round": 1,
         "tries": 2, "attempts": 0, "accepted_us": LIFE, "since_us": LIFE + 5, "expires_us": LIFE + 3600000000, "patience_us": 3600000000,
         "ended_us": LIFE + 9, "service": "echo", "method": "say", "reply": b"\x80"}),
-    "durable_kept": ("durable_kept", "PeerDurableKept", {"client": CLIENT, "sequence": 42, "version": 1048577}),
-    "durable_digest": ("durable_digest", "PeerDurableDigest", {"index": 0, "complete": True, "rows": [
-        {"client": CLIENT, "sequence": 42, "version": 1048577}]}),
-    "durable_wanted": ("durable_wanted", "PeerDurableWanted", {}),
+}
+
+
+def changes(names):
+    """Rows of a log: each the kind and the map of its contract, packed."""
+    return [{"kind": CHANGES[name][0], "body": msgpack.packb(CHANGES[name][2])} for name in names.split()]
+
+
+PEER = {  # kind, contract, body
+    "beat": ("beat", "PeerBeat", {"number": 7, "heard": 5, "heard_life": LIFE + 9, "seen": 4, "leads": 4, "told": 3, "broker": "desk",
+                                  "vote_us": 2000000, "witness": True}),
+    "beat_first": ("beat", "PeerBeat", {"number": 1, "seen": 0, "broker": "desk", "vote_us": 2000000, "witness": False}),
+    "ask_vote": ("vote", "PeerVote", {"say": "ask", "epoch": 6, "life": LIFE, "ask_us": 12345678, "leading": True}),
+    "give": ("vote", "PeerVote", {"say": "give", "epoch": 6, "seen": 6, "life": LIFE, "ask_us": 12345678}),
+    "hand_over": ("vote", "PeerVote", {"say": "hand_over", "epoch": 6, "position": 17, "wait_us": 1000}),
+    "log": ("log", "PeerLog", {"life": LIFE, "position": 41, "changes": changes("snapshot lease_clear flag has versions level")}),
+    "heard": ("heard", "PeerHeard", {"life": LIFE, "position": 47, "durable": 45}),
+    "heard_again": ("heard", "PeerHeard", {"life": 0, "position": 0, "again": True}),
+    "ask": ("ask", "PeerAsk", {"number": 1, "service": "pons.flags", "method": "set", "client": CLIENT, "body": b"\x80"}),
+    "event": ("event", "PeerEvent", {"topic": "gpu.0.load", "publisher": CLIENT, "sequence": 42, "retain": True, "body": b"\x5d"}),
+    "kept": ("kept", "PeerKept", {"topic": "gpu.0.load", "publisher": CLIENT, "sequence": 42, "age_us": 3500000, "body": b"\x5d"}),
+    "durable_fetch": ("durable_fetch", "PeerDurableFetch", {"client": CLIENT, "sequence": 43, "part": "body", "offset": 57344}),
+    "durable_piece": ("durable_piece", "PeerDurablePiece", {"client": CLIENT, "sequence": 43, "part": "body", "offset": 57344, "total": 57346,
+                                                            "bytes": b"{}"}),
     "answer": ("answer", "PeerAnswer", {"number": 1, "status": 11, "body": b"\x80"}),
 }
 
 
 def peer():
     """Messages of the peer link: two frames, each the map of its contract in the order of its table."""
-    for name, (kind, contract, body) in PEER.items():
-        header = {"kind": kind, "from": 0, "life": LIFE}
+    alone = {f"change_{name}": row for name, row in CHANGES.items()}  # the body of a change, by itself
+    for name, (kind, contract, body) in (PEER | alone).items():
+        header = {"kind": "log" if name in alone else kind, "from": 0, "life": LIFE}
         means = json.dumps(body, default=lambda data: data.hex())
         yield "peer/" + name, "\n".join([f"contract: {contract}", "header: " + msgpack.packb(header).hex(), "body: " + msgpack.packb(body).hex(),
                                          f"means: {kind} {means}"]) + "\n"

@@ -20,6 +20,7 @@
 #include "bus/core/vote.h"
 #include "bus/loop/loop.h"
 #include "bus/loop/socket.h"
+#include "bus/wire/arena.h"
 #include "bus/wire/peer.h"
 
 enum { NODE_PATIENCE_US = 20000000, NODE_VOTE_US = 600000 };
@@ -39,7 +40,26 @@ typedef struct Node {
   char kind[16]; /* the last message that is no beat, and how many of its kind in a row */
   uint32_t n;
   Buffer body;
+  const char *want; /* the first change of this kind that it hears is kept */
+  uint64_t position;
+  uint64_t log_life;
+  Buffer change;
 } Node;
+
+/* The log of the other: the change that is wanted. */
+static inline void node_take_log(Node *node, Bytes body) {
+  _cleanup_(arena_done) Arena arena = {0};
+  PeerLog log;
+
+  assert_int_equal(contract_decode(CONTRACT(PeerLog), body, &arena, &log, NULL), 0);
+  for (size_t i = 0; i < log.changes.count; i++) {
+    if (!node->want || node->position > 0 || !text_is(log.changes.items[i].kind, node->want))
+      continue;
+    node->position = log.position + i;
+    node->log_life = log.life;
+    buffer_append(&node->change, log.changes.items[i].body.data, log.changes.items[i].body.size);
+  }
+}
 
 static inline void node_take(Node *node, const SocketMessage *message) {
   PeerHeader header;
@@ -56,6 +76,8 @@ static inline void node_take(Node *node, const SocketMessage *message) {
   snprintf(node->kind, sizeof node->kind, "%.*s", TEXT_ARG(header.kind));
   buffer_clear(&node->body);
   buffer_append(&node->body, message->body.data, message->body.size);
+  if (text_is(header.kind, "log"))
+    node_take_log(node, message->body);
 }
 
 static inline void node_drain(Node *node, Socket *socket) {
@@ -103,6 +125,7 @@ static inline void node_die(Node *node) {
 static inline void node_done(Node *node) {
   node_die(node);
   buffer_done(&node->body);
+  buffer_done(&node->change);
 }
 
 static inline bool node_never(void *userdata _unused_) {

@@ -328,56 +328,130 @@ static void wait_heard(Stage *stage, const char *kind) {
   }
 }
 
+/* Until the node has heard a change of that kind in the log. */
+static void wait_change(Stage *stage, const char *kind) {
+  uint64_t due_us = clock_monotonic_us() + NODE_PATIENCE_US;
+
+  stage->node.want = kind;
+  while (stage->node.position == 0) {
+    if (clock_monotonic_us() > due_us)
+      fail_msg("no %s", kind);
+    vote_for_it(stage);
+    node_beat_of_life(&stage->node, stage->node.beat_life, stage->leads);
+    node_run(&stage->node, 1000);
+  }
+}
+
+static AuthorityStatus status_of(Stage *stage) {
+  AuthorityStatus status;
+
+  assert_int_equal(call(stage, "pons.authority", "status", CONTRACT(PonsNothing), &(PonsNothing){0}), STATUS_OK);
+  assert_int_equal(contract_decode(CONTRACT(AuthorityStatus), buffer_bytes(&stage->scene.body), NULL, &status, NULL),
+                   0);
+  return status;
+}
+
 static void a_flag_is_acknowledged_with_its_copies(void **state _unused_) {
-  _cleanup_(arena_done) Arena arena = {0};
   Stage stage = {0};
-  PeerFlags flags;
-  PeerFlagsKept kept;
+  PeerHeard heard = {0};
+  PeerFlag flag;
 
   start_pair(&stage);
   lead_by_the_nodes_vote(&stage);
   ask(&stage, "pons.flags", "set", CONTRACT(FlagWrite), &dark);
-  wait_heard(&stage, "flags");
+  wait_change(&stage, "flag");
   assert_false(is_answered(&stage)); /* the peer's disk is waited for */
-  assert_int_equal(contract_decode(CONTRACT(PeerFlags), buffer_bytes(&stage.node.body), &arena, &flags, NULL), 0);
-  assert_int_equal(flags.flags.count, 1);
-  assert_true(text_is(flags.flags.items[0].name, "dark") && text_is(flags.flags.items[0].value, "on"));
-  kept = (PeerFlagsKept){flags.flags.items[0].epoch, flags.flags.items[0].counter};
-  node_say(&stage.node, "flags_kept", CONTRACT(PeerFlagsKept), &kept);
+  assert_int_equal(contract_decode(CONTRACT(PeerFlag), buffer_bytes(&stage.node.change), NULL, &flag, NULL), 0);
+  assert_true(text_is(flag.name, "dark") && text_is(flag.value, "on"));
+  heard = (PeerHeard){.life = stage.node.log_life, .position = stage.node.position};
+  node_say(&stage.node, "heard", CONTRACT(PeerHeard), &heard);
   assert_int_equal(wait_answer(&stage), STATUS_OK);
   assert_int_equal(copies(&stage), 2);
   end(&stage);
 }
 
-/* A row of the peer that is newer is taken over, and one that is not is answered with what is kept. */
+/* What the peer has heard is no copy before it is on its disk; and it is behind as long. */
+static void a_flag_that_is_only_heard_is_no_copy(void **state _unused_) {
+  Stage stage = {0};
+  PeerHeard heard = {0};
+  AuthorityStatus status;
+
+  start_pair(&stage);
+  lead_by_the_nodes_vote(&stage);
+  ask(&stage, "pons.flags", "set", CONTRACT(FlagWrite), &dark);
+  wait_change(&stage, "flag");
+  heard = (PeerHeard){.life = stage.node.log_life, .position = stage.node.position, .has_flag = true, .flag = 0};
+  node_say(&stage.node, "heard", CONTRACT(PeerHeard), &heard);
+  assert_int_equal(wait_answer(&stage), STATUS_OK);
+  assert_int_equal(copies(&stage), 1);
+  status = status_of(&stage);
+  assert_true(status.log >= stage.node.position);
+  assert_true(status.peer_behind > 0 && status.peer_behind_us > 0);
+  end(&stage);
+}
+
+static void say_changes(Stage *stage, uint64_t position, const PeerChange *rows, size_t n) {
+  PeerLog log = {.life = stage->node.life, .position = position, .changes = {(PeerChange *)rows, n}};
+
+  node_say(&stage->node, "log", CONTRACT(PeerLog), &log);
+}
+
+static PeerChange change_of_flag(const PeerFlag *row, Buffer *room) {
+  buffer_clear(room);
+  assert_int_equal(contract_encode(CONTRACT(PeerFlag), row, room, NULL), 0);
+  return (PeerChange){TEXT("flag"), buffer_bytes(room)};
+}
+
+/* Until it says that it has heard the node's log that far, and has its flags on disk. */
+static void wait_acknowledged(Stage *stage, uint64_t position) {
+  uint64_t due_us = clock_monotonic_us() + NODE_PATIENCE_US;
+  PeerHeard heard = {0};
+
+  while (heard.position != position || heard.has_flag) {
+    assert_true(clock_monotonic_us() < due_us);
+    node_beat_of_life(&stage->node, stage->node.beat_life, stage->leads);
+    node_run(&stage->node, 1000);
+    if (has_heard(&stage->node, "heard"))
+      assert_int_equal(contract_decode(CONTRACT(PeerHeard), buffer_bytes(&stage->node.body), NULL, &heard, NULL), 0);
+  }
+  assert_int_equal(heard.life, stage->node.life);
+}
+
+/* A flag of the peer that is newer is taken over, in the order of its log; a kind of a later version counts too; after a gap nothing does. */
 static void the_newer_flag_of_a_peer_is_taken(void **state _unused_) {
+  _cleanup_(buffer_done) Buffer begins = {0};
+  _cleanup_(buffer_done) Buffer room = {0};
   Stage stage = {0};
   PeerFlag row = {.name = TEXT("dark"), .value = TEXT("theirs"), .epoch = 3, .counter = 1};
-  PeerFlags flags = {.flags = {&row, 1}};
-  uint64_t due_us = clock_monotonic_us() + NODE_PATIENCE_US;
+  PeerChange rows[2];
   FlagRow found;
 
   start_pair(&stage);
   stage.leads = 3;
-  while (!has_heard(&stage.node, "flags_kept")) { /* said again it is kept already */
-    assert_true(clock_monotonic_us() < due_us);
-    node_beat_of_life(&stage.node, stage.node.beat_life, stage.leads);
-    node_say(&stage.node, "flags", CONTRACT(PeerFlags), &flags);
-    node_run(&stage.node, 2000);
-  }
+  wait_heard(&stage, "heard");
+  assert_int_equal(contract_encode(CONTRACT(PeerBegins), &(PeerBegins){TEXT("there")}, &begins, NULL), 0);
+  rows[0] = (PeerChange){TEXT("snapshot"), buffer_bytes(&begins)};
+  rows[1] = change_of_flag(&row, &room);
+  say_changes(&stage, 5, rows, 2);
+  wait_acknowledged(&stage, 6);
   assert_int_equal(call(&stage, "pons.flags", "get", CONTRACT(FlagAsk), &dark_name), STATUS_OK);
   assert_int_equal(contract_decode(CONTRACT(FlagRow), buffer_bytes(&stage.scene.body), NULL, &found, NULL), 0);
   assert_true(text_is(found.value, "theirs"));
+  assert_int_equal(status_of(&stage).heard, 6);
   row.value = TEXT("older");
   row.epoch = 2;
-  node_say(&stage.node, "flags", CONTRACT(PeerFlags), &flags);
+  rows[0] = change_of_flag(&row, &room);
+  rows[1] = (PeerChange){TEXT("of_a_later_version"), BYTES_NONE};
+  say_changes(&stage, 7, rows, 2);
+  wait_acknowledged(&stage, 8);
   row = (PeerFlag){
       .name = TEXT("dark"), .value = TEXT(""), .epoch = 3, .counter = 2, .has_removed = true, .removed = true};
-  node_say(&stage.node, "flags", CONTRACT(PeerFlags), &flags);
-  while (call(&stage, "pons.flags", "get", CONTRACT(FlagAsk), &dark_name) == STATUS_OK) {
-    assert_int_equal(contract_decode(CONTRACT(FlagRow), buffer_bytes(&stage.scene.body), NULL, &found, NULL), 0);
-    assert_true(text_is(found.value, "theirs"));
-  }
+  rows[0] = change_of_flag(&row, &room);
+  say_changes(&stage, 10, rows, 1); /* 9 is missing */
+  assert_int_equal(status_of(&stage).heard, 8);
+  say_changes(&stage, 9, rows, 1);
+  wait_acknowledged(&stage, 9);
+  assert_int_equal(call(&stage, "pons.flags", "get", CONTRACT(FlagAsk), &dark_name), STATUS_REFUSED);
   expect_code(&stage, "flag_unknown");
   end(&stage);
 }
@@ -391,7 +465,7 @@ static void a_follower_passes_questions_on(void **state _unused_) {
 
   start_pair(&stage);
   stage.leads = 9;
-  for (int i = 0; i < 50 && !has_heard(&stage.node, "roster_wanted") && !has_heard(&stage.node, "roster"); i++) {
+  for (int i = 0; i < 50 && !has_heard(&stage.node, "heard") && !has_heard(&stage.node, "log"); i++) {
     node_beat_of_life(&stage.node, stage.node.beat_life, 9);
     node_run(&stage.node, BEAT_US / 4);
   }
@@ -486,6 +560,7 @@ int main(void) {
       cmocka_unit_test(what_does_not_fit_its_contract_is_named),
       cmocka_unit_test(a_witness_votes_for_one_at_a_time),
       cmocka_unit_test(a_flag_is_acknowledged_with_its_copies),
+      cmocka_unit_test(a_flag_that_is_only_heard_is_no_copy),
       cmocka_unit_test(the_newer_flag_of_a_peer_is_taken),
       cmocka_unit_test(a_follower_passes_questions_on),
       cmocka_unit_test(who_asks_for_a_lease_that_is_held_hears_for_how_long),

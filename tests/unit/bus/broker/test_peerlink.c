@@ -170,7 +170,7 @@ static void a_dead_process_is_noticed_at_once_and_proved(void **state) {
   node_wait(&stage->node, is_refused, stage);
   assert_int_equal(stage->downs, 1);
   assert_false(peerlink_is_up(stage->link));
-  assert_true(peerlink_send(stage->link, PAIR_B, "flags", BYTES_NONE) < 0);
+  assert_true(peerlink_send(stage->link, PAIR_B, "heard", BYTES_NONE) < 0);
 }
 
 static bool has_been_down(void *userdata) {
@@ -203,18 +203,18 @@ static void only_its_peer_is_heard(void **state) {
   Stage *stage = *state;
   Bytes rubbish = {(const uint8_t *)"x", 1};
 
-  node_say_as(&stage->node, PAIR_A, "flags", BYTES_NONE);       /* itself */
+  node_say_as(&stage->node, PAIR_A, "heard", BYTES_NONE);       /* itself */
   node_say_as(&stage->node, PAIR_WITNESS, "vote", BYTES_NONE);  /* by this door comes no witness */
   node_say_as(&stage->node, PAIR_B, "no kind at all", rubbish); /* not of the protocol */
   node_say_as(&stage->node, PAIR_B, "beat", rubbish);
   node_run(&stage->node, BEAT_US);
   assert_int_equal(stage->messages, 0);
   assert_int_equal(stage->ups, 0);
-  node_say_as(&stage->node, PAIR_B, "flags", rubbish); /* what is in it is for others to judge */
+  node_say_as(&stage->node, PAIR_B, "heard", rubbish); /* what is in it is for others to judge */
   while (stage->messages == 0)
     node_run(&stage->node, 1000);
   assert_int_equal(stage->from, PAIR_B);
-  assert_string_equal(stage->kind, "flags");
+  assert_string_equal(stage->kind, "heard");
 }
 
 static bool has_news(void *userdata) {
@@ -224,7 +224,7 @@ static bool has_news(void *userdata) {
 }
 
 static bool has_heard_flags(void *userdata) {
-  return strcmp(((Stage *)userdata)->node.kind, "flags") == 0;
+  return strcmp(((Stage *)userdata)->node.kind, "heard") == 0;
 }
 
 static void it_says_what_it_is_told_to(void **state) {
@@ -235,7 +235,7 @@ static void it_says_what_it_is_told_to(void **state) {
   assert_int_equal(stage->node.beat.leads, 12);
   assert_int_equal(stage->node.beat.told, 3);
   assert_int_equal(stage->node.beat_life, 77);
-  assert_int_equal(peerlink_send(stage->link, PAIR_B, "flags", BYTES_NONE), 0);
+  assert_int_equal(peerlink_send(stage->link, PAIR_B, "heard", BYTES_NONE), 0);
   node_wait(&stage->node, has_heard_flags, stage);
   assert_int_equal(peerlink_send(stage->link, PAIR_WITNESS, "vote", BYTES_NONE), -ENOTCONN); /* there is none */
   assert_int_equal(peerlink_witness_heard_us(stage->link), 0);

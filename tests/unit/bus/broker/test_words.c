@@ -11,8 +11,6 @@ static const PairMessage words[] = {
     {.kind = PAIR_SAY_GIVE, .epoch = 2, .seen = 4, .life = 9, .ask_us = 7},
     {.kind = PAIR_SAY_DENY, .epoch = 2, .seen = 4, .life = 9, .ask_us = 7, .wait_us = 5},
     {.kind = PAIR_SAY_ANNOUNCE, .epoch = 2},
-    {.kind = PAIR_SAY_HAVE, .epoch = 2, .position = 3},
-    {.kind = PAIR_SAY_HAVE},
     {.kind = PAIR_SAY_YIELD},
     {.kind = PAIR_SAY_HAND_OVER, .epoch = 2, .position = 3, .wait_us = 5},
     {.kind = PAIR_SAY_REPLICATE, .epoch = 2, .position = 1, .change = PAIR_CLEAR},

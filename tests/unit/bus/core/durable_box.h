@@ -1,4 +1,4 @@
-/* What:      a machine of durable requests in a box: a disk that knows what is synced, an outbox to the other broker, and what was delivered.
+/* What:      a machine of durable requests in a box: a disk that knows what is synced, its log for the other broker, and what was delivered.
  *            Two boxes are joined by box_exchange.
  * Owns:      the machine, its disk and its mail.
  * May use:   base, wire, core, cmocka.
@@ -14,9 +14,10 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 
+#include "bus/core/changes.h"
 #include "bus/core/durable.h"
 
-enum { BOX_ROWS = 64, BOX_WRITES = 256, BOX_MAIL = 512 };
+enum { BOX_ROWS = 64, BOX_WRITES = 256, BOX_MAIL = 4096 };
 
 #define BOX_START UINT64_C(1700000000000000)
 
@@ -25,12 +26,9 @@ typedef struct BoxWrite {
   DurableEntry entry;
 } BoxWrite;
 
+/* What a change says; the log has its address. */
 typedef struct BoxMail {
-  DurableActionKind kind;
   DurableEntry entry;
-  DurableHave have;
-  uint32_t index;
-  bool complete;
   DurableHave haves[BOX_ROWS];
   size_t n;
 } BoxMail;
@@ -45,8 +43,11 @@ typedef struct Box {
   BoxWrite writes[BOX_WRITES]; /* not synced */
   size_t n_writes;
   uint64_t serial;
-  BoxMail mail[BOX_MAIL];
+  Changes *log;
+  uint64_t life;
+  BoxMail *mail[BOX_MAIL]; /* all that was ever said in this life */
   size_t n_mail;
+  bool asks; /* the other to go on */
   uint32_t delivered;
   RequestId delivery; /* the last */
   uint32_t attempt;
@@ -83,20 +84,26 @@ static inline uint64_t box_write(Box *box, const DurableEntry *entry, bool drops
   return ++box->serial;
 }
 
-static inline void box_post(Box *box, const DurableAction *action) {
-  BoxMail *mail = &box->mail[box->n_mail];
+static inline uint64_t box_append(Box *box, ChangeKind kind, const BoxMail *mail) {
+  BoxMail *kept = malloc(sizeof *kept);
 
-  assert_true(box->n_mail++ < BOX_MAIL);
-  *mail = (BoxMail){.kind = action->kind, .have = action->have};
-  if (action->kind == DURABLE_DO_SEND)
-    mail->entry = box_copy(action->entry);
-  if (action->kind != DURABLE_DO_SEND_DIGEST)
-    return;
-  mail->index = action->digest->index;
-  mail->complete = action->digest->complete;
-  mail->n = action->digest->n;
-  for (size_t i = 0; i < mail->n; i++)
-    mail->haves[i] = action->digest->haves[i];
+  assert_non_null(kept);
+  assert_true(box->n_mail < BOX_MAIL);
+  *kept = *mail;
+  box->mail[box->n_mail++] = kept;
+  return changes_append(box->log, kind, (Bytes){(const uint8_t *)&kept, sizeof kept}, box->now_us);
+}
+
+static inline uint64_t box_send(Box *box, const DurableEntry *entry) {
+  return changes_have_room(box->log) ? box_append(box, CHANGE_DURABLE, &(BoxMail){.entry = box_copy(entry)}) : 0;
+}
+
+static inline void box_send_versions(Box *box, const DurableVersions *versions) {
+  BoxMail mail = {.n = versions->n};
+
+  for (size_t i = 0; i < mail.n; i++)
+    mail.haves[i] = versions->haves[i];
+  box_append(box, CHANGE_VERSIONS, &mail);
 }
 
 static inline uint64_t box_act(void *userdata, const DurableAction *action) {
@@ -130,8 +137,10 @@ static inline uint64_t box_act(void *userdata, const DurableAction *action) {
   case DURABLE_DO_BEHIND:
     box->behind += action->count;
     break;
-  default:
-    box_post(box, action);
+  case DURABLE_DO_SEND:
+    return box_send(box, action->entry);
+  case DURABLE_DO_SEND_VERSIONS:
+    box_send_versions(box, action->versions);
     break;
   }
   if (box->on_told && (action->kind == DURABLE_DO_KEPT || action->kind == DURABLE_DO_ENDED))
@@ -177,34 +186,78 @@ static inline void box_sync(Box *box) {
 }
 
 static inline void box_drop_mail(Box *box) {
-  for (size_t i = 0; i < box->n_mail; i++)
-    durable_entry_done(&box->mail[i].entry);
+  for (size_t i = 0; i < box->n_mail; i++) {
+    durable_entry_done(&box->mail[i]->entry);
+    free(box->mail[i]);
+  }
   box->n_mail = 0;
 }
 
-/* Gives what has been said to the other; loses = all of it gets lost. */
+/* The link has come up for this one, or is lost. */
+static inline void box_link(Box *box, bool is_up) {
+  if (is_up)
+    changes_linked(box->log, box->now_us);
+  box->asks = is_up;
+  durable_linked(box->durable, is_up, box->now_us);
+}
+
+static inline void box_hear(Box *to, const Box *from, const Change *change) {
+  const BoxMail *mail;
+  DurableEntry entry;
+
+  memcpy(&mail, change->body.data, sizeof mail);
+  if (changes_hear(to->log, from->life, change->position, change->kind) != 0)
+    return;
+  if (change->kind == CHANGE_SNAPSHOT)
+    durable_take_snapshot(to->durable, to->now_us);
+  else if (change->kind == CHANGE_VERSIONS)
+    durable_take_versions(to->durable, &(DurableVersions){mail->haves, mail->n}, to->now_us);
+  else if (change->kind == CHANGE_LEVEL)
+    durable_take_level(to->durable, to->now_us);
+  if (change->kind != CHANGE_DURABLE)
+    return;
+  entry = box_copy(&mail->entry);
+  durable_take(to->durable, &entry, change->position, to->now_us);
+}
+
+static inline bool box_tell(Box *box, bool all) {
+  box_append(box, all ? CHANGE_SNAPSHOT : CHANGE_RESUME, &(BoxMail){.n = 0});
+  durable_tell(box->durable, all, box->now_us);
+  box_append(box, CHANGE_LEVEL, &(BoxMail){.n = 0});
+  return true;
+}
+
+/* to says how far it has heard from. Returns whether that was news. */
+static inline bool box_acknowledge(Box *to, Box *from) {
+  ChangesHeard heard = changes_heard(to->log);
+  uint64_t done = changes_done(from->log, CHANGE_DURABLE);
+  ChangesAnswer answer;
+
+  heard.done[CHANGE_DURABLE] = durable_done(to->durable, heard.heard);
+  heard.again = to->asks;
+  to->asks = false;
+  answer = changes_take_heard(from->log, &heard, from->now_us);
+  if (answer != CHANGES_NOTHING)
+    return box_tell(from, answer == CHANGES_TELL_ALL);
+  durable_take_done(from->durable, changes_done(from->log, CHANGE_DURABLE), from->now_us);
+  return changes_done(from->log, CHANGE_DURABLE) > done;
+}
+
+/* Gives what has been said to the other; loses = all of it gets lost. Returns whether there was something. */
 static inline bool box_mail(Box *from, Box *to, bool loses) {
-  size_t n = from->n_mail;
+  bool any = false;
+  Change change;
 
-  if (loses || !to->durable) {
-    box_drop_mail(from);
-    return n > 0;
+  if (!from->durable)
+    return false;
+  loses = loses || !to->durable;
+  while (changes_next(from->log, &change, from->now_us)) {
+    changes_sent(from->log, from->now_us);
+    any = true;
+    if (!loses)
+      box_hear(to, from, &change);
   }
-  for (size_t i = 0; i < n; i++) {
-    BoxMail *mail = &from->mail[i];
-
-    if (mail->kind == DURABLE_DO_SEND)
-      durable_take(to->durable, &mail->entry, to->now_us);
-    else if (mail->kind == DURABLE_DO_SEND_KEPT)
-      durable_take_kept(to->durable, mail->have, to->now_us);
-    else if (mail->kind == DURABLE_DO_SEND_WANTED)
-      durable_take_wanted(to->durable, to->now_us);
-    else
-      durable_take_digest(to->durable, &(DurableDigest){mail->index, mail->complete, mail->haves, mail->n}, to->now_us);
-  }
-  memmove(from->mail, from->mail + n, (from->n_mail - n) * sizeof *from->mail);
-  from->n_mail -= n;
-  return n > 0;
+  return (!loses && box_acknowledge(to, from)) || any;
 }
 
 /* Until neither has anything to say or to write. */
@@ -220,9 +273,12 @@ static inline void box_exchange(Box *a, Box *b) {
 }
 
 static inline void box_open(Box *box, ClientId courier) {
+  static uint64_t lives;
   DurableSink sink = {box_act, box};
 
   box->options.first = (RequestId){courier, box->now_us * DURABLE_TRIES_KEPT};
+  box->life = ++lives;
+  changes_new(&box->log, box->life);
   durable_new(&box->durable, &box->options, &sink);
   for (size_t i = 0; i < box->n_disk; i++) {
     DurableEntry entry = box_copy(&box->disk[i]);
@@ -234,6 +290,7 @@ static inline void box_open(Box *box, ClientId courier) {
 /* What was not synced is gone; first n of it had got to the platter all the same. */
 static inline void box_crash(Box *box, size_t n) {
   durable_destroy(&box->durable);
+  changes_destroy(&box->log);
   box_drop_mail(box);
   for (size_t i = 0; i < box->n_writes; i++) {
     if (i < n)

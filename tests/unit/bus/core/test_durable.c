@@ -411,8 +411,8 @@ static int set_up_two(void **state) {
   two->a.now_us = two->b.now_us = BOX_START;
   box_open(&two->a, (ClientId){11});
   box_open(&two->b, (ClientId){12});
-  durable_linked(two->a.durable, true, BOX_START);
-  durable_linked(two->b.durable, true, BOX_START);
+  box_link(&two->a, true);
+  box_link(&two->b, true);
   box_exchange(&two->a, &two->b);
   *state = two;
   return 0;
@@ -428,8 +428,8 @@ static int tear_down_two(void **state) {
 }
 
 static void link_both(Two *two, bool is_up) {
-  durable_linked(two->a.durable, is_up, two->a.now_us);
-  durable_linked(two->b.durable, is_up, two->b.now_us);
+  box_link(&two->a, is_up);
+  box_link(&two->b, is_up);
   if (is_up)
     box_exchange(&two->a, &two->b);
 }
@@ -495,7 +495,7 @@ static void a_new_leader_sends_the_same_try_with_a_higher_attempt(void **state) 
   assert_int_equal(two->a.delivered, 1);
   delivery = two->a.delivery;
   box_crash(&two->a, 0);
-  durable_linked(two->b.durable, false, two->b.now_us);
+  box_link(&two->b, false);
   durable_lead(two->b.durable, 5, two->b.now_us);
   box_sync(&two->b);
   assert_int_equal(two->b.delivered, 1);
@@ -510,13 +510,13 @@ static void a_returner_takes_the_completions_first(void **state) {
   box_accept(&two->a, 1, true);
   box_exchange(&two->a, &two->b);
   box_crash(&two->a, 0);
-  durable_linked(two->b.durable, false, two->b.now_us);
+  box_link(&two->b, false);
   durable_lead(two->b.durable, 3, two->b.now_us);
   box_answer(&two->b, STATUS_OK, "yes");
   durable_step_down(two->b.durable);
   box_open(&two->a, (ClientId){11});
-  durable_linked(two->a.durable, true, two->a.now_us);
-  durable_linked(two->b.durable, true, two->b.now_us);
+  box_link(&two->a, true);
+  box_link(&two->b, true);
   durable_lead(two->a.durable, 4, two->a.now_us);
   assert_int_equal(two->a.delivered, 0);
   box_exchange(&two->a, &two->b);
@@ -533,11 +533,9 @@ static void who_says_nothing_is_not_waited_for_for_ever(void **state) {
   box_accept(&two->a, 1, true);
   box_crash(&two->a, 1);
   box_open(&two->a, (ClientId){11});
-  durable_linked(two->a.durable, true, two->a.now_us);
+  box_link(&two->a, true);
   durable_lead(two->a.durable, 4, two->a.now_us);
-  box_drop_mail(&two->a);
   box_tick(&two->a, two->a.options.copy_us + 1);
-  assert_int_equal(two->a.mail[0].kind, DURABLE_DO_SEND_WANTED);
   assert_int_equal(two->a.delivered, 0);
   box_tick(&two->a, two->a.options.level_us);
   box_tick(&two->a, two->a.options.copy_us);
@@ -553,7 +551,7 @@ static void a_lost_file_comes_back(void **state) {
   box_exchange(&two->a, &two->b);
   box_done(&two->b);
   box_open(&two->b, (ClientId){13});
-  durable_linked(two->a.durable, false, two->a.now_us);
+  box_link(&two->a, false);
   link_both(two, true);
   assert_int_equal(two->b.n_disk, 5);
   assert_int_equal(two->b.behind, 5);
@@ -606,37 +604,101 @@ static void what_is_over_is_remembered_for_the_other(void **state) {
   assert_int_equal(two->a.n_disk + two->b.n_disk, 0);
 }
 
-/* The link may be up at one before it is at the other: what comes before the digest counts as being behind too. */
-static void who_is_told_before_it_knows_was_behind(void **state) {
+static DurableEntry further_wish(uint64_t number) {
+  DurableEntry wish = box_wish(number, true);
+
+  wish.delivery = (RequestId){{99}, number * DURABLE_TRIES_KEPT};
+  return wish;
+}
+
+/* What the log has before it is level, the other had while the link was down. */
+static void what_comes_before_it_is_level_was_missed(void **state) {
   Two *two = *state;
+  DurableEntry entry = further_wish(1);
 
   link_both(two, false);
-  box_accept(&two->a, 1, true);
-  durable_linked(two->b.durable, true, two->b.now_us);
-  durable_linked(two->a.durable, true, two->a.now_us);
-  box_mail(&two->b, &two->a, false);
-  two->a.mail[0].kind = DURABLE_DO_SEND_KEPT; /* its digest is lost */
-  box_mail(&two->a, &two->b, false);
+  box_link(&two->b, true);
+  durable_take(two->b.durable, &entry, 9, two->b.now_us);
   box_sync(&two->b);
   assert_int_equal(two->b.behind, 0);
-  assert_int_equal(two->b.n_disk, 1);
-  box_tick(&two->b, two->b.options.copy_us / 8);
-  box_exchange(&two->a, &two->b);
+  assert_false(durable_stats(two->b.durable).level);
+  durable_take_level(two->b.durable, two->b.now_us);
+  assert_int_equal(two->b.behind, 1);
+  assert_true(durable_stats(two->b.durable).level);
+  entry = further_wish(2);
+  durable_take(two->b.durable, &entry, 11, two->b.now_us);
+  durable_take_level(two->b.durable, two->b.now_us);
   assert_int_equal(two->b.behind, 1);
 }
 
-/* A digest of which a part was lost counts for nothing, until all of it has come. */
-static void a_gap_in_a_digest_is_no_knowledge(void **state) {
+static void who_is_told_of_more_than_it_has_is_not_level(void **state) {
   Two *two = *state;
   DurableHave have = {{{7}, 1}, 1};
 
   link_both(two, false);
-  durable_linked(two->a.durable, true, two->a.now_us);
-  durable_take_digest(two->a.durable, &(DurableDigest){0, false, &have, 1}, two->a.now_us);
-  durable_take_digest(two->a.durable, &(DurableDigest){2, true, &have, 1}, two->a.now_us);
+  durable_take_level(two->a.durable, two->a.now_us); /* of a link that is lost */
+  box_link(&two->a, true);
+  durable_take_versions(two->a.durable, &(DurableVersions){&have, 1}, two->a.now_us);
+  durable_take_level(two->a.durable, two->a.now_us);
+  assert_int_equal(two->a.behind, 1);
   assert_false(durable_stats(two->a.durable).level);
-  durable_take_digest(two->a.durable, &(DurableDigest){0, true, NULL, 0}, two->a.now_us);
+  durable_take_snapshot(two->a.durable, two->a.now_us); /* it has forgotten it */
+  durable_take_level(two->a.durable, two->a.now_us);
   assert_true(durable_stats(two->a.durable).level);
+}
+
+/* A position is acknowledged when all of it is on disk. */
+static void what_is_taken_is_done_when_it_is_on_disk(void **state) {
+  Two *two = *state;
+  DurableEntry entry = further_wish(1);
+
+  assert_int_equal(durable_done(two->a.durable, 8), 8);
+  durable_take(two->a.durable, &entry, 9, two->a.now_us);
+  entry = further_wish(2);
+  durable_take(two->a.durable, &entry, 10, two->a.now_us);
+  entry = further_wish(1);
+  durable_take(two->a.durable, &entry, 11, two->a.now_us);
+  assert_int_equal(durable_done(two->a.durable, 12), 8);
+  box_sync(&two->a);
+  assert_int_equal(durable_done(two->a.durable, 12), 12);
+  entry = further_wish(1);
+  durable_take(two->a.durable, &entry, 13, two->a.now_us); /* it is there already */
+  assert_int_equal(durable_done(two->a.durable, 13), 13);
+  two->a.refuses = true;
+  entry = further_wish(3);
+  durable_take(two->a.durable, &entry, 14, two->a.now_us);
+  assert_int_equal(durable_done(two->a.durable, 20), 13);
+  durable_take_snapshot(two->a.durable, two->a.now_us);
+  assert_int_equal(durable_done(two->a.durable, 20), 20);
+}
+
+static void what_has_no_room_is_never_done(void **state) {
+  Two *two = *state;
+  DurableEntry entry;
+
+  box_crash(&two->a, 0);
+  two->a.options.rows = 1;
+  box_open(&two->a, (ClientId){11});
+  for (uint64_t i = 1; i <= 3; i++) {
+    entry = further_wish(i);
+    durable_take(two->a.durable, &entry, i, two->a.now_us);
+  }
+  box_sync(&two->a);
+  assert_int_equal(two->a.n_disk, 2);
+  assert_int_equal(durable_done(two->a.durable, 9), 2);
+}
+
+/* The copy of a request that is refused here, for want of a disk, is refused too. */
+static void what_never_gets_to_the_disk_is_never_done(void **state) {
+  Two *two = *state;
+  DurableEntry wish = box_wish(1, true);
+  DurableEntry entry = further_wish(1);
+
+  assert_int_equal(durable_accept(two->a.durable, &wish, two->a.now_us), 0);
+  durable_take(two->a.durable, &entry, 5, two->a.now_us);
+  durable_disk(two->a.durable, false, two->a.now_us);
+  assert_int_equal(two->a.unkept, 1);
+  assert_int_equal(durable_done(two->a.durable, 9), 4);
 }
 
 /* While it is delivered the other broker tells that this try has ended elsewhere: its answer counts for nothing, and the next one begins. */
@@ -654,7 +716,7 @@ static void test_a_dead_letter_elsewhere_is_one_here(void **state) {
   further = box_copy(durable_find(box.durable, id));
   further.state = DURABLE_DEAD;
   further.status = STATUS_UNKNOWN;
-  durable_take(box.durable, &further, box.now_us);
+  durable_take(box.durable, &further, 1, box.now_us);
   assert_int_equal(durable_requeue(box.durable, id, box.now_us), 0);
   for (int i = 0; i < 10; i++)
     box_tick(&box, US_PER_S);
@@ -675,7 +737,7 @@ static void test_a_try_that_has_ended_elsewhere(void **state) {
   assert_int_equal(box.delivered, 1);
   further = box_copy(durable_find(box.durable, id));
   further.tries++;
-  durable_take(box.durable, &further, box.now_us);
+  durable_take(box.durable, &further, 1, box.now_us);
   box_answer(&box, STATUS_NO_SERVICE, "");
   for (int i = 0; i < 10; i++)
     box_tick(&box, US_PER_S);
@@ -719,8 +781,11 @@ int main(void) {
       TWO(a_lost_file_comes_back),
       TWO(copies_merge_by_id),
       TWO(what_is_over_is_remembered_for_the_other),
-      TWO(who_is_told_before_it_knows_was_behind),
-      TWO(a_gap_in_a_digest_is_no_knowledge),
+      TWO(what_comes_before_it_is_level_was_missed),
+      TWO(who_is_told_of_more_than_it_has_is_not_level),
+      TWO(what_is_taken_is_done_when_it_is_on_disk),
+      TWO(what_has_no_room_is_never_done),
+      TWO(what_never_gets_to_the_disk_is_never_done),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,7 +123,7 @@ static void set_link(World *w, bool is_up) {
   w->linked = is_up;
   for (int i = 0; i < 2; i++)
     if (w->boxes[i].durable)
-      durable_linked(w->boxes[i].durable, is_up, w->boxes[i].now_us);
+      box_link(&w->boxes[i], is_up);
 }
 
 static void step_link(World *w) {

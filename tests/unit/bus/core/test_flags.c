@@ -93,11 +93,14 @@ static void what_is_removed_keeps_its_row_until_others_need_it(void **state _unu
   assert_int_equal(flags_next(&flags, TEXT("more"), 2, &version), FLAGS_E_FULL); /* the peer may have it yet */
   assert_false(flags_forget(&flags, &gone));
   assert_string_equal(gone.name, "untouched");
+  flags_note_told(&flags, TEXT("f7"), 30);
+  flags_mark_copied_to(&flags, 29);
+  assert_false(flags_forget(&flags, &gone));
   removed = flag("f9", "", 2, 5001);
   removed.removed = true;
   assert_int_equal(flags_put(&flags, &removed), 0);
   flags_mark_copied(&flags, (FlagVersion){2, 5001});
-  flags_mark_copied(&flags, (FlagVersion){2, 5000});
+  flags_mark_copied_to(&flags, 30);
   flags_mark_copied(&flags, (FlagVersion){2, 1}); /* not removed: stays */
   assert_int_equal(flags_next(&flags, TEXT("more"), 2, &version), 0);
   assert_true(flags_forget(&flags, &gone));

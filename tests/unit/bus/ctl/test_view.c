@@ -85,12 +85,27 @@ static void test_what_is_not_there(void **state _unused_) {
   json_decref(json);
 }
 
+static void test_who_is_behind(void **state _unused_) {
+  _cleanup_(buffer_done) Buffer got = {0};
+  json_t *json = parse("{\"peer_behind\":7,\"peer_behind_us\":12345678,\"own_behind\":3}");
+  json_t *moment = parse("{\"peer_behind\":7,\"peer_behind_us\":20000,\"own_behind\":0}");
+
+  view_print_behind(json, &got);
+  assert_text(&got, ", the other has lacked 7 changes for 12.3 s, lacks 3 changes of the other's");
+  buffer_clear(&got);
+  view_print_behind(moment, &got);
+  assert_int_equal(got.size, 0);
+  json_decref(json);
+  json_decref(moment);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_processes),
       cmocka_unit_test(test_instances),
       cmocka_unit_test(test_who_waits_for_the_broker),
       cmocka_unit_test(test_what_is_not_there),
+      cmocka_unit_test(test_who_is_behind),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,11 +11,11 @@
 #include <cmocka.h>
 
 static const Contract *const contracts[] = {
-    CONTRACT(PeerHeader),        CONTRACT(PeerBeat),         CONTRACT(PeerVote),        CONTRACT(PeerLease),
-    CONTRACT(PeerRoster),        CONTRACT(PeerRosterWanted), CONTRACT(PeerEvent),       CONTRACT(PeerFlags),
-    CONTRACT(PeerFlagsKept),     CONTRACT(PeerAsk),          CONTRACT(PeerAnswer),      CONTRACT(PeerDurable),
-    CONTRACT(PeerDurableFetch),  CONTRACT(PeerDurablePiece), CONTRACT(PeerDurableKept), CONTRACT(PeerDurableDigest),
-    CONTRACT(PeerDurableWanted), CONTRACT(PeerKept),
+    CONTRACT(PeerHeader),       CONTRACT(PeerBeat),         CONTRACT(PeerVote),     CONTRACT(PeerLog),
+    CONTRACT(PeerHeard),        CONTRACT(PeerAsk),          CONTRACT(PeerAnswer),   CONTRACT(PeerEvent),
+    CONTRACT(PeerKept),         CONTRACT(PeerBegins),       CONTRACT(PeerLevel),    CONTRACT(PeerLease),
+    CONTRACT(PeerFlag),         CONTRACT(PeerInstance),     CONTRACT(PeerVersions), CONTRACT(PeerDurable),
+    CONTRACT(PeerDurableFetch), CONTRACT(PeerDurablePiece),
 };
 
 static const Contract *find(const char *name) {
