@@ -49,6 +49,9 @@ struct Keeper {
   List arrivals; /* entries that wait for them */
   uint32_t n_arrivals;
   uint32_t n_servings;
+  Block *lent; /* of which the other broker was told a piece last, until it has the last one */
+  RequestId lent_id;
+  ShelfPart lent_part;
   List unsent; /* tries that found no courier */
   List waiters;
   Table waiters_by_id;
@@ -86,6 +89,7 @@ void keeper_mend(Keeper *keeper, RequestId id, size_t total, ShelfRead *on_end, 
 void keeper_on_fetch_timer(void *userdata, uint64_t now_us);
 void keeper_end_fetches(Keeper *keeper, const char *why);
 void keeper_done_arrivals(Keeper *keeper);
+void keeper_end_lending(Keeper *keeper);
 
 /* keeper-service.c */
 

@@ -179,6 +179,22 @@ typedef struct Serving {
   size_t offset;
 } Serving;
 
+void keeper_end_lending(Keeper *k) {
+  block_unref(&k->lent);
+}
+
+/* The other fetches one from its beginning to its end: it is not read anew for each piece. */
+static void lend(Keeper *k, const Serving *serving, Block *block, bool is_last) {
+  if (block)
+    block_ref(block);
+  keeper_end_lending(k);
+  k->lent = block;
+  k->lent_id = serving->id;
+  k->lent_part = serving->part;
+  if (is_last)
+    keeper_end_lending(k);
+}
+
 static void on_serve(void *userdata, Block *block, const char *why _unused_) {
   Serving *serving = userdata;
   Bytes all = block_bytes(block);
@@ -194,6 +210,7 @@ static void on_serve(void *userdata, Block *block, const char *why _unused_) {
 
   serving->keeper->n_servings--;
   say(serving->keeper, "durable_piece", CONTRACT(PeerDurablePiece), &piece);
+  lend(serving->keeper, serving, block, offset + piece.bytes.size == all.size);
   free(serving);
 }
 
@@ -212,7 +229,9 @@ static void take_fetch(Keeper *k, Bytes body) {
     abort();
   *serving = (Serving){k, id, part_of(fetch.part), fetch.offset};
   k->n_servings++;
-  if (entry && (serving->part == SHELF_BODY ? entry->body_bytes : entry->reply_bytes) > 0)
+  if (k->lent && k->lent_part == serving->part && request_id_equal(k->lent_id, id))
+    on_serve(serving, k->lent, "");
+  else if (entry && (serving->part == SHELF_BODY ? entry->body_bytes : entry->reply_bytes) > 0)
     shelf_get(k->shelf, id, serving->part, on_serve, serving);
   else
     on_serve(serving, NULL, "");

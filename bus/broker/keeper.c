@@ -145,6 +145,7 @@ void keeper_linked(Keeper *k, bool is_up) {
     return;
   k->linked = is_up;
   durable_linked(k->durable, is_up, keeper_now_us(k));
+  keeper_end_lending(k);
   if (!is_up)
     keeper_end_fetches(k, "the other broker is gone");
   keeper_settle(k);
@@ -255,6 +256,7 @@ void keeper_destroy(Keeper **keeper) {
   shelf_destroy(&gone->shelf);
   keeper_end_fetches(gone, "this broker has stopped");
   keeper_done_arrivals(gone);
+  keeper_end_lending(gone);
   keeper_dismiss(gone, STATUS_UNAVAILABLE, NULL, "this broker has stopped");
   loop_timer_destroy(&gone->timer);
   loop_timer_destroy(&gone->fetch_timer);

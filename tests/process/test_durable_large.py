@@ -34,14 +34,24 @@ class Large:
     def text(self, size, seed=0):
         return "".join(chr(97 + (seed + number) % 26) for number in range(26)) * (size // 26)
 
-    def rot(self, node, store, seed):
-        """A body goes bad on a disk whose broker runs, and has it in memory no more."""
+    def submit_dead(self, bus, node):
+        """A dead letter, which nobody reads until it is requeued."""
+        kept = bus.submit("mirror.say", {"text": self.rotting()}, idempotent=True, patience_s=2)
+        self.wait_dead(node, {"id": kept.id})
+        return kept
+
+    def rotting(self):
+        """What goes bad stands in the middle, in pages that are not written again with other rows."""
+        return self.text(MB // 2) + "rots" * 4000 + self.text(MB // 2)
+
+    def rot(self, node, store):
+        """A body goes bad on a disk whose broker runs, and has it in memory no more: others were there since."""
         bus = self.bus(node)
         for number in range(5):
-            bus.submit("nobody.listens", {"text": self.text(8 * MB, number)}, idempotent=True)
+            bus.submit("nobody.listens", {"text": self.text(8 * MB, number)}, idempotent=True, patience_s=0.1)
         (path,) = glob.glob(f"{self.state}/durable-{store}.db")
         with open(path, "r+b") as file:
-            at = file.read().index(b"rots" + self.text(2600, seed).encode()[:100])
+            at = file.read().index(b"rots" * 100)
             file.seek(at)
             file.write(b"ROTS")
 
@@ -137,16 +147,16 @@ class Alone(Large, durable.One):
 
     def test_a_body_that_goes_bad_while_it_waits_is_a_dead_letter(self):
         bus = self.bus("a")
-        kept = bus.submit("mirror.say", {"text": "rots" + self.text(MB, 3)}, idempotent=True)
-        self.rot("a", "alone", 3)
+        kept = self.submit_dead(bus, "a")
+        self.rot("a", "alone")
         self.mirror("a")
+        self.ask("a", "pons.durable", "requeue", id=kept.id)
         with self.assertRaises(pons.Gone) as caught:
             bus.result(kept)
         self.assertEqual(caught.exception.code, "dead_letter")
         self.assertIn("its body is damaged on this disk", caught.exception.message)
         rows = self.ask("a", "pons.durable", "list")["rows"]
-        self.assertEqual(sorted(row["state"] for row in rows), ["damaged", "dead"])
-        self.assertIn(f"row body/{kept.id}", " ".join(row["message"] for row in rows))
+        self.assertIn(f"row body/{kept.id}", " ".join(row["message"] for row in rows if row["state"] == "damaged"))
 
     def test_a_missing_body_is_named(self):
         kept = self.bus("a").submit("mirror.say", {"text": self.text(MB)}, idempotent=True)
@@ -222,13 +232,14 @@ class Pair(Large, durable.Two):
 
     def test_a_body_that_goes_bad_while_it_waits_is_fetched_from_the_other(self):
         bus = self.bus(self.leader, self.other)
-        kept = bus.submit("mirror.say", {"text": "rots" + self.text(MB, 3)}, idempotent=True)
-        self.rot(self.leader, self.leader, 3)
+        kept = self.submit_dead(bus, self.leader)
         self.wait_durable(self.leader, lambda status: status["uncopied"] == 0)
+        self.rot(self.leader, self.leader)
         self.mirror(self.leader)
-        self.assertEqual(bus.result(kept)["text"], "rots" + self.text(MB, 3))
+        self.ask(self.leader, "pons.durable", "requeue", id=kept.id)
+        self.assertEqual(bus.result(kept)["text"], self.rotting())
         rows = self.ask(self.leader, "pons.durable", "list")["rows"]
-        self.assertEqual([row["state"] for row in rows], ["damaged"])
+        self.assertIn(f"row body/{kept.id}", " ".join(row["message"] for row in rows if row["state"] == "damaged"))
 
     def test_a_torn_body_comes_back_from_the_other(self):
         bus = self.bus(self.leader, self.other)
