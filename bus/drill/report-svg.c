@@ -24,13 +24,14 @@ static double x_of(const Report *report, uint64_t at_us) {
 
 /* Straight within a decade, which is near enough to a logarithm. */
 static double y_of_latency(uint64_t latency_us) {
-  double rest = (double)max_u64(latency_us, 100) / 100.0;
-  double decades = 0;
+  uint64_t decade_us = 100;
+  uint32_t decades = 0;
+  double at;
 
-  for (; rest >= 10; rest /= 10)
-    decades++;
-  decades += (rest - 1) / 9;
-  return LATENCY_BASE - (LATENCY_BASE - LATENCY_TOP) * (decades < DECADES ? decades : DECADES) / DECADES;
+  for (; decades < DECADES && latency_us >= decade_us * 10; decades++)
+    decade_us *= 10;
+  at = decades + ((double)max_u64(latency_us, decade_us) / (double)decade_us - 1) / 9;
+  return LATENCY_BASE - (LATENCY_BASE - LATENCY_TOP) * (at < DECADES ? at : DECADES) / DECADES;
 }
 
 /* Pieces of the timeline that share a column. */
