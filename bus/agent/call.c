@@ -88,7 +88,7 @@ static void remember(Call *call) {
   _cleanup_(buffer_done) Buffer pieces = {0};
   Header header = call->out;
 
-  if (call->forgettable && !leads_to_a_piece(call))
+  if (call->forgettable && (!leads_to_a_piece(call) || call->out.status == STATUS_CANCELLED))
     return;
   buffer_clear(&runtime->header);
   header.number = call->chunks;

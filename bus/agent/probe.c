@@ -55,6 +55,11 @@ static void replay(Runtime *runtime, uint32_t broker, const Header *about, const
   client_send(runtime->client, broker, end, reply->body, NULL);
 }
 
+/* It was stopped for an attempt that its client has left since: whoever asks now has not cancelled it. */
+static bool was_stopped(const Header *end) {
+  return end->kind == KIND_ERROR && end->status == STATUS_CANCELLED;
+}
+
 bool probe_replay(Runtime *runtime, uint32_t broker, const Header *about, const MemoryReply *reply, bool tell) {
   uint64_t wanted = about->number;
   uint64_t before_bytes;
@@ -65,7 +70,7 @@ bool probe_replay(Runtime *runtime, uint32_t broker, const Header *about, const 
   Header header;
   Header end;
 
-  if (header_decode(reply->header, &end) != 0)
+  if (header_decode(reply->header, &end) != 0 || was_stopped(&end))
     return false;
   first = end.number; /* of all chunks */
   before_bytes = end.window_bytes;
@@ -134,7 +139,9 @@ static void answer(Runtime *runtime, uint32_t broker, const Header *about, const
     call_refuse(call, STATUS_STALE);
     call = NULL;
   }
-  if (call)
+  if (call && atomic_load(&call->cancelled))
+    have(runtime, broker, about, "reply_gone", 0, 0); /* it is being stopped, see was_stopped() */
+  else if (call)
     attach(call, broker, about, item->has_window_bytes ? item->window_bytes : 0);
   else
     answer_from_memory(runtime, broker, about, item->age_us);

@@ -141,6 +141,11 @@ static void on_request(Runtime *runtime, uint32_t broker, const Message *message
     send_short(runtime, broker, KIND_NACK, header, STATUS_STALE);
     return;
   }
+  if (call && atomic_load(&call->cancelled)) { /* it is done again when it has stopped */
+    send_short(runtime, broker, KIND_NACK, header, STATUS_BUSY);
+    brokers_refuse(runtime, broker);
+    return;
+  }
   if (call) {
     attach(call, broker, header);
     return;

@@ -129,13 +129,24 @@ static void drop_row(Authority *a, const Flag *flag) {
     store_drop(a->store, text_of(key), NULL);
 }
 
-/* One that was removed gives its place to a new one, on disk before that is there. */
+/* The write of this name that goes to disk last, of those that are not there yet; or NULL. */
+static const Write *find_unwritten(const Authority *a, Text name) {
+  const Write *last = NULL;
+
+  LIST_EACH (&a->flag_writes, Write, in_authority, write)
+    if (write->serial > 0 && text_is(name, write->flag.name))
+      last = write;
+  return last;
+}
+
+/* One that was removed gives its place to a new one, on disk before that is there; its row is left to who writes it anew. */
 static void make_room(Authority *a, const Flag *flag) {
   Flag gone;
 
   if (a->flags.n < LIMIT_FLAGS || flags_find(&a->flags, text_of(flag->name)) || !flags_forget(&a->flags, &gone))
     return;
-  drop_row(a, &gone);
+  if (!find_unwritten(a, text_of(gone.name)))
+    drop_row(a, &gone);
   publish(a, &gone, BYTES_NONE);
 }
 
@@ -281,6 +292,7 @@ static bool is_newer(const Authority *a, const Flag *flag) {
 }
 
 bool flagstore_take(Authority *a, uint64_t position, Bytes body) {
+  const Write *unwritten;
   PeerFlag row;
   Write *write;
   Flag flag;
@@ -292,7 +304,9 @@ bool flagstore_take(Authority *a, uint64_t position, Bytes body) {
     flags_mark_copied(&a->flags, flag.version);
     return false;
   }
-  write = begin(a, &flag);
+  unwritten = find_unwritten(a, row.name);
+  /* A later one that is on its way to the disk must stay the last there: this one is told again. */
+  write = unwritten && flag_version_compare(unwritten->flag.version, flag.version) >= 0 ? NULL : begin(a, &flag);
   if (write) {
     write->copied = true;
     write->position = position;

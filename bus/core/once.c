@@ -75,14 +75,16 @@ void once_look_at_all(Core *core, const Client *client) {
     once_confirmed(core, request);
 }
 
-/* The client still waits for it here, or has sent it again elsewhere, or has its end. */
+/* The client still waits for it here, or has sent it again elsewhere, or has its end. What an instance executes goes on: whoever has it
+   may be found by the other broker. A client that wants it no longer says so by CANCEL. */
 static void confirm(Core *core, Session *session, const Header *pong) {
   Request *request = request_find(core, pong->id);
 
   if (!request || request->client != session->client || pong->attempt != request->attempt)
     return;
   if (pong->status != STATUS_OK) {
-    request_cancel(core, request);
+    if (!request->worker)
+      request_cancel(core, request);
     return;
   }
   request->confirmed = max_u64(request->confirmed, pong->number);

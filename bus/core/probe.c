@@ -311,7 +311,8 @@ void probe_pass(Core *core, Session *session, const Header *header) {
   decide(core, request, false);
 }
 
-/* Who has it, and is not wanted any more, may stop. */
+/* Who has it, and is not wanted any more, may stop. But CANCEL knows no hop: what the same instance executes for a later hop would
+   stop too, and that may be what the client waits for. A stream is worth it, and is executed at one hop. */
 static void dismiss(Core *core, Session *session, const Header *have) {
   Header cancel = {.kind = KIND_CANCEL, .id = have->id, .attempt = have->attempt};
   Request *request = request_find(core, have->id);
@@ -321,6 +322,8 @@ static void dismiss(Core *core, Session *session, const Header *have) {
     return;
   if (request && request->moved)
     request->doubtful = true;
+  if (request && request->client && !(request->flags & FLAG_STREAM))
+    return;
   core_send(core, session, &cancel, BYTES_NONE, NULL);
 }
 

@@ -266,8 +266,8 @@ void core_peer_up(Core *core, Text site, uint64_t now_us) {
   PeerBroker *peer = &core->peer;
 
   core->now_us = now_us;
+  peer->complete = peer->complete && peer->up; /* what is told again takes nothing away of what is known */
   peer->up = true;
-  peer->complete = false;
   snprintf(peer->site, sizeof peer->site, "%.*s", TEXT_ARG(site));
   TABLE_EACH (&peer->instances, Elsewhere, link, each)
     each->old = true;
@@ -289,7 +289,7 @@ void core_peer_complete(Core *core, const RosterHistory *history, uint64_t now_u
   lose_all_elsewhere(core, true);
   if (gap_is_filled(lost_us, core->started_us))
     known_us = min_u64(known_us, before(now_us, history->both_for_us));
-  if (peer->sure_us && gap_is_filled(peer->sure_us, own_us))
+  if (peer->complete || (peer->sure_us && gap_is_filled(peer->sure_us, own_us)))
     known_us = min_u64(known_us, core->known_since_us);
   core->known_since_us = known_us;
   peer->complete = true;

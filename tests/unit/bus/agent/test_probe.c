@@ -327,6 +327,31 @@ static void a_stream_that_nobody_asks_for_is_stopped(void **state) {
   answer_kept("for nobody");
 }
 
+/* Its broker thought that nobody waits for it. Who asks for it later has not cancelled it, and does not hear that it was. */
+static void what_was_stopped_is_no_answer(void **state) {
+  RequestId id = ask_by(&stage.fake, "keep", 0);
+
+  (void)state;
+  fake_send(&stage.fake, &(Header){.kind = KIND_CANCEL, .id = id}, BYTES_NONE);
+  fake_run(&stage.fake, 20000);
+  assert_true(call_cancelled(kept));
+  probe_by(&other, id, 1, US_PER_S, 0);
+  expect_have(&other, id, 1, "reply_gone", 0);
+  fake_send(&other,
+            &(Header){.kind = KIND_REQUEST,
+                      .id = id,
+                      .attempt = 1,
+                      .deadline_us = US_PER_S,
+                      .service = TEXT("test"),
+                      .method = TEXT("keep")},
+            BYTES_NONE);
+  expect(&other, KIND_NACK, id, 1, STATUS_BUSY, NULL);
+  call_error(TAKE(kept), STATUS_CANCELLED, "stopped");
+  expect(&stage.fake, KIND_ERROR, id, 0, STATUS_CANCELLED, NULL);
+  probe_by(&other, id, 2, US_PER_S, 0);
+  expect_have(&other, id, 2, "reply_gone", 0);
+}
+
 static void drain_waits_for_both_echoes(void **state) {
   (void)state;
   runtime_drain(stage.runtime);
@@ -356,6 +381,7 @@ int main(void) {
       CASE(the_end_of_a_stream_is_said_again_with_what_is_wanted),
       CASE(what_the_reader_has_is_not_kept),
       CASE(a_stream_that_nobody_asks_for_is_stopped),
+      CASE(what_was_stopped_is_no_answer),
       CASE(drain_waits_for_both_echoes),
   };
 

@@ -147,6 +147,22 @@ static void test_a_leader_gives_up(void **state) {
   pair_destroy(&s.pair);
 }
 
+/* A loop that was a little late finds what would have prolonged its authority behind the end of it. */
+static void test_what_is_due_comes_first(void **state) {
+  Stage s;
+
+  (void)state;
+  start_leader(&s);
+  pass(&s, 500000); /* it asks anew; the answer is late */
+  PairMessage vote = s.message[PAIR_SAY_ASK];
+  vote.kind = PAIR_SAY_GIVE;
+  s.now_us = pair_until_us(s.pair) + 1000; /* nothing was done meanwhile */
+  hear(&s, PAIR_WITNESS, vote);
+  assert_int_equal(s.last[PAIR_DO_STEP_DOWN].reason, PAIR_VOTES_OVER);
+  assert_int_equal(pair_until_us(s.pair), 0);
+  pair_destroy(&s.pair);
+}
+
 static void test_leases(void **state) {
   Stage s;
 
@@ -386,6 +402,7 @@ int main(void) {
       cmocka_unit_test(test_a_leader_needs_its_own_vote_on_disk_and_a_second),
       cmocka_unit_test(test_a_leader_gives_up),
       cmocka_unit_test(test_alone_it_leads_with_its_own_vote),
+      cmocka_unit_test(test_what_is_due_comes_first),
       cmocka_unit_test(test_leases),
       cmocka_unit_test(test_a_renewal_never_shortens),
       cmocka_unit_test(test_the_table_of_leases_is_bounded),

@@ -329,9 +329,13 @@ static void test_only_one_goes_on_with_it(void **state) {
   moved_have(&h, &h.worker, (Header){.id = id}, "running");
   assert_int_equal(harness_count(&h.worker, KIND_CANCEL), 0);
   moved_have(&h, &other, (Header){.id = id}, "running");
-  assert_int_equal(harness_count(&other, KIND_CANCEL), 1);
+  assert_int_equal(harness_count(&other, KIND_CANCEL), 0); /* it may execute a later hop of the same request */
   harness_reply(&h, &h.worker, id);
   harness_ended(&h.client, id, STATUS_OK);
+  id = moved_ask(&h, (Header){.method = TEXT("stream"), .flags = FLAG_STREAM, .window_bytes = 1000});
+  moved_have(&h, &h.worker, (Header){.id = id}, "running");
+  moved_have(&h, &other, (Header){.id = id}, "running");
+  assert_int_equal(harness_count(&other, KIND_CANCEL), 1);
   harness_stop(&h);
   harness_forget(&other);
 }

@@ -211,6 +211,24 @@ static void test_how_far_knowledge_reaches(void **state) {
 }
 
 /* A broker that starts takes over what the other knows, unless the other lost sight of its former self for too long. */
+/* Each broker tells all when its end of the link comes up, and once more when the other wants it. */
+static void test_what_is_told_again_takes_nothing_away(void **state) {
+  RosterHistory young = {.own_for_us = 100000, .both_for_us = 100000};
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  core_peer_down(h.core, h.now_us, h.now_us);
+  core_peer_up(h.core, TEXT("there"), h.now_us);
+  core_peer_complete(h.core, &young, h.now_us); /* it has started anew; what was before is known here */
+  core_peer_up(h.core, TEXT("there"), h.now_us);
+  assert_int_equal(status_of_moved(&h), STATUS_OK); /* between the two, too */
+  core_peer_complete(h.core, &young, h.now_us);
+  assert_int_equal(core_history(h.core, h.now_us).both_for_us, h.now_us - 1000000);
+  assert_int_equal(status_of_moved(&h), STATUS_OK);
+  harness_stop(&h);
+}
+
 static void test_what_a_broker_that_starts_learns(void **state) {
   RosterHistory apart = {.own_for_us = 90000000, .both_for_us = 60000000, .apart_for_us = 5000000};
   CoreOptions options = core_options_default();
@@ -315,6 +333,27 @@ static void test_a_newcomer_gets_nothing_of_who_may_have_moved(void **state) {
 }
 
 /* It has: the request is dropped without a word, for the other broker is at it. */
+/* What an instance executes goes on: the other broker may have it found. */
+static void test_a_client_that_has_moved_leaves_what_is_executed(void **state) {
+  TestPeer other = {0};
+  RequestId id;
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  harness_credit(&h, &h.worker, 0);
+  id = harness_ask(&h, &h.client, "echo", "once", BYTES_NONE);
+  moved_instance(&h, &other, "other", 33, NULL);
+  harness_credit(&h, &h.worker, 1);
+  harness_work(&h.worker, id);
+  moved_pong_status(&h, &h.client, STATUS_STALE);
+  assert_int_equal(harness_count(&h.worker, KIND_CANCEL), 0);
+  harness_reply(&h, &h.worker, id);
+  harness_ended(&h.client, id, STATUS_OK);
+  harness_stop(&h);
+  harness_forget(&other);
+}
+
 static void test_a_client_that_has_moved(void **state) {
   TestPeer other = {0};
   RequestId id;
@@ -606,11 +645,13 @@ int main(void) {
       cmocka_unit_test(test_a_gap_stays_open),
       cmocka_unit_test(test_a_cut_link_hides_newcomers),
       cmocka_unit_test(test_how_far_knowledge_reaches),
+      cmocka_unit_test(test_what_is_told_again_takes_nothing_away),
       cmocka_unit_test(test_what_a_broker_that_starts_learns),
       cmocka_unit_test(test_a_newcomer_waits_until_it_is_noted),
       cmocka_unit_test(test_a_newcomer_does_not_wait_for_ever),
       cmocka_unit_test(test_a_newcomer_gets_nothing_of_who_may_have_moved),
       cmocka_unit_test(test_a_client_that_has_moved),
+      cmocka_unit_test(test_a_client_that_has_moved_leaves_what_is_executed),
       cmocka_unit_test(test_a_client_that_never_moves),
       cmocka_unit_test(test_a_newcomer_that_is_named),
       cmocka_unit_test(test_a_late_turn_believes_in_nobody),
