@@ -31,9 +31,9 @@ static void send_ask(World *world, SimPeer *peer, Ask *ask) {
   uint32_t parts = ask->body_bytes > 2000 ? 3 : 1;
   uint32_t part_bytes = ask->body_bytes / parts;
 
-  if (ask->due_us <= world->now_us)
+  if (ask->due_us <= world->base.now_us)
     return;
-  header.deadline_us = ask->due_us - world->now_us;
+  header.deadline_us = ask->due_us - world->base.now_us;
   for (uint32_t i = 0; i < parts; i++) {
     Header more = {.kind = KIND_CHUNK, .id = ask->id, .number = i, .flags = i + 1 < parts ? FLAG_MORE : 0};
 
@@ -55,7 +55,7 @@ static void new_ask(World *world, SimPeer *peer) {
   *ask = (Ask){
       .id = {peer->client, ++peer->sequence},
       .client = peer->index,
-      .due_us = world->now_us + 1000 + world_random(world, 3000000),
+      .due_us = world->base.now_us + 1000 + world_random(world, 3000000),
       .body_bytes = world_random(world, 10) == 0 ? 3000 : world_random(world, 200),
       .once = world_chance(world, 500),
       .collect = world_chance(world, 50),
@@ -94,18 +94,18 @@ void client_act(World *world, SimPeer *peer) {
 
   if (!peer->welcomed)
     return;
-  if (!world->quiet && world_chance(world, 100))
+  if (!world->base.quiet && world_chance(world, 100))
     news_act(world, peer);
-  else if (!world->quiet && world_chance(world, 2))
+  else if (!world->base.quiet && world_chance(world, 2))
     say_bye(world, peer);
   else if (ask && has_window(ask) && world_chance(world, 300)) {
     put_window(world, peer, ask, world_chance(world, 100) ? 1 : STREAM_WINDOW + ask->chunks * 1000); /* 1: a late one */
-  } else if (!world->quiet && ask && world_chance(world, CANCEL)) {
+  } else if (!world->base.quiet && ask && world_chance(world, CANCEL)) {
     Header cancel = {.kind = KIND_CANCEL, .id = ask->id, .attempt = ask->attempt};
 
     ask->cancelled = true;
     peer_send(world, peer, &cancel, BYTES_NONE);
-  } else if (!world->quiet) {
+  } else if (!world->base.quiet) {
     new_ask(world, peer);
   }
 }

@@ -16,7 +16,7 @@ void holders_new(Pairs *pairs) {
 static Wish choose(Pairs *pairs, const Holding *holding) {
   if (!holding->has)
     return REQUEST;
-  return pairs_draw(pairs, 6) ? RENEW : RELEASE;
+  return pairs_draw(pairs, pairs->keen) ? RENEW : RELEASE;
 }
 
 static void send(Pairs *pairs, const Happening *ask, int at) {
@@ -52,7 +52,7 @@ void holders_ask(Pairs *pairs, int i) {
   ask.number = holding->number = ++holder->numbers;
   send(pairs, &ask, at);
   send(pairs, &ask, 1 - at);
-  pairs_happen(pairs, HOLDER_ASKS, 0, 20000 + pairs_draw(pairs, 300000))->holder = i;
+  pairs_happen(pairs, HOLDER_ASKS, 0, 20000 + pairs_draw(pairs, 150000))->holder = i;
 }
 
 void holders_on_ask(Pairs *pairs, const Happening *asked) {

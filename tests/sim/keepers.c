@@ -1,5 +1,5 @@
-/* What a client was told is kept must be executed, whatever dies. Requests are idempotent: those of once methods end as dead
-   letters when nobody knows, which unit tests check. */
+/* What a client was told is kept must be executed, or be a dead letter, and if it is of a once method only once, whatever dies. Tries
+   are done on the data plane; here are the machines, their disks and what they tell each other. */
 #include "tests/sim/keepers.h"
 
 #include <assert.h>
@@ -7,8 +7,9 @@
 #include <stdlib.h>
 
 #include "bus/core/changes.h"
+#include "tests/sim/common.h"
 
-enum { ROWS = 128, WRITES = 512, MAILS = 1024, TRIES = 256, WISHES = 60 };
+enum { ROWS = 128, WRITES = 512, MAILS = 8192, WISHES = 60, FIRST_STORE = 1000 };
 
 #define SINCE_1970_US UINT64_C(1700000000000000)
 
@@ -37,18 +38,11 @@ typedef struct Mail {
   const Said *said;
 } Mail;
 
-/* Handed to an instance. */
-typedef struct Try {
-  RequestId id;
-  RequestId delivery;
-  uint64_t at_us;
-  Status status;
-} Try;
-
 typedef struct Keeper {
   Keepers *all;
   Durable *durable;
   uint64_t now_us;
+  uint64_t wall_us; /* its clock, when the world's shows 0 */
   uint64_t life;
   bool linked;
   DurableEntry disk[ROWS];
@@ -64,17 +58,17 @@ typedef struct Keeper {
   ChangesHeard told; /* the other, how far its log was heard */
   Mail mail[MAILS];  /* to this one */
   size_t n_mail;
-  Try tries[TRIES];
-  size_t n_tries;
 } Keeper;
 
 typedef struct Wished {
   bool kept;
+  bool once;
   uint32_t executions;
 } Wished;
 
 struct Keepers {
-  uint64_t random;
+  Chance chance;
+  KeepersSink sink;
   bool quiet;
   Keeper keepers[2];
   Wished wishes[WISHES + 1]; /* by the sequence of the id, from 1 */
@@ -82,14 +76,24 @@ struct Keepers {
 };
 
 static uint64_t draw(Keepers *keepers, uint64_t n) {
-  keepers->random ^= keepers->random >> 12;
-  keepers->random ^= keepers->random << 25;
-  keepers->random ^= keepers->random >> 27;
-  return (keepers->random * UINT64_C(0x2545f4914f6cdd1d) >> 16) % n;
+  return chance_draw(&keepers->chance, n);
 }
 
-static uint64_t wall_us(uint64_t now_us) {
-  return SINCE_1970_US + now_us;
+static uint64_t wall_us(const Keeper *keeper) {
+  return keeper->wall_us + keeper->now_us;
+}
+
+static int index_of(const Keeper *keeper) {
+  return (int)(keeper - keeper->all->keepers);
+}
+
+static Keeper *other_of(Keeper *keeper) {
+  return &keeper->all->keepers[1 - index_of(keeper)];
+}
+
+static void demand(const Keepers *keepers, bool holds, const char *what) {
+  if (!holds)
+    keepers->sink.fail(keepers->sink.userdata, what);
 }
 
 static DurableEntry copy_of(const DurableEntry *entry) {
@@ -151,7 +155,7 @@ static void run_disk(Keeper *keeper) {
   if (n == 0)
     return;
   sync_first(keeper, n);
-  durable_written(keeper->durable, keeper->serial - keeper->n_writes, wall_us(keeper->now_us));
+  durable_written(keeper->durable, keeper->serial - keeper->n_writes, wall_us(keeper));
 }
 
 /* --- what the machine does --- */
@@ -173,16 +177,22 @@ static void append_versions(Keeper *keeper, const DurableVersions *versions) {
   append(keeper, CHANGE_VERSIONS, &said);
 }
 
-/* Some time later its instance has done it, or has died before or after it did. */
-static void deliver(Keeper *keeper, const DurableAction *action) {
-  static const Status ends[] = {STATUS_OK, STATUS_OK, STATUS_NO_SERVICE, STATUS_WORKER_LOST};
-  Status status = keeper->all->quiet ? STATUS_OK : ends[draw(keeper->all, 4)];
+/* What is said to be on a disk is there. */
+static void note_kept(Keeper *keeper, const DurableAction *action) {
+  RequestId id = action->entry->id;
 
-  assert(keeper->n_tries < TRIES);
-  keeper->tries[keeper->n_tries++] = (Try){.id = action->entry->id,
-                                           .delivery = durable_delivery(action->entry),
-                                           .at_us = keeper->now_us + 1000 + draw(keeper->all, 300000),
-                                           .status = status};
+  demand(keeper->all, find_row(keeper, id), "a durable request was acknowledged before it was on disk");
+  demand(keeper->all, action->copies < 2 || find_row(other_of(keeper), id),
+         "a durable request was acknowledged as on two disks before it was");
+  keeper->all->wishes[id.sequence].kept = true;
+}
+
+/* Nobody hears of a once request before it is on disk that it may have taken effect. */
+static void check_begun(Keeper *keeper, const DurableEntry *entry) {
+  const DurableEntry *row = find_row(keeper, entry->id);
+
+  demand(keeper->all, entry->idempotent || (row && row->state == DURABLE_BEGUN),
+         "a durable once request was delivered before it was on disk as begun");
 }
 
 static uint64_t on_act(void *userdata, const DurableAction *action) {
@@ -194,10 +204,11 @@ static uint64_t on_act(void *userdata, const DurableAction *action) {
   case DURABLE_DO_FORGET:
     return write_later(keeper, action->entry, true);
   case DURABLE_DO_DELIVER:
-    deliver(keeper, action);
+    check_begun(keeper, action->entry);
+    keeper->all->sink.deliver(keeper->all->sink.userdata, index_of(keeper), action);
     break;
   case DURABLE_DO_KEPT:
-    keeper->all->wishes[action->entry->id.sequence].kept = true;
+    note_kept(keeper, action);
     break;
   case DURABLE_DO_UNKEPT:
   case DURABLE_DO_ENDED:
@@ -227,7 +238,7 @@ static void tell(Keeper *keeper, ChangesAnswer answer) {
   if (answer == CHANGES_NOTHING)
     return;
   append(keeper, answer == CHANGES_TELL_ALL ? CHANGE_SNAPSHOT : CHANGE_RESUME, &(Said){.n = 0});
-  durable_tell(keeper->durable, answer == CHANGES_TELL_ALL, wall_us(keeper->now_us));
+  durable_tell(keeper->durable, answer == CHANGES_TELL_ALL, wall_us(keeper));
   append(keeper, CHANGE_LEVEL, &(Said){.n = 0});
 }
 
@@ -249,7 +260,7 @@ static void say_heard(Keeper *keeper, Keeper *to) {
 }
 
 static void flush(Keeper *keeper) {
-  Keeper *to = &keeper->all->keepers[keeper == &keeper->all->keepers[0]];
+  Keeper *to = other_of(keeper);
   const Said *said;
   Change change;
 
@@ -287,16 +298,17 @@ void keepers_start(Keepers *keepers, int broker, uint64_t now_us) {
 
   keeper->now_us = now_us;
   options.has_peer = true;
-  options.backoff_longest_us = 4 * US_PER_S; /* so that the end of a run sees the end of each */
-  options.first = (RequestId){{1000 + (uint64_t)broker}, wall_us(now_us) * DURABLE_TRIES_KEPT};
-  keeper->life = wall_us(now_us);
+  options.backoff_us = US_PER_S / 10; /* so that the end of a run sees the end of each */
+  options.backoff_longest_us = US_PER_S / 2;
+  options.first = (RequestId){{FIRST_STORE + (uint64_t)broker}, wall_us(keeper) * DURABLE_TRIES_KEPT};
+  keeper->life = wall_us(keeper);
   keeper->told = (ChangesHeard){0};
   changes_new(&keeper->log, keeper->life);
   durable_new(&keeper->durable, &options, &sink);
   for (size_t i = 0; i < keeper->n_disk; i++) {
     DurableEntry entry = copy_of(&keeper->disk[i]);
 
-    durable_load(keeper->durable, &entry, wall_us(now_us));
+    durable_load(keeper->durable, &entry, wall_us(keeper));
   }
 }
 
@@ -307,7 +319,7 @@ void keepers_kill(Keepers *keepers, int broker) {
   sync_first(keeper, draw(keepers, keeper->n_writes + 1)); /* of what was not synced some is there all the same */
   for (size_t i = 0; i < keeper->n_writes; i++)
     durable_entry_done(&keeper->writes[i].entry);
-  keeper->n_writes = keeper->n_tries = keeper->n_mail = 0;
+  keeper->n_writes = keeper->n_mail = 0;
   keeper->linked = false;
   changes_destroy(&keeper->log);
   keepers->keepers[1 - broker].n_mail = 0; /* what it said last may be lost with it */
@@ -319,7 +331,7 @@ void keepers_lead(Keepers *keepers, int broker, uint64_t epoch, uint64_t now_us)
 
   keeper->now_us = now_us;
   if (keeper->durable && epoch)
-    durable_lead(keeper->durable, epoch, wall_us(now_us));
+    durable_lead(keeper->durable, epoch, wall_us(keeper));
   else if (keeper->durable)
     durable_step_down(keeper->durable);
 }
@@ -337,13 +349,13 @@ void keepers_link(Keepers *keepers, int broker, bool up, uint64_t now_us) {
     return;
   if (up)
     changes_linked(keeper->log, now_us);
-  durable_linked(keeper->durable, up, wall_us(now_us));
+  durable_linked(keeper->durable, up, wall_us(keeper));
 }
 
 /* --- what happens --- */
 
 static void take_change(Keeper *keeper, const Mail *mail) {
-  uint64_t now_us = wall_us(keeper->now_us);
+  uint64_t now_us = wall_us(keeper);
   const Said *said = mail->said;
   DurableEntry entry;
   int r = changes_hear(keeper->log, mail->life, mail->change.position, mail->change.kind);
@@ -371,7 +383,7 @@ static void take_mail(Keeper *keeper, const Mail *mail) {
     return;
   }
   tell(keeper, changes_take_heard(keeper->log, &mail->heard, keeper->now_us));
-  durable_take_done(keeper->durable, changes_done(keeper->log, CHANGE_DURABLE), wall_us(keeper->now_us));
+  durable_take_done(keeper->durable, changes_done(keeper->log, CHANGE_DURABLE), wall_us(keeper));
 }
 
 static void run_mail(Keeper *keeper) {
@@ -383,30 +395,17 @@ static void run_mail(Keeper *keeper) {
   }
 }
 
-static void run_tries(Keeper *keeper) {
-  for (size_t i = 0; i < keeper->n_tries; i++) {
-    Try try = keeper->tries[i];
-
-    if (try.at_us > keeper->now_us)
-      continue;
-    keeper->tries[i--] = keeper->tries[--keeper->n_tries];
-    if (try.status == STATUS_OK)
-      keeper->all->wishes[try.id.sequence].executions++;
-    durable_answered(keeper->durable, try.delivery, try.status, TEXT_NONE, BYTES_NONE, TEXT_NONE,
-                     wall_us(keeper->now_us));
-  }
-}
-
 static void ask(Keeper *keeper) {
   Keepers *all = keeper->all;
-  DurableEntry wish = {.idempotent = true, .patience_us = 3600 * US_PER_S};
+  DurableEntry wish = {.idempotent = draw(all, 3) > 0, .patience_us = 3600 * US_PER_S};
 
-  if (all->quiet || all->n_wishes == WISHES || draw(all, 60) > 0)
+  if (all->quiet || all->n_wishes == WISHES || draw(all, 30) > 0)
     return;
   wish.id = (RequestId){{7}, ++all->n_wishes};
-  snprintf(wish.service, sizeof wish.service, "echo");
-  snprintf(wish.method, sizeof wish.method, "work");
-  durable_accept(keeper->durable, &wish, wall_us(keeper->now_us));
+  all->wishes[all->n_wishes].once = !wish.idempotent;
+  snprintf(wish.service, sizeof wish.service, "work");
+  snprintf(wish.method, sizeof wish.method, "%s", wish.idempotent ? "idem" : "once");
+  durable_accept(keeper->durable, &wish, wall_us(keeper));
 }
 
 void keepers_run(Keepers *keepers, int broker, uint64_t now_us, bool quiet) {
@@ -418,19 +417,42 @@ void keepers_run(Keepers *keepers, int broker, uint64_t now_us, bool quiet) {
     return;
   run_disk(keeper);
   run_mail(keeper);
-  run_tries(keeper);
-  durable_tick(keeper->durable, wall_us(now_us));
+  durable_tick(keeper->durable, wall_us(keeper));
   ask(keeper);
   flush(keeper);
 }
 
-void keepers_new(Keepers **ret, uint64_t seed) {
+void keepers_executed(Keepers *keepers, uint64_t wish) {
+  Wished *wished = &keepers->wishes[wish];
+
+  wished->executions++;
+  demand(keepers, !wished->once || wished->executions == 1, "a durable request of a once method was executed twice");
+}
+
+bool keepers_wait(const Keepers *keepers, int broker, RequestId delivery, uint32_t attempt) {
+  const Durable *durable = keepers->keepers[broker].durable;
+
+  return durable && durable_waits(durable, delivery, attempt);
+}
+
+void keepers_answered(Keepers *keepers, int broker, RequestId delivery, Status status, uint64_t now_us) {
+  Keeper *keeper = &keepers->keepers[broker];
+
+  keeper->now_us = now_us;
+  if (keeper->durable)
+    durable_answered(keeper->durable, delivery, status, TEXT_NONE, BYTES_NONE, TEXT_NONE, wall_us(keeper));
+}
+
+void keepers_new(Keepers **ret, uint64_t seed, const KeepersSink *sink) {
   Keepers *keepers = calloc(1, sizeof *keepers);
 
   assert(keepers);
-  keepers->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 11;
-  for (int i = 0; i < 2; i++)
+  keepers->chance = chance_of(seed, 11);
+  keepers->sink = *sink;
+  for (int i = 0; i < 2; i++) {
     keepers->keepers[i].all = keepers;
+    keepers->keepers[i].wall_us = SINCE_1970_US + draw(keepers, 2 * US_PER_S);
+  }
   *ret = keepers;
 }
 
@@ -469,6 +491,8 @@ const char *keepers_check_end(Keepers *keepers, KeepersTally *tally) {
       return "a durable request that was acknowledged was not executed";
     if (!is_dead && !is_in_state(keepers, id, DURABLE_DONE))
       return "a durable request has no end";
+    if (is_in_state(keepers, id, DURABLE_DONE) && keepers->wishes[i].executions == 0)
+      return "a durable request is done and was not executed";
   }
   return NULL;
 }

@@ -1,5 +1,5 @@
 /* What:      durable requests in the simulated world: a machine at each broker, its disk, what the brokers tell each other about
- *            them, instances that fail, and clients that remember what was acknowledged.
+ *            them, and clients that remember what was acknowledged.
  * Owns:      all of it; who leads, dies and is linked it is told.
  * May use:   base, wire, core.
  * Threading: one thread.
@@ -18,8 +18,14 @@ typedef struct KeepersTally {
   uint64_t dead;
 } KeepersTally;
 
-/* Nobody runs yet. Does not fail. */
-void keepers_new(Keepers **ret, uint64_t seed);
+typedef struct KeepersSink {
+  void (*fail)(void *userdata, const char *what); /* a rule is broken; must not return */
+  void (*deliver)(void *userdata, int broker, const DurableAction *action);
+  void *userdata;
+} KeepersSink;
+
+/* Nobody runs yet. sink is copied. Does not fail. */
+void keepers_new(Keepers **ret, uint64_t seed, const KeepersSink *sink);
 /* Frees it, disks included; nulls the pointer. */
 void keepers_destroy(Keepers **keepers);
 /* A broker's process starts with what is on its disk, or dies, and what was not synced may be lost. */
@@ -30,6 +36,12 @@ void keepers_lead(Keepers *keepers, int broker, uint64_t epoch, uint64_t now_us)
 void keepers_link(Keepers *keepers, int broker, bool up, uint64_t now_us);
 /* What happens at a broker that runs until now_us. quiet: nothing new, and nothing fails any more. */
 void keepers_run(Keepers *keepers, int broker, uint64_t now_us, bool quiet);
+/* An instance begins a try of this request. */
+void keepers_executed(Keepers *keepers, uint64_t wish);
+/* Whether the broker still waits for a try that was sent with this attempt. */
+bool keepers_wait(const Keepers *keepers, int broker, RequestId delivery, uint32_t attempt);
+/* A try has ended at this broker. */
+void keepers_answered(Keepers *keepers, int broker, RequestId delivery, Status status, uint64_t now_us);
 /* Every request that was acknowledged was executed, or is a dead letter at one of the brokers. Returns what is wrong, or NULL. */
 const char *keepers_check_end(Keepers *keepers, KeepersTally *tally);
 

@@ -44,13 +44,17 @@ int main(int argc, char **argv) {
     if (tally.statuses[i] > 0)
       printf(" %s %llu", status_name((Status)i), (unsigned long long)tally.statuses[i]);
   if (tally.moved > 0)
-    printf("; sent again %llu, taken over %llu", (unsigned long long)tally.moved, (unsigned long long)tally.taken_over);
+    printf("; sent again %llu, taken over %llu, streams of two executions %llu", (unsigned long long)tally.moved,
+           (unsigned long long)tally.taken_over, (unsigned long long)tally.mixed);
   if (tally.pairs.leaders > 0)
     printf("; %llu leaders, %llu leases, %llu renewals", (unsigned long long)tally.pairs.leaders,
            (unsigned long long)tally.pairs.leases, (unsigned long long)tally.pairs.renewals);
   if (tally.pairs.durable.kept > 0)
     printf("; %llu durable requests kept, %llu done, %llu dead letters", (unsigned long long)tally.pairs.durable.kept,
            (unsigned long long)tally.pairs.durable.done, (unsigned long long)tally.pairs.durable.dead);
+  if (tally.pairs.flags.written > 0)
+    printf("; %llu flags written, %llu on two disks", (unsigned long long)tally.pairs.flags.written,
+           (unsigned long long)tally.pairs.flags.copied);
   printf("\n");
   if (tally.statuses[STATUS_OK] == 0) {
     fprintf(stderr, "sim: no request was ever answered: the world is broken\n");

@@ -22,12 +22,12 @@ static void release(SimPeer *peer, RequestId id) {
 void model_taken(World *world, SimPeer *peer, const Header *header, Bytes body) {
   Ask *ask;
 
-  peer->heard_us = world->now_us;
+  peer->heard_us = world->base.now_us;
   switch (header->kind) {
   case KIND_REQUEST:
     ask = world_find_ask(world, header->id);
     ask->told = false;
-    ask->broker_due_us = max_u64(ask->broker_due_us, world->now_us + header->deadline_us);
+    ask->broker_due_us = max_u64(ask->broker_due_us, world->base.now_us + header->deadline_us);
     break;
   case KIND_CREDIT:
     peer->told_credit = header->credit;
@@ -84,7 +84,7 @@ static void check_given(World *world, SimPeer *peer, const Header *header) {
   Ask *ask = world_find_ask(world, header->id);
   uint32_t i;
 
-  if (!ask || world->now_us >= ask->broker_due_us || header->deadline_us > ask->broker_due_us - world->now_us)
+  if (!ask || world->base.now_us >= ask->broker_due_us || header->deadline_us > ask->broker_due_us - world->base.now_us)
     world_fail(world, "expired work was handed on");
   if (peer->told_draining)
     world_fail(world, "worker %d got work after it said that it drains", peer->index);
@@ -95,7 +95,7 @@ static void check_given(World *world, SimPeer *peer, const Header *header) {
   if (peer->weight == 0 && text_is(header->service, "work") && !is_addressed(ask))
     world_fail(world, "worker %d of weight 0 was given what names nobody", peer->index);
   if (!text_is(header->method, "idem") && !text_is(header->method, "stream") &&
-      world->now_us - peer->heard_us > TIME_SILENT_ONCE_US)
+      world->base.now_us - peer->heard_us > TIME_SILENT_ONCE_US)
     world_fail(world, "worker %d was silent for over a second and was given `once` work", peer->index);
   check_order(world, ask, header);
   peer->given[peer->n_given++] = (Given){.id = header->id};

@@ -6,6 +6,7 @@
 #ifndef PONS_TESTS_SIM_PAIRS_INTERNAL_H
 #define PONS_TESTS_SIM_PAIRS_INTERNAL_H
 
+#include "tests/sim/common.h"
 #include "tests/sim/pairs.h"
 
 enum { NODES = 3, HOLDERS = 3, NAMES = 2, HAPPENINGS_MAX = 8192 };
@@ -23,13 +24,32 @@ typedef struct Node {
   uint64_t disk_serial;  /* of the record on it */
   uint64_t disk_word_us; /* when the last word of the disk arrives: it writes in order */
   uint64_t life;
-  uint64_t frozen_us; /* since when; 0 = it runs */
+  uint64_t frozen_us;  /* since when; 0 = it runs */
+  uint64_t stalled_us; /* its loop is late, since then; 0 = it is not */
+  bool hasty;          /* it takes what has come before its timers */
+  bool wants_death;
   bool host_up;
   bool linked;           /* what it was told last */
+  uint64_t linked_with;  /* the life of the other then */
   uint64_t link_word_us; /* when the last word about the link arrives */
 } Node;
 
-typedef enum What { MESSAGE, PERSIST, LINK, REFUSAL, CONNECT, LOOK, HOLDER_ASKS, LEASE_ASK, LEASE_ANSWER, CHAOS } What;
+typedef enum What {
+  MESSAGE,
+  PERSIST,
+  LINK,
+  REFUSAL,
+  CONNECT,
+  LOOK,
+  HOLDER_ASKS,
+  LEASE_ASK,
+  LEASE_ANSWER,
+  CHAOS,
+  DEATH, /* while its disk writes */
+  BIRTH,
+  STALL,
+  RESUME,
+} What;
 
 typedef enum Wish { REQUEST, RENEW, RELEASE } Wish;
 
@@ -65,9 +85,10 @@ typedef struct Holder {
 } Holder;
 
 struct Pairs {
-  uint64_t random;
+  Chance chance;
   uint64_t now_us;
   bool witness;
+  uint64_t keen; /* one in so many holders gives its lease back when it could renew it */
   bool calm;
   bool forced; /* an operator had his way */
   Node nodes[NODES];
@@ -79,11 +100,11 @@ struct Pairs {
   const Happening *asking; /* the lease event in hand */
   int acting;
   Keepers *keepers; /* durable requests: whoever leads delivers them */
+  Writers *writers; /* flags: whoever leads writes them */
   uint64_t highest_epoch;
   LeaseToken highest_token;
   PairsTally tally;
-  PairsFail *fail;
-  void *userdata;
+  PairsSink sink;
 };
 
 /* pairs.c */
@@ -97,6 +118,16 @@ Happening *pairs_happen(Pairs *pairs, What kind, int node, uint64_t in_us);
 /* Mostly quick, sometimes slow, rarely slower than a vote lasts. */
 uint64_t pairs_delay_us(Pairs *pairs);
 void pairs_give(Pairs *pairs, int node, PairEvent event);
+
+/* pairs-chaos.c */
+
+/* An operator acts, the witness dies or is cut off, or messages get lost. */
+void pairs_on_chaos(Pairs *pairs);
+/* A disk kills its process while it writes. */
+void pairs_on_death(Pairs *pairs, const Happening *death);
+/* The loop of some node is late, and is not any more. */
+void pairs_on_stall(Pairs *pairs);
+void pairs_on_resume(Pairs *pairs, const Happening *end);
 
 /* holders.c */
 

@@ -7,16 +7,15 @@
 
 #define LOOK_US (20 * US_PER_MS)
 
+enum { DIES_OF = 25, WITNESS_DIES_OF = 8 /* one in so many writes kills its process */ };
+
 uint64_t pairs_draw(Pairs *pairs, uint64_t n) {
-  pairs->random ^= pairs->random >> 12;
-  pairs->random ^= pairs->random << 25;
-  pairs->random ^= pairs->random >> 27;
-  return (pairs->random * UINT64_C(0x2545f4914f6cdd1d) >> 16) % n;
+  return chance_draw(&pairs->chance, n);
 }
 
 void pairs_demand(const Pairs *pairs, bool holds, const char *what) {
   if (!holds)
-    pairs->fail(pairs->userdata, what);
+    pairs->sink.fail(pairs->sink.userdata, what);
 }
 
 uint64_t pairs_local_us(const Pairs *pairs, const LocalClock *clock) {
@@ -65,11 +64,13 @@ static void on_lead(Pairs *pairs, int i, const PairAction *action) {
   pairs->highest_epoch = action->epoch;
   pairs->tally.leaders++;
   keepers_lead(pairs->keepers, i, action->epoch, pairs->now_us);
+  writers_lead(pairs->writers, i, action->epoch);
 }
 
 static void to_disk(Pairs *pairs, int i, const PairAction *action) {
   Node *node = &pairs->nodes[i];
-  uint64_t takes_us = 50 + pairs_draw(pairs, pairs_draw(pairs, 20) ? 3000 : 200000);
+  uint64_t takes_us = 50 + pairs_draw(pairs, pairs_draw(pairs, 6) ? 3000 : 200000);
+  uint64_t dies_of = i == PAIR_WITNESS ? WITNESS_DIES_OF : DIES_OF;
   Happening *h;
 
   node->disk_word_us = max_u64(pairs->now_us + takes_us, node->disk_word_us + 1);
@@ -77,6 +78,15 @@ static void to_disk(Pairs *pairs, int i, const PairAction *action) {
   h->life = node->life;
   h->number = action->serial;
   h->record = action->record;
+  if (!pairs->calm && pairs_draw(pairs, dies_of) == 0)
+    pairs_happen(pairs, DEATH, i, pairs_draw(pairs, 2 * takes_us))->life = node->life;
+}
+
+/* The promise that is said is on disk. */
+static bool is_written(const Pairs *pairs, int i, const PairAction *action) {
+  const PairRecord *disk = &pairs->nodes[i].disk;
+
+  return disk->vote_for == action->to && disk->vote_epoch >= action->message->epoch;
 }
 
 static void on_act(void *userdata, const PairAction *action) {
@@ -88,10 +98,13 @@ static void on_act(void *userdata, const PairAction *action) {
     on_lead(pairs, i, action);
   } else if (action->kind == PAIR_DO_STEP_DOWN) {
     keepers_lead(pairs->keepers, i, 0, pairs->now_us);
+    writers_lead(pairs->writers, i, 0);
   } else if (action->kind == PAIR_DO_GRANT || action->kind == PAIR_DO_REFUSE) {
     holders_on_act(pairs, action);
   } else if (action->kind == PAIR_DO_PERSIST) {
     to_disk(pairs, i, action);
+  } else if (action->kind == PAIR_DO_SEND && action->message->kind == PAIR_SAY_GIVE && !is_written(pairs, i, action)) {
+    pairs_demand(pairs, false, "a vote was said before it was on disk");
   } else if (action->kind == PAIR_DO_SEND && passes(pairs, i, (int)action->to)) {
     h = pairs_happen(pairs, MESSAGE, (int)action->to, pairs_delay_us(pairs));
     h->from = i;
@@ -99,9 +112,31 @@ static void on_act(void *userdata, const PairAction *action) {
   }
 }
 
-void pairs_give(Pairs *pairs, int i, PairEvent event) {
+/* The epoch in which it leads, and does not know yet that its time is over; or 0. */
+static uint64_t epoch_over(const Pairs *pairs, int i) {
+  const Node *node = &pairs->nodes[i];
+  uint64_t until_us = pair_until_us(node->pair);
+
+  return until_us > 0 && until_us <= pairs_local_us(pairs, &node->clock) ? pair_epoch(node->pair) : 0;
+}
+
+/* It is given something, after which nothing may have been done with authority that had run out. */
+static void step(Pairs *pairs, int i, const PairEvent *event, const Happening *heard) {
+  Pair *pair = pairs->nodes[i].pair;
+  uint64_t over = epoch_over(pairs, i);
+  uint64_t now_us = pairs_local_us(pairs, &pairs->nodes[i].clock);
+
   pairs->acting = i;
-  pair_step(pairs->nodes[i].pair, &event, pairs_local_us(pairs, &pairs->nodes[i].clock));
+  if (event)
+    pair_step(pair, event, now_us);
+  else
+    pair_receive(pair, (PairNode)heard->from, &heard->message, now_us);
+  pairs_demand(pairs, !over || pair_until_us(pair) == 0 || pair_epoch(pair) != over,
+               "authority that had run out was prolonged");
+}
+
+void pairs_give(Pairs *pairs, int i, PairEvent event) {
+  step(pairs, i, &event, NULL);
 }
 
 /* --- processes --- */
@@ -113,11 +148,14 @@ void pairs_start(Pairs *pairs, int i) {
   node->life++;
   node->host_up = true;
   node->linked = false;
-  node->frozen_us = 0;
+  node->frozen_us = node->stalled_us = 0;
+  node->hasty = node->wants_death = false;
   node->disk_serial = 0;
   pair_new(&node->pair, &node->options, &sink);
-  if (i < 2)
+  if (i < 2) {
     keepers_start(pairs->keepers, i, pairs->now_us);
+    writers_start(pairs->writers, i, pairs->now_us);
+  }
   pairs_give(pairs, i, (PairEvent){.kind = PAIR_ON_STARTED, .record = node->disk, .life = node->life});
 }
 
@@ -136,8 +174,10 @@ void pairs_kill(Pairs *pairs, int i) {
     if (pairs->queue[k].kind == PERSIST && pairs->queue[k].node == i && pairs_draw(pairs, 3) == 0)
       write_disk(node, &pairs->queue[k]);
   pair_destroy(&node->pair);
-  if (i < 2)
+  if (i < 2) {
     keepers_kill(pairs->keepers, i);
+    writers_kill(pairs->writers, i);
+  }
   node->frozen_us = 0;
   node->host_up = pairs_draw(pairs, 3) > 0;
 }
@@ -151,11 +191,13 @@ void pairs_freeze(Pairs *pairs, int i, bool frozen) {
     pairs_give(pairs, i, (PairEvent){.kind = PAIR_ON_LATE, .late_us = pairs->now_us - since_us});
 }
 
-void pairs_cut(Pairs *pairs, bool cut) {
-  uint64_t which = pairs_draw(pairs, 3);
+void pairs_cut(Pairs *pairs, const bool deaf[2]) {
+  pairs->cut[0][1] = deaf[1];
+  pairs->cut[1][0] = deaf[0];
+}
 
-  pairs->cut[0][1] = cut && which != 1;
-  pairs->cut[1][0] = cut && which != 2;
+Keepers *pairs_keepers(Pairs *pairs) {
+  return pairs->keepers;
 }
 
 void pairs_calm(Pairs *pairs) {
@@ -175,6 +217,7 @@ static void tell_link(Pairs *pairs, int i, bool up, uint64_t in_us) {
   if (!node->pair || node->linked == up)
     return;
   node->linked = up;
+  node->linked_with = pairs->nodes[1 - i].life;
   node->link_word_us = max_u64(pairs->now_us + in_us, node->link_word_us + 1);
   h = pairs_happen(pairs, LINK, i, node->link_word_us - pairs->now_us);
   h->life = node->life;
@@ -198,11 +241,14 @@ static void look(Pairs *pairs) {
 
   for (int i = 0; i < 2; i++) {
     bool at_once = is_whole || !nodes[1 - i].pair; /* a dead process's connections end */
+    bool is_same = !nodes[i].linked || nodes[i].linked_with == nodes[1 - i].life;
 
-    tell_link(pairs, i, is_whole, at_once ? pairs_draw(pairs, 2000) : 40000 + pairs_draw(pairs, 30000));
-    if (!nodes[i].frozen_us)
+    tell_link(pairs, i, is_whole && is_same, at_once ? pairs_draw(pairs, 2000) : 40000 + pairs_draw(pairs, 30000));
+    if (!nodes[i].frozen_us && !nodes[i].stalled_us) {
       keepers_run(pairs->keepers, i, pairs->now_us, pairs->calm);
-    if (nodes[i].pair && !nodes[i].linked && !nodes[i].frozen_us && can_pass)
+      writers_run(pairs->writers, i, pairs->now_us, pairs->calm, pairs->forced);
+    }
+    if (nodes[i].pair && !nodes[i].linked && !nodes[i].frozen_us && !nodes[i].stalled_us && can_pass)
       connect_to(pairs, i, 1 - i);
   }
   pairs_happen(pairs, LOOK, 0, LOOK_US);
@@ -219,51 +265,6 @@ static void on_connect(Pairs *pairs, const Happening *h) {
   answer->local_us = h->local_us;
 }
 
-/* --- what the world has no part in --- */
-
-/* An operator makes a broker lead alone only when the other is gone. */
-static void operator_acts(Pairs *pairs, int i) {
-  const Node *node = &pairs->nodes[i];
-  PairEventKind kind = pairs_draw(pairs, 2) ? PAIR_ON_OPERATOR_LEAD : PAIR_ON_OPERATOR_YIELD;
-
-  if (!node->pair || node->frozen_us)
-    return;
-  if (kind == PAIR_ON_OPERATOR_LEAD && !pairs->witness && !pairs->nodes[1 - i].pair)
-    pairs->forced = true;
-  else if (kind == PAIR_ON_OPERATOR_LEAD && !node->linked)
-    return;
-  pairs_give(pairs, i, (PairEvent){.kind = kind});
-}
-
-static void shake_witness(Pairs *pairs) {
-  if (!pairs->nodes[PAIR_WITNESS].pair)
-    pairs_start(pairs, PAIR_WITNESS);
-  else
-    pairs_kill(pairs, PAIR_WITNESS);
-}
-
-static void cut_witness(Pairs *pairs) {
-  int broker = (int)pairs_draw(pairs, 2);
-  bool to = pairs_draw(pairs, 2);
-  bool value = pairs_draw(pairs, 2);
-
-  pairs->cut[to ? broker : PAIR_WITNESS][to ? PAIR_WITNESS : broker] = value;
-}
-
-static void chaos(Pairs *pairs) {
-  uint64_t dice = pairs_draw(pairs, 10);
-
-  if (dice < 3)
-    operator_acts(pairs, (int)pairs_draw(pairs, 2));
-  else if (dice < 5 && pairs->witness)
-    shake_witness(pairs);
-  else if (pairs->witness)
-    cut_witness(pairs);
-  if (pairs_draw(pairs, 4) == 0)
-    pairs->loss = (uint32_t)pairs_draw(pairs, 30);
-  pairs_happen(pairs, CHAOS, 0, pairs_draw(pairs, 2) ? pairs_draw(pairs, 300000) : pairs_draw(pairs, 3000000));
-}
-
 /* --- time --- */
 
 static void on_node(Pairs *pairs, const Happening *h) {
@@ -273,12 +274,13 @@ static void on_node(Pairs *pairs, const Happening *h) {
     return;
   pairs->acting = h->node;
   if (h->kind == MESSAGE) {
-    pair_receive(node->pair, (PairNode)h->from, &h->message, pairs_local_us(pairs, &node->clock));
+    step(pairs, h->node, NULL, h);
   } else if (h->kind == PERSIST) {
     write_disk(node, h);
     pairs_give(pairs, h->node, (PairEvent){.kind = PAIR_ON_PERSISTED, .serial = h->number});
   } else if (h->kind == LINK) {
     keepers_link(pairs->keepers, h->node, h->up, pairs->now_us);
+    writers_link(pairs->writers, h->node, h->up, pairs->now_us);
     pairs_give(pairs, h->node, (PairEvent){.kind = h->up ? PAIR_ON_PEER_UP : PAIR_ON_PEER_DOWN, .seen = h->number});
   } else if (h->kind == REFUSAL) {
     pairs_give(pairs, h->node, (PairEvent){.kind = PAIR_ON_PEER_REFUSED, .sent_us = h->local_us});
@@ -303,7 +305,20 @@ static void on_happening(Pairs *pairs, const Happening *h) {
     break;
   case CHAOS:
     if (!pairs->calm)
-      chaos(pairs);
+      pairs_on_chaos(pairs);
+    break;
+  case DEATH:
+    pairs_on_death(pairs, h);
+    break;
+  case BIRTH:
+    if (!pairs->nodes[h->node].pair)
+      pairs_start(pairs, h->node);
+    break;
+  case STALL:
+    pairs_on_stall(pairs);
+    break;
+  case RESUME:
+    pairs_on_resume(pairs, h);
     break;
   default:
     on_node(pairs, h);
@@ -315,7 +330,7 @@ static bool waits_for_thaw(const Pairs *pairs, const Happening *h) {
   bool of_node =
       h->kind == MESSAGE || h->kind == PERSIST || h->kind == LINK || h->kind == REFUSAL || h->kind == LEASE_ASK;
 
-  return of_node && pairs->nodes[h->node].frozen_us;
+  return of_node && (pairs->nodes[h->node].frozen_us || pairs->nodes[h->node].stalled_us);
 }
 
 /* The node whose timer is next before *ret_us, and when, or -1. */
@@ -324,7 +339,7 @@ static int next_timer(const Pairs *pairs, uint64_t *ret_us) {
 
   for (int i = 0; i < NODES; i++) {
     const Node *node = &pairs->nodes[i];
-    bool runs = node->pair && !node->frozen_us;
+    bool runs = node->pair && !node->frozen_us && !node->stalled_us && !node->hasty;
     uint64_t at_us = runs ? when_us(&node->clock, pair_next_us(node->pair)) : TIME_NEVER;
 
     if (at_us < *ret_us) {
@@ -346,6 +361,12 @@ static size_t find_next(const Pairs *pairs) {
   return best;
 }
 
+/* What had come while a loop was late has been taken. */
+static void calm_haste(Pairs *pairs, uint64_t at_us) {
+  for (int i = 0; i < NODES && at_us >= pairs->now_us; i++)
+    pairs->nodes[i].hasty = false;
+}
+
 /* Returns false when there is nothing more before end_us. */
 static bool advance(Pairs *pairs, uint64_t end_us) {
   size_t best = find_next(pairs);
@@ -363,6 +384,7 @@ static bool advance(Pairs *pairs, uint64_t end_us) {
   }
   h = pairs->queue[best];
   pairs->queue[best] = pairs->queue[--pairs->n];
+  calm_haste(pairs, h.at_us);
   on_happening(pairs, &h);
   return true;
 }
@@ -373,18 +395,19 @@ void pairs_run(Pairs *pairs, uint64_t now_us) {
   pairs->now_us = max_u64(pairs->now_us, now_us);
 }
 
-void pairs_new(Pairs **ret, uint64_t seed, uint64_t now_us, PairsFail *fail, void *userdata) {
+void pairs_new(Pairs **ret, uint64_t seed, uint64_t now_us, const PairsSink *sink) {
   Pairs *pairs = calloc(1, sizeof *pairs);
 
   assert(pairs);
   pairs->queue = calloc(HAPPENINGS_MAX, sizeof *pairs->queue);
   assert(pairs->queue);
-  pairs->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 7;
+  pairs->chance = chance_of(seed, 7);
   pairs->now_us = now_us;
-  pairs->fail = fail;
-  pairs->userdata = userdata;
+  pairs->sink = *sink;
   pairs->witness = pairs_draw(pairs, 2);
-  keepers_new(&pairs->keepers, seed);
+  pairs->keen = 2 + pairs_draw(pairs, 10);
+  keepers_new(&pairs->keepers, seed, sink);
+  writers_new(&pairs->writers, seed, &(WritersSink){sink->fail, sink->userdata});
   for (int i = 0; i < NODES; i++) {
     Node *node = &pairs->nodes[i];
 
@@ -397,6 +420,7 @@ void pairs_new(Pairs **ret, uint64_t seed, uint64_t now_us, PairsFail *fail, voi
     pairs_start(pairs, PAIR_WITNESS);
   holders_new(pairs);
   pairs_happen(pairs, LOOK, 0, 0);
+  pairs_happen(pairs, STALL, 0, 3 * US_PER_S);
   pairs_happen(pairs, CHAOS, 0, pairs_draw(pairs, 6) ? 3 * US_PER_S : 0);
   *ret = pairs;
 }
@@ -407,6 +431,7 @@ void pairs_destroy(Pairs **pairs) {
   for (int i = 0; i < NODES; i++)
     pair_destroy(&gone->nodes[i].pair);
   keepers_destroy(&gone->keepers);
+  writers_destroy(&gone->writers);
   free(gone->queue);
   free(gone);
 }
@@ -414,6 +439,7 @@ void pairs_destroy(Pairs **pairs) {
 void pairs_check_end(Pairs *pairs, PairsTally *tally) {
   const char *wrong = keepers_check_end(pairs->keepers, &tally->durable);
 
+  writers_check_end(pairs->writers, pairs->forced, &tally->flags);
   pairs_demand(pairs, !wrong, wrong);
   pairs_demand(pairs, leads_now(pairs, 0) || leads_now(pairs, 1), "all is well, but there is no leader");
   pairs_demand(pairs, !leads_now(pairs, 0) || !leads_now(pairs, 1), "all is well, but there are two leaders");

@@ -8,10 +8,10 @@
 #define PONS_TESTS_SIM_SIM_H
 
 #include "bus/base/clock.h"
-#include "bus/base/list.h"
 #include "bus/core/core.h"
 #include "bus/wire/pack.h"
 #include "bus/wire/session.h"
+#include "tests/sim/common.h"
 #include "tests/sim/run.h"
 
 enum {
@@ -23,13 +23,6 @@ enum {
   WORK_MAX = 64,
   NEWS_MAX = 300,
 };
-
-/* One message on its way. */
-typedef struct Packet {
-  List in_channel;
-  Buffer header;
-  Buffer body;
-} Packet;
 
 /* What a client asked, and everything that is known of it from outside. */
 typedef struct Ask {
@@ -115,11 +108,9 @@ typedef struct SimPeer {
   uint32_t next_news[CLIENTS];
 } SimPeer;
 
-typedef struct World {
+struct World {
+  WorldBase base;
   Core *core;
-  uint64_t now_us;
-  uint64_t random;
-  uint64_t seed;
   SimPeer peers[PEERS];
   Ask asks[ASKS_MAX];
   uint32_t n_asks;
@@ -127,19 +118,10 @@ typedef struct World {
   News news[NEWS_MAX];
   uint32_t n_news;
   uint32_t kept_news[CLIENTS]; /* place + 1 of the last value of each topic, as the broker has it */
-  uint64_t steps;
-  bool quiet; /* the storm is over: nothing new, no more faults */
-  bool blind; /* core_check is not asked: what is wrong must be seen from outside */
-} World;
+};
 
 /* world.c */
 
-/* A number below n. */
-uint32_t world_random(World *world, uint32_t n);
-/* True n times in a thousand. */
-bool world_chance(World *world, uint32_t per_mille);
-/* Stops with a sentence and the command that replays the seed. */
-void world_fail(const World *world, const char *format, ...) _printf_(2, 3) __attribute__((noreturn));
 /* The ask of this id, or NULL. */
 Ask *world_find_ask(World *world, RequestId id);
 /* Notes a new ask, so that it is found by its id. */
@@ -150,7 +132,6 @@ void peer_send(World *world, SimPeer *peer, const Header *header, Bytes body);
 void peer_connect(World *world, SimPeer *peer, bool fresh);
 /* The connection is cut: what was on its way is lost. */
 void peer_cut(World *world, SimPeer *peer);
-void packet_free(Packet *packet);
 /* The body of a request of so many bytes: a pattern from its id, so that any mix-up shows. */
 void fill_body(RequestId id, uint32_t from, uint32_t size_bytes, Buffer *ret);
 

@@ -74,9 +74,10 @@ static void new_ask(World *world, Peer *peer) {
                .method = kinds[kind].method,
                .once = kinds[kind].once,
                .stream = kind == 3,
-               .asked_us = world->now_us,
+               .asked_us = world->base.now_us,
                .first_us = now_of(world, peer),
                .due_us = now_of(world, peer) + 20 * US_PER_S};
+  world_add_ask(world, ask);
   send_ask(world, peer, ask);
 }
 
@@ -180,7 +181,7 @@ static void cancel(World *world, Peer *peer, Ask *ask) {
 void client_act(World *world, Peer *peer) {
   Ask *ask = pick_open(world, peer);
 
-  if (world->quiet)
+  if (world->base.quiet)
     return;
   if (ask && world_chance(world, 20))
     cancel(world, peer, ask);
@@ -215,6 +216,8 @@ static void take_chunk(World *world, Conn *conn, Ask *ask, const Header *header,
   if (body.size != CHUNK_BYTES || body.data[0] != (uint8_t)header->number)
     world_fail(world, "chunk %llu of request %llu has the bytes of another", (unsigned long long)header->number,
                (unsigned long long)ask->id.sequence);
+  world->tally->mixed += ask->chunks > 0 && ask->whose != body.data[1];
+  ask->whose = body.data[1];
   ask->chunks++;
   window.number = ask->chunks;
   window.window_bytes = ask->chunks * CHUNK_BYTES + WINDOW_BYTES;
@@ -230,11 +233,18 @@ static void check_unknown(World *world, const Ask *ask) {
                (unsigned long long)ask->id.sequence);
 }
 
+/* A basic instance takes a cancel of any attempt for its own. */
+static bool has_basic(const World *world) {
+  return world->peers[PEERS - 1].is_basic;
+}
+
 static void check_status(World *world, const Ask *ask, Status status) {
   bool has_died = status == STATUS_WORKER_LOST || status == STATUS_STREAM_LOST;
 
   if (status == STATUS_STALE || status == STATUS_DUPLICATE || status == STATUS_GONE || status == STATUS_FOREIGN_ID)
     world_fail(world, "request %llu ended %s", (unsigned long long)ask->id.sequence, status_name(status));
+  if (status == STATUS_CANCELLED && !has_basic(world))
+    world_fail(world, "request %llu was cancelled, and its client waits for it", (unsigned long long)ask->id.sequence);
   if (status == STATUS_UNKNOWN)
     check_unknown(world, ask);
   if (has_died && world->trouble_us + US_PER_S < ask->asked_us)

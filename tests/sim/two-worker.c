@@ -15,23 +15,27 @@ static Visit *find_visit(Peer *peer, RequestId id, uint8_t hop) {
   return NULL;
 }
 
-static Seen *seen_of(World *world, Peer *peer, RequestId id) {
-  for (uint32_t i = 0; i < peer->n_seen; i++)
-    if (request_id_equal(peer->seen[i].id, id))
-      return &peer->seen[i];
-  if (peer->n_seen == MEMORY)
-    world_fail(world, "the simulated memory is too small");
-  peer->seen[peer->n_seen] = (Seen){.id = id};
-  return &peer->seen[peer->n_seen++];
+void worker_start(World *world, Peer *peer) {
+  peer->n_visits = 0;
+  memory_start(&peer->memory, now_of(world, peer));
 }
 
-/* Whether the attempt is below the highest; else it is the highest now. */
-static bool is_stale(World *world, Peer *peer, RequestId id, uint32_t attempt) {
-  Seen *seen = seen_of(world, peer, id);
+void worker_die(Peer *peer) {
+  memory_done(&peer->memory);
+}
 
-  if (attempt < seen->attempt)
+/* Whether the attempt is below the highest. */
+static bool was_left(const Peer *peer, RequestId id, uint32_t attempt) {
+  MemoryReply reply;
+
+  return memory_find(&peer->memory, id, 0, attempt, &reply) == MEMORY_E_STALE;
+}
+
+/* The same; else it is the highest now. */
+static bool is_stale(World *world, Peer *peer, RequestId id, uint32_t attempt) {
+  if (was_left(peer, id, attempt))
     return true;
-  seen->attempt = attempt;
+  memory_note(&peer->memory, id, attempt, now_of(world, peer));
   return false;
 }
 
@@ -46,12 +50,12 @@ static void forget_one(World *world, Peer *peer) {
 
   if (peer->n_visits == 0 || visit->state < VISIT_DONE)
     return;
-  world->trouble_us = world->now_us;
+  world->trouble_us = world->base.now_us;
   if (visit->state == VISIT_DONE && world_chance(world, 500)) {
     visit->state = VISIT_GONE;
     return;
   }
-  peer->forgot_us = now_of(world, peer);
+  peer->memory.covers_us = now_of(world, peer);
   *visit = peer->visits[--peer->n_visits];
 }
 
@@ -96,11 +100,12 @@ static void send_answer(Peer *peer, Visit *visit) {
   visit->conn = NULL;
 }
 
-static void send_chunk(Visit *visit, uint64_t number) {
+static void send_chunk(const Peer *peer, Visit *visit, uint64_t number) {
   Header header = {.kind = KIND_CHUNK, .id = visit->id, .attempt = visit->attempt, .number = number};
   uint8_t bytes[CHUNK_BYTES];
 
   memset(bytes, (int)number, sizeof bytes);
+  bytes[1] = (uint8_t)((unsigned)peer->index << 5 | (peer->incarnation & 31));
   if (visit->conn)
     conn_send(visit->conn, &header, (Bytes){bytes, sizeof bytes});
 }
@@ -124,7 +129,7 @@ static void attach(Visit *visit, Conn *conn, uint32_t attempt) {
 /* What follows after it was attached: what is there already, from the chunk that is wanted. */
 static void follow(World *world, Peer *peer, Visit *visit, uint64_t chunk) {
   for (uint64_t i = chunk; i < visit->chunks && visit->state != VISIT_FORWARDED; i++)
-    send_chunk(visit, i);
+    send_chunk(peer, visit, i);
   if (visit->state == VISIT_DONE)
     send_answer(peer, visit);
   else if (visit->state == VISIT_FORWARDED)
@@ -133,13 +138,14 @@ static void follow(World *world, Peer *peer, Visit *visit, uint64_t chunk) {
 
 static void say_have(World *world, Peer *peer, Conn *conn, Visit *visit, const ProbeItem *item) {
   static const char *const states[] = {"queued", "running", "done", "forwarded", "reply_gone"};
-  const HaveBody have = {.state = text_of(states[visit->state])};
+  VisitState state = visit->cancelled ? VISIT_GONE : visit->state; /* who comes later has not cancelled it */
+  const HaveBody have = {.state = text_of(states[state])};
   _cleanup_(buffer_done) Buffer body = {0};
   Header header = {.kind = KIND_HAVE, .id = visit->id, .hop = visit->hop, .attempt = (uint32_t)item->attempt};
 
-  if (visit->state != VISIT_GONE)
+  if (state != VISIT_GONE)
     attach(visit, conn, header.attempt);
-  if (visit->state != VISIT_FORWARDED && visit->state != VISIT_GONE) {
+  if (state != VISIT_FORWARDED && state != VISIT_GONE) {
     header.number = item->chunk < visit->chunks ? item->chunk : visit->chunks;
     header.window_bytes = header.number * CHUNK_BYTES;
     visit->window_bytes = max_u64(visit->window_bytes, item->window_bytes);
@@ -147,7 +153,8 @@ static void say_have(World *world, Peer *peer, Conn *conn, Visit *visit, const P
   if (contract_encode(CONTRACT(HaveBody), &have, &body, NULL) != 0)
     world_fail(world, "HAVE can't be encoded");
   conn_send(conn, &header, buffer_bytes(&body));
-  follow(world, peer, visit, item->chunk);
+  if (state != VISIT_GONE)
+    follow(world, peer, visit, item->chunk);
 }
 
 static RequestId id_of(Bytes bytes) {
@@ -166,9 +173,7 @@ static void take_item(World *world, Peer *peer, Conn *conn, const ProbeItem *ite
   uint8_t hop = item->has_hop ? (uint8_t)item->hop : 0;
   uint32_t attempt = (uint32_t)item->attempt;
   Visit *visit = find_visit(peer, id, hop);
-  uint64_t now_us = now_of(world, peer);
-  bool covers =
-      now_us - peer->started_us >= item->age_us && (!peer->forgot_us || now_us - peer->forgot_us >= item->age_us);
+  bool covers = memory_covers(&peer->memory, item->age_us, now_of(world, peer));
 
   if (is_stale(world, peer, id, attempt))
     say(conn, KIND_PASS, id, hop, attempt, STATUS_STALE);
@@ -197,6 +202,13 @@ static void check_request(World *world, const Header *header, Bytes body) {
     world_fail(world, "the body of request %llu arrived changed", (unsigned long long)header->id.sequence);
 }
 
+static void refuse(Conn *conn, const Header *header) {
+  Header credit = {.kind = KIND_CREDIT, .session = conn->id, .credit = 4};
+
+  say(conn, KIND_NACK, header->id, 0, header->attempt, STATUS_BUSY);
+  conn_send(conn, &credit, BYTES_NONE);
+}
+
 static void take_request(World *world, Peer *peer, Conn *conn, const Header *header, Bytes body) {
   Visit *visit = find_visit(peer, header->id, header->hop);
 
@@ -207,6 +219,12 @@ static void take_request(World *world, Peer *peer, Conn *conn, const Header *hea
     say(conn, KIND_NACK, header->id, header->hop, header->attempt, STATUS_STALE);
     return;
   }
+  if (visit && visit->cancelled && visit->state < VISIT_DONE) {
+    refuse(conn, header); /* it is being stopped, and then done again */
+    return;
+  }
+  if (visit && visit->state == VISIT_DONE && visit->cancelled)
+    visit->state = VISIT_GONE;
   if (visit && visit->state == VISIT_GONE && !text_is(header->method, "once")) {
     *visit = peer->visits[--peer->n_visits]; /* it is done again */
     visit = NULL;
@@ -220,13 +238,10 @@ static void take_request(World *world, Peer *peer, Conn *conn, const Header *hea
     follow(world, peer, visit, 0);
     return;
   }
-  if (peer->n_visits == MEMORY)
+  if (peer->n_visits == VISITS_MAX)
     world_fail(world, "the simulated memory is too small");
-  if (world_chance(world, 50) && !world->quiet) {
-    Header credit = {.kind = KIND_CREDIT, .session = conn->id, .credit = 4};
-
-    say(conn, KIND_NACK, header->id, 0, header->attempt, STATUS_BUSY);
-    conn_send(conn, &credit, BYTES_NONE);
+  if (world_chance(world, 50) && !world->base.quiet) {
+    refuse(conn, header);
     return;
   }
   peer->visits[peer->n_visits++] = (Visit){.id = header->id,
@@ -238,8 +253,8 @@ static void take_request(World *world, Peer *peer, Conn *conn, const Header *hea
 }
 
 /* A cancel of an attempt that was left behind counts for nothing. */
-static void take_cancel(World *world, Peer *peer, const Header *header) {
-  if (!peer->is_basic && header->attempt < seen_of(world, peer, header->id)->attempt)
+static void take_cancel(Peer *peer, const Header *header) {
+  if (!peer->is_basic && was_left(peer, header->id, header->attempt))
     return;
   for (uint32_t i = 0; i < peer->n_visits; i++)
     if (request_id_equal(peer->visits[i].id, header->id) && peer->visits[i].state < VISIT_DONE)
@@ -271,7 +286,7 @@ void worker_take(World *world, Conn *conn, const Header *header, Bytes body) {
     take_probe(world, peer, conn, body);
     break;
   case KIND_CANCEL:
-    take_cancel(world, peer, header);
+    take_cancel(peer, header);
     break;
   case KIND_WINDOW:
     take_window(peer, header);
@@ -300,7 +315,10 @@ static void begin(World *world, Visit *visit) {
     return;
   ask->executions++;
   if (ask->once && ask->executions > 1)
-    world_fail(world, "request %llu of a `once` method was executed twice", (unsigned long long)ask->id.sequence);
+    world_fail(world, "%s %llu of a `once` method was executed twice", ask->wish ? "durable request" : "request",
+               (unsigned long long)(ask->wish ? ask->wish : ask->id.sequence));
+  if (ask->wish)
+    keepers_executed(pairs_keepers(world->pairs), ask->wish);
 }
 
 static void finish(Peer *peer, Visit *visit, Status status) {
@@ -320,31 +338,50 @@ static void work_on(World *world, Peer *peer, Visit *visit) {
     visit->state = VISIT_FORWARDED;
     send_forward(world, visit);
   } else if (ask->stream && visit->chunks < CHUNKS) {
-    if (visit->chunks * CHUNK_BYTES < visit->window_bytes)
-      send_chunk(visit, visit->chunks++);
+    if (visit->chunks * CHUNK_BYTES < visit->window_bytes && world_chance(world, 300))
+      send_chunk(peer, visit, visit->chunks++);
   } else {
     finish(peer, visit, STATUS_OK);
   }
 }
 
-/* A random one that is not done, or NULL. */
+/* A stream that waits for its reader. */
+static bool waits(World *world, const Visit *visit) {
+  const Ask *ask = world_find_ask(world, visit->id);
+
+  return visit->state == VISIT_RUNNING && !visit->cancelled && ask->stream && visit->chunks < CHUNKS &&
+         visit->chunks * CHUNK_BYTES >= visit->window_bytes;
+}
+
+/* A random one that is not done, of those that can go on if there are any, or NULL. */
 static Visit *pick_open(World *world, Peer *peer) {
   uint32_t start = peer->n_visits ? world_random(world, peer->n_visits) : 0;
+  Visit *open = NULL;
 
   for (uint32_t i = 0; i < peer->n_visits; i++) {
     Visit *visit = &peer->visits[(start + i) % peer->n_visits];
 
-    if (visit->state < VISIT_DONE)
-      return visit;
+    if (visit->state >= VISIT_DONE)
+      continue;
+    open = visit;
+    if (!waits(world, visit))
+      break;
   }
-  return NULL;
+  return open;
+}
+
+/* Nothing is left to be done, but for streams that nobody reads any more. */
+static bool has_done(World *world, Peer *peer) {
+  const Visit *visit = pick_open(world, peer);
+
+  return !visit || (waits(world, visit) && !visit->conn);
 }
 
 /* An end in order: DRAIN to both, all answers, BYE to both. */
 static void leave(World *world, Peer *peer) {
   Header drain = {.kind = KIND_DRAIN};
   Header bye = {.kind = KIND_BYE, .flags = FLAG_CLEAN};
-  bool is_done = pick_open(world, peer) == NULL;
+  bool is_done = has_done(world, peer);
 
   for (int i = 0; i < BROKERS; i++) {
     Conn *conn = peer->conns[i];
@@ -359,12 +396,12 @@ static void leave(World *world, Peer *peer) {
   for (int i = 0; i < BROKERS; i++)
     if (peer->conns[i])
       conn_send(peer->conns[i], &bye, BYTES_NONE);
-  world->trouble_us = world->now_us;
+  world->trouble_us = world->base.now_us;
   peer_die(world, peer);
 }
 
 void worker_act(World *world, Peer *peer) {
-  bool may_fail = !world->quiet && !world->gentle;
+  bool may_fail = !world->base.quiet && !world->gentle;
   Visit *visit;
 
   if (peer->leaving || (may_fail && world_chance(world, 3)))

@@ -2,46 +2,27 @@
 #include "tests/sim/two.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { START_US = 100000000, FLOW_US = 5000 };
 
-uint32_t world_random(World *world, uint32_t n) {
-  uint64_t x = world->random;
-
-  x ^= x >> 12;
-  x ^= x << 25;
-  x ^= x >> 27;
-  world->random = x;
-  return (uint32_t)((x * UINT64_C(0x2545f4914f6cdd1d)) >> 32) % n;
-}
-
-bool world_chance(World *world, uint32_t per_mille) {
-  return world_random(world, 1000) < per_mille;
-}
-
-void world_fail(const World *world, const char *format, ...) {
-  va_list arguments;
-
-  fprintf(stderr, "sim: seed %llu, step %llu: ", (unsigned long long)world->seed, (unsigned long long)world->steps);
-  va_start(arguments, format);
-  vfprintf(stderr, format, arguments);
-  va_end(arguments);
-  fputc('\n', stderr);
-  abort(); /* main prints how to replay */
-}
-
 Ask *world_find_ask(World *world, RequestId id) {
-  for (uint32_t i = 0; i < world->n_asks; i++)
-    if (request_id_equal(world->asks[i].id, id))
-      return &world->asks[i];
+  for (TableLink *at = table_bucket(&world->by_id, request_id_hash(id)); at; at = at->next) {
+    Ask *ask = CONTAINER_OF(at, Ask, by_id);
+
+    if (request_id_equal(ask->id, id))
+      return ask;
+  }
   return NULL;
 }
 
+void world_add_ask(World *world, Ask *ask) {
+  table_add(&world->by_id, &ask->by_id, request_id_hash(ask->id));
+}
+
 uint64_t local_us(const World *world, uint64_t rate_ppm) {
-  return world->now_us * rate_ppm / 1000000;
+  return world->base.now_us * rate_ppm / 1000000;
 }
 
 /* A clock that is up to 1 % off. */
@@ -51,29 +32,8 @@ static uint64_t any_rate(World *world) {
 
 /* --- connections --- */
 
-static void drop_all(List *channel) {
-  LIST_EACH (channel, Packet, in_channel, packet) {
-    list_remove(&packet->in_channel);
-    buffer_done(&packet->header);
-    buffer_done(&packet->body);
-    free(packet);
-  }
-}
-
-static void free_packet(Packet *packet) {
-  list_remove(&packet->in_channel);
-  buffer_done(&packet->header);
-  buffer_done(&packet->body);
-  free(packet);
-}
-
 void conn_send(Conn *conn, const Header *header, Bytes body) {
-  Packet *packet = calloc(1, sizeof *packet);
-
-  assert(packet);
-  header_encode(header, &packet->header);
-  buffer_append(&packet->body, body.data, body.size);
-  list_push(&conn->to_broker, &packet->in_channel);
+  channel_send(&conn->to_broker, header, body);
 }
 
 static void forget_conn(Peer *peer, Conn *conn) {
@@ -86,9 +46,9 @@ void conn_close(World *world, Conn *conn) {
   Peer *peer = TAKE(conn->peer);
 
   forget_conn(peer, conn);
-  drop_all(&conn->to_peer);
+  channel_empty(&conn->to_peer);
   if (world_chance(world, 300))
-    drop_all(&conn->to_broker); /* the connection is reset */
+    channel_empty(&conn->to_broker); /* the connection is reset */
 }
 
 void peer_connect(World *world, Peer *peer, int broker) {
@@ -112,7 +72,11 @@ void peer_connect(World *world, Peer *peer, int broker) {
   hello.has_services = peer->is_worker;
   hello.services.items = services;
   hello.services.count = peer->is_worker ? 2 : 0;
-  *conn = (Conn){.peer = peer, .broker = broker, .heard_us = local_us(world, peer->rate_ppm)};
+  *conn = (Conn){.peer = peer,
+                 .broker = broker,
+                 .heard_us = local_us(world, peer->rate_ppm),
+                 .is_worker = peer->is_worker,
+                 .site = 1 - peer->index % 2};
   list_init(&conn->to_broker);
   list_init(&conn->to_peer);
   list_push(&world->conns, &conn->in_world);
@@ -124,33 +88,35 @@ void peer_connect(World *world, Peer *peer, int broker) {
 }
 
 static void free_conn(Conn *conn) {
-  drop_all(&conn->to_broker);
-  drop_all(&conn->to_peer);
+  channel_empty(&conn->to_broker);
+  channel_empty(&conn->to_peer);
   list_remove(&conn->in_world);
   free(conn);
 }
 
 static void deliver_to_broker(World *world, Conn *conn) {
   Broker *broker = &world->brokers[conn->broker];
-  Packet *packet = LIST_FIRST(&conn->to_broker, Packet, in_channel);
+  Packet *packet = channel_first(&conn->to_broker);
 
   if (conn->mute || broker->frozen || !broker->core)
     return;
-  if (packet && conn->session)
+  if (packet && conn->session) {
+    Header header = packet_read(world, packet);
+
+    broker_heard(conn, &header);
     core_receive(broker->core, conn->session, packet->body.size ? 2 : 1, buffer_bytes(&packet->header),
                  buffer_bytes(&packet->body), NULL, broker_now_us(world, broker));
+  }
   if (packet)
-    free_packet(packet);
+    packet_free(packet);
   if (list_is_empty(&conn->to_broker) && !conn->peer && conn->session)
     core_disconnect(broker->core, TAKE(conn->session), broker_now_us(world, broker));
 }
 
 static void read_packet(World *world, Conn *conn, Packet *packet) {
   Peer *peer = conn->peer;
-  Header header;
+  Header header = packet_read(world, packet);
 
-  if (header_decode(buffer_bytes(&packet->header), &header) != 0)
-    world_fail(world, "the core sent a header that can't be read");
   conn->heard_us = local_us(world, peer->rate_ppm);
   conn->pinged_us = 0;
   if (header.kind == KIND_WELCOME) {
@@ -175,14 +141,14 @@ static void end_conn(World *world, Conn *conn) {
 }
 
 static void deliver_to_peer(World *world, Conn *conn) {
-  Packet *packet = LIST_FIRST(&conn->to_peer, Packet, in_channel);
+  Packet *packet = channel_first(&conn->to_peer);
 
   if (!conn->peer || conn->peer->frozen || conn->deaf)
     return;
   if (packet) {
-    list_remove(&packet->in_channel);
+    list_remove(&packet->in_channel); /* reading it may close the connection */
     read_packet(world, conn, packet);
-    free_packet(packet);
+    packet_free(packet);
   } else if (!conn->session) {
     end_conn(world, conn);
   }
@@ -201,12 +167,14 @@ void peer_die(World *world, Peer *peer) {
   for (int i = 0; i < BROKERS; i++)
     if (peer->conns[i])
       conn_close(world, peer->conns[i]);
-  if (!peer->is_worker)
+  if (peer->is_worker)
+    worker_die(peer);
+  else
     client_die(world, peer);
   peer->alive = peer->frozen = false;
 }
 
-static void peer_start(World *world, Peer *peer) {
+void peer_start(World *world, Peer *peer) {
   Conn *none[BROKERS] = {NULL};
 
   peer->alive = true;
@@ -214,14 +182,14 @@ static void peer_start(World *world, Peer *peer) {
   peer->client.value =
       (uint64_t)world_random(world, 1U << 30) << 20 | (uint64_t)peer->index << 12 | ++peer->incarnation;
   peer->sequence = 0;
-  peer->n_visits = peer->n_seen = 0;
-  peer->forgot_us = 0;
   peer->at = 0;
   peer->rate_ppm = any_rate(world);
   peer->started_us = local_us(world, peer->rate_ppm);
   memcpy(peer->conns, none, sizeof none);
-  if (peer->is_worker)
-    world->trouble_us = world->now_us; /* who is younger than a request can't vouch */
+  if (!peer->is_worker)
+    return;
+  worker_start(world, peer);
+  world->trouble_us = world->base.now_us; /* who is younger than a request can't vouch */
 }
 
 /* A worker finds out, too, that a connection is dead. */
@@ -235,7 +203,7 @@ static void worker_tick(World *world, Peer *peer) {
       continue;
     if ((conn->pinged_us && now_us > conn->pinged_us + 150000) ||
         (!conn->welcomed && now_us > conn->heard_us + US_PER_S)) {
-      world->trouble_us = world->now_us;
+      world->trouble_us = world->base.now_us;
       conn_close(world, conn);
     } else if (!conn->pinged_us && now_us > conn->heard_us + US_PER_S / 2) {
       conn->pinged_us = now_us;
@@ -246,10 +214,10 @@ static void worker_tick(World *world, Peer *peer) {
 
 /* Whether it gets to a broker in this moment. */
 static bool may_connect(World *world, const Peer *peer, int broker) {
-  bool is_late = world->restless && peer->is_worker && broker == (int)(peer->incarnation % 2);
+  bool is_late = !world->base.quiet && world->restless && peer->is_worker && broker == (int)(peer->incarnation % 2);
 
   if (!world->brokers[broker].core || world->brokers[broker].frozen ||
-      (peer->is_basic && world->seed % 8 == 1 && broker != peer->index % 2))
+      (peer->is_basic && world->base.seed % 8 == 1 && broker != peer->index % 2))
     return false;
   return world_chance(world, is_late ? 1 : 200);
 }
@@ -281,7 +249,7 @@ static void act(World *world, Peer *peer) {
 
 /* Whether somebody can't be asked now. */
 static bool is_in_trouble(const World *world) {
-  bool trouble = world->link_cut;
+  bool trouble = link_is_cut(world);
 
   for (int i = CLIENTS; i < PEERS; i++) {
     const Peer *peer = &world->peers[i];
@@ -302,7 +270,7 @@ static void tick_all(World *world) {
     peer_tick(world, &world->peers[i]);
   sweep(world);
   if (!world->gentle && is_in_trouble(world))
-    world->trouble_us = world->now_us;
+    world->trouble_us = world->base.now_us;
 }
 
 /* Everything that can arrive arrives, once. */
@@ -317,8 +285,8 @@ static void deliver_all(World *world) {
 
 /* Time in which all goes as it should, for those who can. */
 static void flow(World *world, uint64_t us) {
-  for (uint64_t end_us = world->now_us + us; world->now_us < end_us;) {
-    world->now_us += FLOW_US;
+  for (uint64_t end_us = world->base.now_us + us; world->base.now_us < end_us;) {
+    world->base.now_us += FLOW_US;
     tick_all(world);
     for (int i = 0; i < 20; i++)
       deliver_all(world);
@@ -331,101 +299,10 @@ static void pass_time(World *world) {
   uint32_t how = world_random(world, 1000);
 
   if (how < 850) {
-    world->now_us += world_random(world, 3000);
+    world->base.now_us += world_random(world, 3000);
     tick_all(world);
   } else {
     flow(world, how < 970 ? world_random(world, 60000) : how < 998 ? world_random(world, 500000) : 3 * US_PER_S);
-  }
-}
-
-/* --- faults --- */
-
-static void fault_of_broker(World *world) {
-  Broker *broker = &world->brokers[world_random(world, BROKERS)];
-  Broker *other = &world->brokers[1 - broker->index];
-  bool is_alone = !other->core || other->frozen || core_is_warming(other->core) || !other->up;
-
-  if (is_alone || world->link_cut)
-    world->trouble_us = world->now_us; /* what both knew is lost */
-  if (!broker->core) {
-    broker_start(world, broker);
-    return;
-  }
-  if (broker->frozen || world_chance(world, 300)) {
-    broker->frozen = !broker->frozen;
-    pairs_freeze(world->pairs, broker->index, broker->frozen);
-  } else if (world_chance(world, 200)) {
-    core_drain(broker->core, broker_now_us(world, broker));
-  } else {
-    broker_kill(world, broker);
-  }
-}
-
-static void fault_of_peer(World *world) {
-  Peer *peer = &world->peers[world_random(world, PEERS)];
-
-  if (!peer->alive)
-    return;
-  if (peer->is_worker)
-    world->trouble_us = world->now_us;
-  if (peer->frozen || world_chance(world, 500))
-    peer->frozen = !peer->frozen;
-  else
-    peer_die(world, peer);
-}
-
-/* One direction of one connection, or both. */
-static void fault_of_conn(World *world) {
-  uint32_t how = world_random(world, 3);
-
-  LIST_EACH (&world->conns, Conn, in_world, conn) {
-    if (!world_chance(world, 150))
-      continue;
-    if (conn->peer && conn->peer->is_worker)
-      world->trouble_us = world->now_us;
-    conn->deaf = how != 0;
-    conn->mute = how != 1;
-  }
-}
-
-static void heal(World *world) {
-  LIST_EACH (&world->conns, Conn, in_world, conn)
-    conn->deaf = conn->mute = false;
-  world->link_cut = false;
-  pairs_cut(world->pairs, false);
-}
-
-/* An instance restarts, perhaps while the brokers can't tell each other. */
-static void unsettle(World *world) {
-  Peer *peer = &world->peers[CLIENTS + world_random(world, WORKERS)];
-
-  world->trouble_us = world->now_us;
-  if (!world->link_cut && world_chance(world, 500)) {
-    world->link_cut = true;
-    pairs_cut(world->pairs, true);
-  }
-  if (peer->alive)
-    peer_die(world, peer);
-  peer_start(world, peer);
-}
-
-static void fault(World *world) {
-  uint32_t what = world_random(world, world->gentle ? 3 : world->restless ? 16 : 10);
-
-  if (what < 3) {
-    fault_of_broker(world);
-  } else if (what < 6) {
-    fault_of_peer(world);
-  } else if (what < 8) {
-    fault_of_conn(world);
-  } else if (what < 9 || what >= 14) {
-    world->link_cut = !world->link_cut;
-    pairs_cut(world->pairs, world->link_cut);
-    world->trouble_us = world->now_us;
-  } else if (what < 12) {
-    heal(world);
-  } else {
-    unsettle(world);
   }
 }
 
@@ -449,8 +326,8 @@ static void step(World *world) {
   uint32_t what = world_random(world, 100);
   Conn *conn = what < 75 ? pick_conn(world) : NULL;
 
-  if (!world->quiet && world_chance(world, 8))
-    fault(world);
+  if (!world->base.quiet && world_chance(world, 8))
+    world_fault(world);
   if (what < 35 && conn)
     deliver_to_broker(world, conn);
   else if (what < 70 && conn)
@@ -462,8 +339,8 @@ static void step(World *world) {
   else
     act(world, &world->peers[world_random(world, PEERS)]);
   sweep(world);
-  world->steps++;
-  for (int i = 0; i < BROKERS && !world->blind; i++)
+  world->base.steps++;
+  for (int i = 0; i < BROKERS && !world->base.blind; i++)
     if (world->brokers[i].core)
       core_check(world->brokers[i].core, 0);
 }
@@ -482,19 +359,26 @@ static void check_end(World *world) {
 
 /* No more faults, and nothing new: everything comes to its end. */
 static void calm_down(World *world) {
-  world->quiet = true;
-  heal(world);
+  world->base.quiet = true;
+  world_heal(world);
   pairs_calm(world->pairs);
   for (int i = 0; i < PEERS; i++)
     world->peers[i].frozen = false;
   for (int i = 0; i < BROKERS; i++) {
     world->brokers[i].frozen = false;
     pairs_freeze(world->pairs, i, false);
+    if (world->brokers[i].core && world->brokers[i].drains) {
+      broker_note_loss(world, &world->brokers[i]);
+      broker_kill(world, &world->brokers[i]);
+    }
     if (!world->brokers[i].core)
       broker_start(world, &world->brokers[i]);
   }
   flow(world, 3 * US_PER_S);
-  world->now_us += 30 * US_PER_S;
+  for (int i = 0; i < 30; i++) { /* all deadlines, but nobody is silent for too long */
+    world->base.now_us += US_PER_S;
+    flow(world, 50 * US_PER_MS);
+  }
   flow(world, US_PER_S);
   pairs_check_end(world->pairs, &world->tally->pairs);
 }
@@ -502,6 +386,13 @@ static void calm_down(World *world) {
 /* A rule of authority is broken. */
 static void on_pairs_fail(void *userdata, const char *what) {
   world_fail(userdata, "%s", what);
+}
+
+/* Whoever leads delivers a durable request. */
+static void on_deliver(void *userdata, int broker, const DurableAction *action) {
+  World *world = userdata;
+
+  courier_deliver(world, &world->brokers[broker], action);
 }
 
 static void start(World *world) {
@@ -513,26 +404,24 @@ static void start(World *world) {
     broker_start(world, broker);
   }
   for (int i = 0; i < PEERS; i++) {
-    world->peers[i] = (Peer){.index = i, .is_worker = i >= CLIENTS, .is_basic = i == PEERS - 1 && world->seed % 4 == 1};
+    world->peers[i] =
+        (Peer){.index = i, .is_worker = i >= CLIENTS, .is_basic = i == PEERS - 1 && world->base.seed % 4 == 1};
     peer_start(world, &world->peers[i]);
   }
   flow(world, 3 * US_PER_S);
-  world->trouble_us = world->now_us;
+  world->trouble_us = world->base.now_us;
 }
 
 void world_run(uint64_t seed, uint32_t steps, bool blind, Tally *tally) {
   World *world = calloc(1, sizeof *world);
 
   assert(world);
-  world->blind = blind;
-  world->seed = seed;
-  world->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-  world->now_us = START_US;
+  world->base = (WorldBase){.blind = blind, .seed = seed, .chance = chance_of(seed, 1), .now_us = START_US};
   world->gentle = seed % 4 == 0;
   world->restless = seed % 4 == 2;
   world->tally = tally;
   list_init(&world->conns);
-  pairs_new(&world->pairs, seed, world->now_us, on_pairs_fail, world);
+  pairs_new(&world->pairs, seed, world->base.now_us, &(PairsSink){on_pairs_fail, on_deliver, world});
   start(world);
   for (uint32_t i = 0; i < steps; i++)
     step(world);
@@ -545,5 +434,6 @@ void world_run(uint64_t seed, uint32_t steps, bool blind, Tally *tally) {
     broker_kill(world, &world->brokers[i]);
   sweep(world);
   pairs_destroy(&world->pairs);
+  table_done(&world->by_id);
   free(world);
 }

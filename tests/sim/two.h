@@ -7,11 +7,12 @@
 #ifndef PONS_TESTS_SIM_TWO_H
 #define PONS_TESTS_SIM_TWO_H
 
+#include "bus/agent/memory.h"
 #include "bus/base/clock.h"
-#include "bus/base/list.h"
 #include "bus/core/core.h"
 #include "bus/core/roster.h"
 #include "bus/wire/session.h"
+#include "tests/sim/common.h"
 #include "tests/sim/pairs.h"
 #include "tests/sim/run.h"
 
@@ -21,17 +22,11 @@ enum {
   WORKERS = 3,
   PEERS = CLIENTS + WORKERS,
   ASKS_MAX = 300,
-  MEMORY = 400,
+  TRIES_MAX = 900, /* of durable requests */
+  VISITS_MAX = 800,
   CHUNKS = 6, /* of a stream */
   CHUNK_BYTES = 400,
 };
-
-/* One message on its way. */
-typedef struct Packet {
-  List in_channel;
-  Buffer header;
-  Buffer body;
-} Packet;
 
 typedef struct Peer Peer;
 
@@ -52,19 +47,29 @@ typedef struct Conn {
   SessionId id;
   uint64_t heard_us; /* of the peer, by its clock */
   uint64_t pinged_us;
+  /* of the broker */
+  bool is_worker;
+  int site;               /* the broker of its machine */
+  bool open;              /* it has said WELCOME */
+  bool suspect;           /* the link to the broker of its machine is lost: no new work */
+  uint64_t asked;         /* number of the last PING */
+  uint64_t suspect_since; /* until an answer to a later one comes */
 } Conn;
 
-/* What a client asked. */
+/* What a client asked; or a try of a durable request, which a broker asks for. */
 typedef struct Ask {
+  TableLink by_id;
   RequestId id;
   int client;
+  uint64_t wish; /* the durable request, or 0 */
   const char *service;
   const char *method;
   uint64_t asked_us; /* by the world's clock */
   uint64_t first_us; /* by that of its client: when it was sent, and when it ends */
   uint64_t due_us;
   uint32_t attempt;
-  uint64_t chunks; /* received, in order */
+  uint64_t chunks; /* received, in order, */
+  uint8_t whose;   /* and of which execution */
   int sent_to;     /* which broker, last */
   bool stuck;      /* it was told to ask the other broker, and could not yet */
   bool once;       /* somewhere on its way */
@@ -92,12 +97,6 @@ typedef struct Visit {
   Status status;
 } Visit;
 
-/* The highest attempt of an id that an instance has seen. */
-typedef struct Seen {
-  RequestId id;
-  uint32_t attempt;
-} Seen;
-
 struct Peer {
   int index;
   bool is_worker;
@@ -112,20 +111,18 @@ struct Peer {
   uint64_t rate_ppm;   /* of its clock */
   Conn *conns[BROKERS];
   int at; /* a client's broker */
-  Visit visits[MEMORY];
+  Visit visits[VISITS_MAX];
   uint32_t n_visits;
-  Seen seen[MEMORY];
-  uint32_t n_seen;
-  uint64_t forgot_us; /* something was forgotten that late */
+  Memory memory; /* the real one: attempts, and what it can vouch for */
 };
 
 /* What one broker says to the other. */
-typedef enum WordKind { WORD_HAS, WORD_LOST, WORD_NOTED, WORD_COMPLETE } WordKind;
+typedef enum WordKind { WORD_WANTED, WORD_BEGINS, WORD_HAS, WORD_LOST, WORD_NOTED, WORD_COMPLETE } WordKind;
 
 typedef struct Word {
   List in_link;
   WordKind kind;
-  uint64_t link; /* which of the links that there were */
+  uint64_t number; /* of all but WANTED: who finds one missing wants all */
   ClientId client;
   uint64_t incarnation;
   uint64_t ago_us;
@@ -139,40 +136,47 @@ typedef struct Broker {
   bool frozen;
   uint64_t rate_ppm;
   uint64_t incarnation;
-  bool up;            /* its end of the link */
-  uint64_t worked_us; /* when the link did last, by its clock */
-  uint64_t down_at_us;
+  bool drains;             /* it has said GOAWAY */
+  bool hurt;               /* its disk's death: it is started again soon */
+  Conn *couriers[BROKERS]; /* who brings tries of durable requests, by the store that accepted them */
+  /* its end of the link */
+  bool up;
+  bool in_step;       /* it has heard all since the other's beginning */
+  bool told_up;       /* core_peer_up was called, and not yet core_peer_down */
+  bool knows_all;     /* the other has told all, since it was heard to begin */
+  uint64_t worked_us; /* when the link did last, by its clock, */
+  uint64_t good_us;   /* and by the world's */
+  uint64_t looked_us;
+  uint64_t asked_us;    /* when all was wanted */
+  uint64_t linked_with; /* incarnation of the other */
+  uint64_t told;        /* number of the last word */
+  uint64_t heard;
   List words; /* from the other */
 } Broker;
 
-typedef struct World {
-  uint64_t now_us;
-  uint64_t random;
-  uint64_t seed;
-  uint64_t steps;
-  bool quiet;
-  bool blind;
+struct World {
+  WorldBase base;
   bool gentle; /* only brokers have faults: nothing may be lost then */
   bool
       restless; /* instances come and go all the time, and are known to one broker long before the other; clients move often */
-  bool link_cut;
-  uint64_t link;
+  bool deaf[BROKERS]; /* nothing of the other broker reaches this one */
   Broker brokers[BROKERS];
   Peer peers[PEERS];
   List conns;
   Pairs *pairs;
   Ask asks[ASKS_MAX];
   uint32_t n_asks;
+  Ask tries[TRIES_MAX];
+  uint32_t n_tries;
+  Table by_id;         /* of both */
   uint64_t trouble_us; /* when something happened last that can make it unknowable what became of a request */
   Tally *tally;
-} World;
+};
 
 /* two-world.c */
 
-uint32_t world_random(World *world, uint32_t n);
-bool world_chance(World *world, uint32_t per_mille);
-void world_fail(const World *world, const char *format, ...) _printf_(2, 3) __attribute__((noreturn));
 Ask *world_find_ask(World *world, RequestId id);
+void world_add_ask(World *world, Ask *ask);
 /* The time of a clock that runs at so many millionths of the true rate. */
 uint64_t local_us(const World *world, uint64_t rate_ppm);
 /* Puts a message on its way to the broker. Nothing happens when the connection is gone. */
@@ -181,19 +185,55 @@ void conn_send(Conn *conn, const Header *header, Bytes body);
 void conn_close(World *world, Conn *conn);
 /* A connection of this peer to this broker, with HELLO on its way. */
 void peer_connect(World *world, Peer *peer, int broker);
-/* The process is gone. */
+/* A process begins, and is gone. */
+void peer_start(World *world, Peer *peer);
 void peer_die(World *world, Peer *peer);
+
+/* two-faults.c */
+
+/* Something goes wrong. */
+void world_fault(World *world);
+/* Everybody reaches everybody again. */
+void world_heal(World *world);
 
 /* two-brokers.c */
 
 void broker_start(World *world, Broker *broker);
 void broker_kill(World *world, Broker *broker);
+/* It says GOAWAY, and goes before all is well again. */
+void broker_drain(World *world, Broker *broker);
+/* It can't be reached from now on: if it is alone, what both knew is lost. */
+void broker_note_loss(World *world, const Broker *broker);
 /* By its own clock. */
 uint64_t broker_now_us(const World *world, const Broker *broker);
 /* Ticks the brokers that can, and moves the link on. */
 void brokers_tick(World *world);
+/* The broker is about to take this of a connection. */
+void broker_heard(Conn *conn, const Header *header);
+
+/* two-link.c */
+
+/* The broker's core has said who comes or goes. */
+void link_tell(World *world, Broker *broker, const struct RosterEntry *entry, bool has_left, uint64_t ago_us);
+/* What the broker was to hear is lost. */
+void link_forget(Broker *broker);
+/* One end finds out for itself whether the link works. */
+void link_tick(World *world, Broker *broker);
 /* Delivers one word, if there is one. */
 void link_deliver(World *world, Broker *to);
+/* Cuts it in one direction or both, or heals it. */
+void link_cut(World *world);
+void link_heal(World *world);
+bool link_is_cut(const World *world);
+
+/* two-courier.c */
+
+/* Brings a try to the broker's core. */
+void courier_deliver(World *world, Broker *broker, const DurableAction *action);
+/* Takes what the core has said to the couriers. */
+void couriers_run(World *world, Broker *broker);
+/* The broker is dead. */
+void couriers_forget(Broker *broker);
 
 /* two-client.c */
 
@@ -210,5 +250,7 @@ void client_die(World *world, Peer *peer);
 void worker_act(World *world, Peer *peer);
 void worker_take(World *world, Conn *conn, const Header *header, Bytes body);
 void worker_forget_conn(Peer *peer, const Conn *conn);
+void worker_start(World *world, Peer *peer);
+void worker_die(Peer *peer);
 
 #endif

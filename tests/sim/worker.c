@@ -185,12 +185,12 @@ void worker_act(World *world, SimPeer *peer) {
 
   if (!peer->welcomed)
     return;
-  if ((peer->draining && !work && world_chance(world, 300)) || (!world->quiet && world_chance(world, 1))) {
+  if ((peer->draining && !work && world_chance(world, 300)) || (!world->base.quiet && world_chance(world, 1))) {
     say_bye(world, peer);
     return;
   }
   if (!work || !work->whole) {
-    if (!peer->draining && !world->quiet && world_chance(world, 2)) {
+    if (!peer->draining && !world->base.quiet && world_chance(world, 2)) {
       Header drain = {.kind = KIND_DRAIN};
 
       peer->draining = true;
@@ -202,7 +202,7 @@ void worker_act(World *world, SimPeer *peer) {
     stream(world, peer, work);
   else if (work->window_bytes > 0 && !work->cancelled && world_chance(world, work->part_bytes ? 700 : 100))
     send_part(world, peer, work);
-  else if (work->chunks == 0 && !work->cancelled && !world->quiet && world_chance(world, 50))
+  else if (work->chunks == 0 && !work->cancelled && !world->base.quiet && world_chance(world, 50))
     refuse(world, peer, work);
   else if (work->chunks == 0 && !work->cancelled && world_chance(world, 50))
     forward(world, peer, work);

@@ -2,34 +2,8 @@
 #include "tests/sim/sim.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-uint32_t world_random(World *world, uint32_t n) {
-  uint64_t x = world->random;
-
-  x ^= x >> 12;
-  x ^= x << 25;
-  x ^= x >> 27;
-  world->random = x;
-  return (uint32_t)((x * UINT64_C(0x2545f4914f6cdd1d)) >> 32) % n;
-}
-
-bool world_chance(World *world, uint32_t per_mille) {
-  return world_random(world, 1000) < per_mille;
-}
-
-void world_fail(const World *world, const char *format, ...) {
-  va_list arguments;
-
-  fprintf(stderr, "sim: seed %llu, step %llu: ", (unsigned long long)world->seed, (unsigned long long)world->steps);
-  va_start(arguments, format);
-  vfprintf(stderr, format, arguments);
-  va_end(arguments);
-  fputc('\n', stderr);
-  abort(); /* main prints how to replay */
-}
 
 Ask *world_find_ask(World *world, RequestId id) {
   uint32_t at = (uint32_t)request_id_hash(id) % ASK_BUCKETS;
@@ -61,30 +35,9 @@ void fill_body(RequestId id, uint32_t from, uint32_t size_bytes, Buffer *ret) {
 
 /* --- channels --- */
 
-static Packet *new_packet(const Header *header, Bytes body) {
-  Packet *packet = calloc(1, sizeof *packet);
-
-  assert(packet);
-  header_encode(header, &packet->header);
-  buffer_append(&packet->body, body.data, body.size);
-  return packet;
-}
-
-void packet_free(Packet *packet) {
-  list_remove(&packet->in_channel);
-  buffer_done(&packet->header);
-  buffer_done(&packet->body);
-  free(packet);
-}
-
-static void empty(List *channel) {
-  LIST_EACH (channel, Packet, in_channel, packet)
-    packet_free(packet);
-}
-
 void peer_send(World *world, SimPeer *peer, const Header *header, Bytes body) {
   (void)world;
-  list_push(&peer->to_broker, &new_packet(header, body)->in_channel);
+  channel_send(&peer->to_broker, header, body);
 }
 
 /* What the core sends goes through here, so what it must not do is seen in the moment that it does it. */
@@ -94,7 +47,7 @@ static void on_send(void *userdata, void *to, const Header *header, Bytes body, 
 
   (void)block;
   model_sent(world, peer, header, body);
-  list_push(&peer->to_peer, &new_packet(header, body)->in_channel);
+  channel_send(&peer->to_peer, header, body);
 }
 
 static void on_close(void *userdata, void *to) {
@@ -152,8 +105,8 @@ void peer_connect(World *world, SimPeer *peer, bool fresh) {
     peer->sequence = 0;
     memset(peer->last_given, 0, sizeof peer->last_given);
   }
-  peer->session = core_connect(world->core, peer, world->now_us);
-  peer->beat_us = world->now_us + TIME_IDLE_INTERVAL_US;
+  peer->session = core_connect(world->core, peer, world->base.now_us);
+  peer->beat_us = world->base.now_us + TIME_IDLE_INTERVAL_US;
   say_hello(world, peer);
 }
 
@@ -161,10 +114,10 @@ void peer_cut(World *world, SimPeer *peer) {
   Session *session = TAKE(peer->session);
 
   if (session)
-    core_disconnect(world->core, session, world->now_us);
+    core_disconnect(world->core, session, world->base.now_us);
   model_forget(peer);
-  empty(&peer->to_broker);
-  empty(&peer->to_peer);
+  channel_empty(&peer->to_broker);
+  channel_empty(&peer->to_peer);
   peer->connected = false;
   peer->welcomed = false;
   peer->n_work = 0;
@@ -177,13 +130,12 @@ static void answer_ping(World *world, SimPeer *peer, const Header *ping) {
 }
 
 static void deliver_to_peer(World *world, SimPeer *peer) {
-  Packet *packet = LIST_FIRST(&peer->to_peer, Packet, in_channel);
+  Packet *packet = channel_first(&peer->to_peer);
   Header header;
 
   if (!packet)
     return;
-  if (header_decode(buffer_bytes(&packet->header), &header) != 0)
-    world_fail(world, "the core sent a header that can't be read");
+  header = packet_read(world, packet);
   if (header.kind == KIND_WELCOME) {
     peer->welcomed = true;
     peer->id = header.session;
@@ -200,17 +152,16 @@ static void deliver_to_peer(World *world, SimPeer *peer) {
 }
 
 static void deliver_to_broker(World *world, SimPeer *peer) {
-  Packet *packet = LIST_FIRST(&peer->to_broker, Packet, in_channel);
+  Packet *packet = channel_first(&peer->to_broker);
   Header header;
 
   if (!packet)
     return;
-  if (header_decode(buffer_bytes(&packet->header), &header) != 0)
-    world_fail(world, "a peer sent a header that can't be read");
+  header = packet_read(world, packet);
   if (peer->session) {
     model_taken(world, peer, &header, buffer_bytes(&packet->body));
     core_receive(world->core, peer->session, packet->body.size ? 2 : 1, buffer_bytes(&packet->header),
-                 buffer_bytes(&packet->body), NULL, world->now_us);
+                 buffer_bytes(&packet->body), NULL, world->base.now_us);
   }
   packet_free(packet);
 }
@@ -218,29 +169,29 @@ static void deliver_to_broker(World *world, SimPeer *peer) {
 /* --- one step --- */
 
 static void beat(World *world, SimPeer *peer) {
-  Header ping = {.kind = KIND_PING, .number = world->now_us};
+  Header ping = {.kind = KIND_PING, .number = world->base.now_us};
 
-  if (!peer->welcomed || peer->frozen || world->now_us < peer->beat_us)
+  if (!peer->welcomed || peer->frozen || world->base.now_us < peer->beat_us)
     return;
-  peer->beat_us = world->now_us + TIME_IDLE_INTERVAL_US;
+  peer->beat_us = world->base.now_us + TIME_IDLE_INTERVAL_US;
   peer_send(world, peer, &ping, BYTES_NONE);
 }
 
 static void pass_time(World *world) {
   uint32_t how = world_random(world, 100);
 
-  world->now_us += how < 90   ? world_random(world, 2000)
-                   : how < 99 ? world_random(world, 60000)
-                              : world_random(world, 2000000);
+  world->base.now_us += how < 90   ? world_random(world, 2000)
+                        : how < 99 ? world_random(world, 60000)
+                                   : world_random(world, 2000000);
   for (int i = 0; i < PEERS; i++)
     beat(world, &world->peers[i]);
-  core_tick(world->core, world->now_us);
+  core_tick(world->core, world->base.now_us);
 }
 
 /* Half a minute in which everybody who can reads and beats, and nobody does anything else: who is frozen is given up. */
 static void pass_long(World *world) {
   for (int i = 0; i < 30; i++) {
-    world->now_us += US_PER_S;
+    world->base.now_us += US_PER_S;
     for (int k = 0; k < PEERS; k++) {
       SimPeer *peer = &world->peers[k];
 
@@ -248,7 +199,7 @@ static void pass_long(World *world) {
       while (!list_is_empty(&peer->to_broker))
         deliver_to_broker(world, peer);
     }
-    core_tick(world->core, world->now_us);
+    core_tick(world->core, world->base.now_us);
     for (int k = 0; k < PEERS; k++)
       while (!world->peers[k].frozen && !list_is_empty(&world->peers[k].to_peer))
         deliver_to_peer(world, &world->peers[k]);
@@ -278,9 +229,9 @@ static void step(World *world) {
   SimPeer *peer = &world->peers[world_random(world, PEERS)];
   uint32_t what = world_random(world, 100);
 
-  if (!world->quiet && world_chance(world, 5))
+  if (!world->base.quiet && world_chance(world, 5))
     fault(world, peer);
-  if (!world->quiet && world_random(world, 8000) == 0)
+  if (!world->base.quiet && world_random(world, 8000) == 0)
     pass_long(world);
   if (what < 15) {
     pass_time(world);
@@ -295,9 +246,9 @@ static void step(World *world) {
   } else if (!peer->frozen) {
     peer->is_worker ? worker_act(world, peer) : client_act(world, peer);
   }
-  world->steps++;
+  world->base.steps++;
   model_check(world);
-  if (!world->blind)
+  if (!world->base.blind)
     core_check(world->core, 0);
 }
 
@@ -321,7 +272,7 @@ static void check_end(World *world) {
 
 /* No more faults and nothing new: everything must come to its end. */
 static void calm_down(World *world) {
-  world->quiet = true;
+  world->base.quiet = true;
   for (int i = 0; i < PEERS; i++)
     world->peers[i].frozen = false;
   for (int i = 0; i < 4000; i++)
@@ -332,8 +283,8 @@ static void calm_down(World *world) {
     while (!list_is_empty(&world->peers[i].to_peer))
       deliver_to_peer(world, &world->peers[i]);
   }
-  world->now_us += 70 * US_PER_S;
-  core_tick(world->core, world->now_us);
+  world->base.now_us += 70 * US_PER_S;
+  core_tick(world->core, world->base.now_us);
   for (int i = 0; i < PEERS; i++)
     while (!list_is_empty(&world->peers[i].to_peer))
       deliver_to_peer(world, &world->peers[i]);
@@ -345,13 +296,13 @@ void world_run(uint64_t seed, uint32_t steps, bool blind, Tally *tally) {
   CoreSink sink = {.send = on_send, .close = on_close, .userdata = world};
 
   assert(world);
-  *world = (World){.blind = blind, .seed = seed, .random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1, .now_us = 1000000};
+  world->base = (WorldBase){.blind = blind, .seed = seed, .chance = chance_of(seed, 1), .now_us = 1000000};
   options.seed = seed + 1;
   options.limits.client_requests = 64;
   options.limits.service_queue = 32;
   options.limits.client_bytes = 12000;
   options.limits.all_bytes = 30000;
-  assert(core_new(&world->core, &options, &sink, world->now_us) == 0);
+  assert(core_new(&world->core, &options, &sink, world->base.now_us) == 0);
   for (int i = 0; i < PEERS; i++) {
     SimPeer *peer = &world->peers[i];
 
