@@ -12,7 +12,7 @@ static const Contract *const contracts[] = {
     CONTRACT(Hello),        CONTRACT(Welcome),   CONTRACT(ErrorBody),  CONTRACT(ForwardBody),
     CONTRACT(PonsRegistry), CONTRACT(EchoSay),   CONTRACT(PonsLimit),  CONTRACT(PonsTrace),
     CONTRACT(ProbeBody),    CONTRACT(HaveBody),  CONTRACT(PeerHeader), CONTRACT(PeerBeat),
-    CONTRACT(PeerVote),     CONTRACT(PeerLease), CONTRACT(PeerLog),  CONTRACT(PeerAsk),
+    CONTRACT(PeerVote),     CONTRACT(PeerLease), CONTRACT(PeerLog),    CONTRACT(PeerAsk),
 };
 
 static void must(bool truth) {

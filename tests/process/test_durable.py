@@ -158,6 +158,7 @@ class Life(One):
         row = self.wait_dead("a", kept)
         self.assertEqual((row["attempts"], row["status"], row["message"]), (3, "INTERNAL", "the printer is on fire"))
         self.assertEqual(self.ask("a", "pons.durable", "list")["total"], 1)  # without a state: dead letters
+        self.assertEqual(self.refused("a", "pons.durable", "await", id=kept["id"]), ("INTERNAL", "dead_letter"))  # it is on disk, and said
         self.assertIn("is a dead letter", self.nodes["a"].log())
         self.ask("a", "pons.durable", "requeue", id=kept["id"])
         self.assertEqual(self.wait_dead("a", kept)["tries"], 6)
