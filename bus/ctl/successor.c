@@ -149,7 +149,7 @@ static void read_said(const Successor *successor, char ret[SAID_BYTES]) {
     size--;
   all[size > 0 ? size : 0] = '\0';
   last = strrchr(all, '\n');
-  snprintf(ret, SAID_BYTES, "%s", last ? last + 1 : all);
+  snprintf(ret, SAID_BYTES, "%.*s", SAID_BYTES - 1, last ? last + 1 : all);
 }
 
 static void on_trial_end(void *userdata, pid_t pid _unused_, int status) {
