@@ -68,7 +68,7 @@ typedef struct ClientOptions {
      status: the second broker refuses this client. May be NULL. */
   void (*on_state)(void *userdata, ClientState state, Status status, const char *text);
   /* A broker refuses what has no answer of its own: an event, a subscription. text is a sentence with the status. With two brokers both
-     may say so. May be NULL. */
+     may say so. Not that a broker of an earlier version does not know a kind of message. May be NULL. */
   void (*on_refusal)(void *userdata, Status status, const char *text);
   void *userdata; /* of both */
 } ClientOptions;

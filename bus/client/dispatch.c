@@ -52,7 +52,8 @@ static void on_session_error(Link *link, const Message *message) {
   } else {
     client->stats.dropped++;
     log_debug("PONS-CLIENT-ERROR", "%s: the broker says %s", client->agent, text);
-    if (client->on_refusal)
+    if (client->on_refusal &&
+        status != STATUS_UNSUPPORTED) /* a broker of an earlier version passes over what it does not know */
       client->on_refusal(client->userdata, status, text);
   }
 }

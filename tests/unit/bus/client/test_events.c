@@ -49,6 +49,7 @@ static void what_a_broker_refuses_is_told(void **state) {
   scene_connect(scene);
   assert_int_equal(client_publish(scene->client, TEXT("a.b"), BYTES_NONE, false), 0);
   free(fake_take(&scene->fake, KIND_PUBLISH));
+  fake_error(&scene->fake, (RequestId){{0}, 0}, STATUS_UNSUPPORTED, "a kind of a later version", 0); /* not told */
   fake_error(&scene->fake, (RequestId){{0}, 0}, STATUS_DENIED, "may not publish to a.b", 0);
   fake_until(&scene->fake, is_refused, scene);
   assert_int_equal(scene->refusal, STATUS_DENIED);
