@@ -7,6 +7,7 @@
 
 #include "bus/base/log.h"
 #include "bus/ctl/catalog.h"
+#include "bus/wire/header.h"
 
 static CtlExit (*const handlers[])(Ctl *ctl) = {
 #define COMMAND(name, arguments, least, most, about) [COMMAND_##name] = cmd_##name,
@@ -82,9 +83,9 @@ CtlExit ctl_load_config(Ctl *ctl) {
 
 CtlExit cmd_version(Ctl *ctl) {
   if (ctl->options.json)
-    ctl_write_json(ctl, json_pack("{s:s}", "version", PONS_VERSION));
+    ctl_write_json(ctl, json_pack("{s:s, s:i}", "version", PONS_VERSION, "protocol", PROTOCOL_VERSION));
   else
-    printf("pons %s\n", PONS_VERSION);
+    printf("pons %s, protocol %d\n", PONS_VERSION, PROTOCOL_VERSION);
   return CTL_OK;
 }
 
