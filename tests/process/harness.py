@@ -7,6 +7,7 @@ The build folder comes from PONS_BUILD."""
 import functools
 import json
 import os
+import random
 import resource
 import shutil
 import signal
@@ -302,8 +303,27 @@ def wait_listening(port, process):
                 pass
 
 
+_reserved = []  # a socket whose name is the port, for as long as this test runs
+
+
+def _first_ephemeral_port():
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
 def free_port():
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port of 127.0.0.1 that nobody listens on, nor any other test will: it is none that the kernel gives to connections, and
+    tests reserve theirs by the name of an abstract socket, which goes with the process."""
+    last = max(_first_ephemeral_port(), 12000)
+    for port in random.sample(range(10000, last), 1000):
+        reserved = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            reserved.bind(f"\0pons-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            reserved.close()
+            continue
+        _reserved.append(reserved)
+        return port
+    raise AssertionError("no port is free")
