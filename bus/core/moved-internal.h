@@ -71,6 +71,8 @@ void once_answered(Core *core, Session *session, const Header *pong);
 /* Asks all instances that may have it, of all its targets: target and method, and those of the request. Returns false when
    nobody has to be asked, and the request can be routed. */
 bool probe_start(Core *core, Request *request, Text target, Text method);
+/* Whoever was asked for it and has not answered stops it, if it has it: its client wants it no more. */
+void probe_cancel(Core *core, const Request *request);
 /* Stops asking. Nothing happens when it is not being asked for. */
 void probe_stop(Core *core, Request *request);
 void probe_have(Core *core, Session *session, const Header *header, Bytes body);

@@ -131,6 +131,15 @@ void probe_stop(Core *core, Request *request) {
   free(probing);
 }
 
+void probe_cancel(Core *core, const Request *request) {
+  Header cancel = {.kind = KIND_CANCEL, .id = request->id, .attempt = request->attempt};
+
+  if (!request->probing)
+    return;
+  LIST_EACH (&request->probing->probes, Probe, in_probing, probe)
+    core_send(core, probe->session, &cancel, BYTES_NONE, NULL);
+}
+
 /* Whether somebody may still come who has it. */
 static bool may_turn_up(const Core *core, const Request *request) {
   if (core->now_us < core->started_us + TIME_WARMING_US && (core->warming || !core->options.has_peer))
@@ -311,19 +320,21 @@ void probe_pass(Core *core, Session *session, const Header *header) {
   decide(core, request, false);
 }
 
-/* Who has it, and is not wanted any more, may stop. But CANCEL knows no hop: what the same instance executes for a later hop would
-   stop too, and that may be what the client waits for. A stream is worth it, and is executed at one hop. */
-static void dismiss(Core *core, Session *session, const Header *have) {
-  Header cancel = {.kind = KIND_CANCEL, .id = have->id, .attempt = have->attempt};
+/* Somebody has it whom nobody asks any more. It is not told to stop: the client may have moved on, and go on with this very execution
+   at the other broker. Its window stops a stream, and its deadline all. */
+static void pass_over(Core *core, const Session *session, const Header *have) {
   Request *request = request_find(core, have->id);
 
   core->counters[COUNTER_STRAY]++;
-  if (request && request->worker == session)
-    return;
-  if (request && request->moved)
+  if (request && request->moved && request->worker != session)
     request->doubtful = true;
-  if (request && request->client && !(request->flags & FLAG_STREAM))
-    return;
+}
+
+/* A stream that is not where its client is: another execution, or a part of it is no longer kept. Nobody can go on with it. */
+static void dismiss(Core *core, Request *request, Session *session) {
+  Header cancel = {.kind = KIND_CANCEL, .id = request->id, .attempt = request->attempt};
+
+  request->doubtful = true;
   core_send(core, session, &cancel, BYTES_NONE, NULL);
 }
 
@@ -377,7 +388,7 @@ void probe_have(Core *core, Session *session, const Header *header, Bytes body) 
   bool is_forwarded;
 
   if (!probe) {
-    dismiss(core, session, header);
+    pass_over(core, session, header);
     return;
   }
   request = probe->request;
@@ -391,6 +402,6 @@ void probe_have(Core *core, Session *session, const Header *header, Bytes body) 
     attach(core, request, session, header, is_forwarded);
     return;
   }
-  dismiss(core, session, header); /* it is not where the client is: another execution, or a part is no longer kept */
+  dismiss(core, request, session);
   give_up(core, request);
 }

@@ -98,6 +98,7 @@ void request_free(Core *core, Request *request) {
 
 /* Ends what still runs or waits of a request that has ended for its client. */
 static void stop_work(Core *core, Request *request) {
+  probe_cancel(core, request);
   probe_stop(core, request);
   if (request->queue)
     queue_remove(core, request);
