@@ -146,7 +146,8 @@ static void misbehave(Curve *server, Curve *client, Bytes input) {
   }
 }
 
-/* A frame of which one byte is changed on the way is no frame. */
+/* A frame of which one byte is changed on the way is no frame. But for its first: whether it is the last is sealed, and MORE outside says
+   nothing. */
 static void tamper(Curve *server, Curve *client, Bytes input) {
   _cleanup_(buffer_done) Buffer wire = {0};
   ZmtpMessage message;
@@ -155,7 +156,7 @@ static void tamper(Curve *server, Curve *client, Bytes input) {
   int r;
 
   curve_seal(client, false, false, input, &wire);
-  wire.data[(input.data[0] * 256u + input.data[1]) % wire.size] ^= input.data[2] | 1;
+  wire.data[1 + (input.data[0] * 256u + input.data[1]) % (wire.size - 1)] ^= input.data[2] | 1;
   in = buffer_bytes(&wire);
   r = curve_read(server, &in, &message, &want);
   if (r == 0)
