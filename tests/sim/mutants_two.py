@@ -93,9 +93,6 @@ TWO = {
     "old-pieces-taken": (
         "pieces of an attempt that was left are dropped", "outside",
         [("tests/sim/two-client.c", "  if (header->attempt < ask->attempt || header->number < ask->chunks)", "  if (header->number < ask->chunks)")]),
-    "cancel-of-any-attempt": (
-        "a cancel counts for its attempt and later ones", "outside",
-        [("tests/sim/two-worker.c", "  if (!peer->is_basic && was_left(peer, header->id, header->attempt))\n    return;\n", "")]),
     "suspects-trusted": (
         "an instance of a site that is out of reach gets nothing until it has answered", "outside",
         [("roster.c", "    session->suspect = ++core->serial;\n", "")]),

@@ -5,6 +5,9 @@ UNIT = {
     "foreign-id-taken": (
         "ids of other clients are refused", "unit-bus-core-test_receive",
         [("receive.c", "  if (header->id.client.value != session->client->id.value) {", "  if (false) {")]),
+    "cancel-of-any-attempt": (
+        "a cancel counts for its attempt and later ones", "unit-bus-core-test_probe",
+        [("core.c", "  if (request && request->client == session->client && in->header->attempt >= request->attempt)", "  if (request && request->client == session->client)")]),
     "older-incarnation-wins": (
         "of one client id the higher incarnation stays", "unit-bus-core-test_session",
         [("session.c", "  if (hello->incarnation < old->incarnation)", "  if (false)")]),
