@@ -164,6 +164,15 @@ static void print_family(int table, const char *family, const char *suffix, Buff
         ways[i], suffix);
 }
 
+/* What nft said first: it may have said nothing in time. */
+static Text first_line(const Buffer *answer) {
+  const uint8_t *end = answer->size ? memchr(answer->data, '\n', answer->size) : NULL;
+
+  if (!answer->size)
+    return TEXT("it does not answer");
+  return (Text){(const char *)answer->data, end ? (size_t)(end - answer->data) : answer->size};
+}
+
 static int make_table(const Cutter *cutter, Buffer *errors) {
   _cleanup_(buffer_done) Buffer words = {0};
   _cleanup_(buffer_done) Buffer answer = {0};
@@ -181,8 +190,7 @@ static int make_table(const Cutter *cutter, Buffer *errors) {
   if (r == -EPIPE)
     buffer_printf(errors, "to cut a live fleet takes the program nft; install the package nftables, or give it --lab");
   else if (r < 0)
-    buffer_printf(errors, "nft can't make a filter here: %.*s; give it --lab", (int)strcspn((char *)answer.data, "\n"),
-                  (const char *)answer.data);
+    buffer_printf(errors, "nft can't make a filter here: %.*s; give it --lab", TEXT_ARG(first_line(&answer)));
   return r < 0 ? CUTTER_E_TOOL : 0;
 }
 
