@@ -145,6 +145,16 @@ class Handlers(Zoo):
         request = self.watcher.request("zoo", "size", b"\xc1")
         self.ends("INVALID", self.watcher, request)
 
+    def test_asked_and_taken_back_at_once(self):
+        """What was cancelled before its handler began is answered too: more of them than the agent has places."""
+        for _ in range(4):
+            fields = {"id": self.watcher.next_id(), "deadline": 60_000_000, "service": "zoo", "method": "forever"}
+            self.watcher.send_pack((harness.Kind.REQUEST, b"", fields), (harness.Kind.CANCEL, b"", {"id": fields["id"]}))
+        due = time.monotonic() + harness.DEADLINE_S
+        while self.watcher.ask("pons", "registry", {"service": "zoo"})["instances"][0]["outstanding"]:
+            self.assertLess(time.monotonic(), due, "it keeps what was cancelled")
+        self.assertEqual(self.bus.ask("zoo.seen"), [])
+
     def test_streams_wait_for_their_reader(self):
         for method in ("zoo.count", "zoo.count_aio"):
             stream = self.bus.stream(method, {"to": 2000}, window_bytes=20_000)

@@ -324,9 +324,9 @@ class _Runtime:
             self._finish(mine, error)
             return
         if method.is_async:
-            mine._task = self.loop.create_task(self._run_async(mine, request))
-            self._tasks.add(mine._task)
-            mine._task.add_done_callback(self._tasks.discard)
+            task = self.loop.create_task(self._run_async(mine, request))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         else:
             self.loop.run_in_executor(self.threads, self._run_thread, mine, request)
 
@@ -351,7 +351,11 @@ class _Runtime:
         return Internal(f"the handler failed: {type(error).__name__}")
 
     async def _run_async(self, call: Call, request: Any) -> None:
+        # Only a task that runs may be cancelled: one that never began would end without an answer.
+        call._task = asyncio.current_task()
         try:
+            if call.cancelled:
+                raise asyncio.CancelledError
             result = await call._method.handler(call, request)
         except BaseException as error:
             result = self._outcome(call, error)
