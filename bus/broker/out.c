@@ -137,6 +137,7 @@ void out_flush(Broker *broker) {
   LIST_EACH (&broker->dirty, Peer, in_dirty, peer) {
     int r = peer_flush(peer, broker->socket);
 
+    pack_end_turn(&peer->pack);
     list_remove(&peer->in_dirty);
     if (r != 0 || !list_is_empty(&peer->backlog))
       settle(broker, peer, r);

@@ -144,7 +144,7 @@ int peer_push(Peer *peer, Socket *socket, const Header *header, Bytes body, Bloc
   }
   if (!list_is_empty(&peer->backlog) || !pack_takes(body.size))
     return push_alone(peer, socket, header, body, block);
-  if (!pack_has_room(&peer->pack, body.size)) {
+  if (pack_is_due(&peer->pack) || !pack_has_room(&peer->pack, body.size)) {
     r = peer_flush(peer, socket);
     if (r != 0)
       return r;

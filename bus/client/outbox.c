@@ -82,7 +82,7 @@ static void flush_pack(Link *link) {
 
 void link_send(Link *link, const Header *header, Bytes body, Block *block) {
   if (pack_takes(body.size)) {
-    if (!pack_has_room(&link->pack, body.size))
+    if (pack_is_due(&link->pack) || !pack_has_room(&link->pack, body.size))
       flush_pack(link);
     pack_add(&link->pack, header, body);
     return;
@@ -103,4 +103,5 @@ void link_flush(Link *link) {
     free_out(link, out);
   }
   flush_pack(link);
+  pack_end_turn(&link->pack);
 }

@@ -5,7 +5,9 @@
 enum {
   BIN8 = 0xc4,
   BIN16 = 0xc5,
-  BIN16_HEAD = 3,     /* tag and two bytes of length */
+  BIN16_HEAD = 3,      /* tag and two bytes of length */
+  FIRST_MESSAGES = 24, /* as many as cost what it costs to wake a peer (docs/adr/0048) */
+  DOUBLINGS = 3,
   TAKES_BYTES = 8192, /* larger bodies cost less alone than copied */
   LARGEST_HEADER = 128 + LIMIT_TARGET_BYTES + LIMIT_METHOD_BYTES + LIMIT_CONTENT_TYPE_BYTES + LIMIT_ANNOTATIONS_BYTES,
 };
@@ -21,6 +23,10 @@ bool pack_has_room(const Pack *pack, size_t body_bytes) {
   size_t need = 2 * BIN16_HEAD + LARGEST_HEADER + body_bytes;
 
   return pack->count < LIMIT_PACK_MESSAGES && pack->buffer.size + need <= LIMIT_PACK_BYTES;
+}
+
+bool pack_is_due(const Pack *pack) {
+  return pack->count >= (uint64_t)FIRST_MESSAGES << min_u64(pack->sent, DOUBLINGS);
 }
 
 /* Writes the head of a bin 16 of size bytes at place. */
@@ -76,6 +82,11 @@ void pack_frames(const Pack *pack, Bytes *ret_header, Bytes *ret_body) {
 void pack_clear(Pack *pack) {
   buffer_clear(&pack->buffer);
   pack->count = 0;
+  pack->sent++;
+}
+
+void pack_end_turn(Pack *pack) {
+  pack->sent = 0;
 }
 
 void pack_done(Pack *pack) {

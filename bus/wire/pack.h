@@ -9,16 +9,20 @@
 
 #include "bus/wire/header.h"
 
-/* Messages that wait for the end of the turn; all zero is an empty pack. The buffer is the body of a PACK: pairs of
+/* Messages that wait for the end of the turn, or until they are many; all zero is an empty pack. The buffer is the body of a PACK: pairs of
    msgpack bin 16. */
 typedef struct Pack {
   Buffer buffer;
   uint32_t count;
   uint32_t header_bytes; /* of the first message, so that a lone one can be sent as itself */
+  uint32_t sent;         /* packs of this turn that were cleared before it ended */
 } Pack;
 
 /* True when a message with such a body still fits: send and clear the pack first when not. */
 bool pack_has_room(const Pack *pack, size_t body_bytes);
+/* True when it should leave before the turn ends, so that its peer works on it while more is made. Each pack of a turn is twice the
+   one before: a peer that has enough to do is not woken for little. */
+bool pack_is_due(const Pack *pack);
 /* True when a body is small enough to be copied into a pack; larger ones are sent alone, without a copy. */
 bool pack_takes(size_t body_bytes);
 /* Appends a message, copying it. The caller has asked pack_has_room and pack_takes. */
@@ -30,6 +34,8 @@ void pack_add_encoded(Pack *pack, Bytes header, Bytes body);
 void pack_frames(const Pack *pack, Bytes *ret_header, Bytes *ret_body);
 /* Empties the pack and keeps its memory. */
 void pack_clear(Pack *pack);
+/* The turn is over and the pack was cleared: the next one is the first of a turn. */
+void pack_end_turn(Pack *pack);
 /* Frees the memory; the pack is empty and can be used again. */
 void pack_done(Pack *pack);
 

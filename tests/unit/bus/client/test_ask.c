@@ -67,18 +67,27 @@ static void a_request_is_answered(void **state) {
   free(taken);
 }
 
+/* In how many messages n requests of one turn come. */
+static uint32_t frames_of(Scene *scene, int n) {
+  Ask request = scene_say("x");
+  uint32_t before = scene->fake.frames;
+
+  for (int i = 0; i < n; i++)
+    scene_ask(scene, &request);
+  for (int i = 0; i < n; i++)
+    free(fake_take(&scene->fake, KIND_REQUEST));
+  return scene->fake.frames - before;
+}
+
+/* The first 24, the next 48, the rest: the broker begins while more is asked. */
 static void requests_of_one_turn_travel_together(void **state) {
   Scene *scene = *state;
-  Ask request = scene_say("x");
-  uint32_t before;
 
   scene_connect(scene);
-  before = scene->fake.frames;
-  for (int i = 0; i < 100; i++)
-    scene_ask(scene, &request);
-  for (int i = 0; i < 100; i++)
-    free(fake_take(&scene->fake, KIND_REQUEST));
-  assert_int_equal(scene->fake.frames - before, 1);
+  assert_int_equal(frames_of(scene, 24), 1);
+  assert_int_equal(frames_of(scene, 25), 2);
+  assert_int_equal(frames_of(scene, 100), 3);
+  assert_int_equal(frames_of(scene, 24), 1);
 }
 
 static void an_error_has_its_status_and_words(void **state) {

@@ -102,6 +102,29 @@ static void test_at_most_256(void **state _unused_) {
   assert_false(pack_takes(LIMIT_PACK_BYTES));
 }
 
+/* Adds messages until the pack is due or full, and clears it as its owner does. Returns how many they were. */
+static uint32_t fill(Pack *pack) {
+  Header message = ping(1);
+  uint32_t count;
+
+  while (!pack_is_due(pack) && pack_has_room(pack, 0))
+    pack_add(pack, &message, BYTES_NONE);
+  count = pack->count;
+  pack_clear(pack);
+  return count;
+}
+
+static void test_due_before_the_turn_ends(void **state _unused_) {
+  static const uint32_t wanted[] = {24, 48, 96, 192, 192};
+  _cleanup_(pack_done) Pack pack = {0};
+
+  for (int turn = 0; turn < 2; turn++) {
+    for (size_t i = 0; i < ELEMENTS(wanted); i++)
+      assert_int_equal(fill(&pack), wanted[i]);
+    pack_end_turn(&pack);
+  }
+}
+
 /* Refused, and neither the rest nor the outputs are touched. */
 static void refuse(const char *bytes, size_t size) {
   static const Bytes before = {(const uint8_t *)"", 99};
@@ -144,9 +167,13 @@ static void test_malformed_header_size(void **state _unused_) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_many),      cmocka_unit_test(test_lone_message_is_itself),
-      cmocka_unit_test(test_room),      cmocka_unit_test(test_at_most_256),
-      cmocka_unit_test(test_malformed), cmocka_unit_test(test_malformed_header_size),
+      cmocka_unit_test(test_many),
+      cmocka_unit_test(test_lone_message_is_itself),
+      cmocka_unit_test(test_room),
+      cmocka_unit_test(test_at_most_256),
+      cmocka_unit_test(test_due_before_the_turn_ends),
+      cmocka_unit_test(test_malformed),
+      cmocka_unit_test(test_malformed_header_size),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
