@@ -79,7 +79,6 @@ static LabChain chain_of(const Drill *which) {
   return chains[which->need];
 }
 
-/* The fleet of the configuration, or a lab for this drill. */
 /* Where nobody answers now there is nothing to be broken, and nothing to wait for. */
 static CtlExit find_broker(Ctl *ctl) {
   _cleanup_(reach_close) Reach reach = {0};
@@ -87,6 +86,7 @@ static CtlExit find_broker(Ctl *ctl) {
   return reach_open(ctl, reach_wait_ms(ctl), false, &reach);
 }
 
+/* The fleet of the configuration, or a lab for this drill. */
 static CtlExit open_fleet(DrillRun *drill, const Drill *which) {
   const Options *options = &drill->ctl->options;
   _cleanup_(buffer_done) Buffer text = {0};
@@ -120,6 +120,13 @@ static void on_event(void *userdata, const char *words) {
     ctl_say("run %u: %s", drill->count + 1, words);
 }
 
+/* What ends with its event has at least what the table gives that. */
+static uint64_t load_seconds(const Options *options, const Drill *which) {
+  uint64_t least = which->loads & DRILL_LOAD_WHILE ? which->seconds : SECONDS_LEAST;
+
+  return max_u64(options->seconds ? options->seconds : which->seconds, least);
+}
+
 static DirectorOptions describe(DrillRun *drill, const Drill *which) {
   const Options *options = &drill->ctl->options;
   DirectorOptions all = {.drill = which,
@@ -130,8 +137,7 @@ static DirectorOptions describe(DrillRun *drill, const Drill *which) {
                          .on_event = on_event,
                          .on_event_userdata = drill,
                          .rate = (uint32_t)(options->rate ? options->rate : RATE),
-                         .length_us =
-                             max_u64(options->seconds ? options->seconds : which->seconds, SECONDS_LEAST) * US_PER_S,
+                         .length_us = load_seconds(options, which) * US_PER_S,
                          .deadline_us = (options->timeout_ms ? options->timeout_ms : DEADLINE_MS) * US_PER_MS,
                          .patience_us = PATIENCE_S * US_PER_S};
 
@@ -231,44 +237,92 @@ static CtlExit do_drill(DrillRun *drill, const Drill *which) {
   return status;
 }
 
-/* Takes hold of a live fleet's cable, if that can be cut from here. What it would do where the other broker is preferred is to have the
-   work of this machine end UNKNOWN, as it must. */
-static CtlExit take_cable(DrillRun *drill, Buffer *ret_why) {
-  const ConfigOther *other;
-  CtlExit status = ctl_load_config(drill->ctl);
-  int r = 0;
+/* What drills need of a fleet, beside what is found when they begin. */
+typedef struct Need {
+  bool machines;  /* that it may cut off */
+  bool two;       /* brokers */
+  bool preferred; /* broker on this machine */
+  bool authority;
+} Need;
 
-  if (status)
-    return status;
-  other = &drill->ctl->config->other_broker;
-  if (other->endpoints_count == 0)
-    buffer_printf(ret_why, "needs two brokers, and pons.yaml names one; give it --lab");
-  else if (other->preferred)
-    buffer_printf(ret_why, "is done on the other machine, whose broker is preferred; or give it --lab");
-  else
-    r = cutter_new(other->endpoints, other->endpoints_count, ret_why, &drill->cutter);
+static const Need needs[] = {
+    [DRILL_NEEDS_TWO] = {.two = true},
+    [DRILL_NEEDS_PAIR] = {.two = true, .preferred = true},
+    [DRILL_NEEDS_LEADER] = {.preferred = true, .authority = true},
+    [DRILL_NEEDS_CABLE] = {.two = true, .preferred = true},
+    [DRILL_NEEDS_LAB] = {.machines = true},
+    [DRILL_NEEDS_PROVIDER] = {.machines = true},
+    [DRILL_NEEDS_AGENT] = {.machines = false},
+};
+
+static bool has_two(const Ctl *ctl) {
+  const char *endpoint = ctl->options.endpoint;
+
+  return endpoint ? strchr(endpoint, ';') != NULL : ctl->config->other_broker.endpoints_count > 0;
+}
+
+/* What the fleet of the configuration lacks for a drill; NULL = nothing. Where the other broker is preferred, a cut would have the work
+   of this machine end UNKNOWN, as it must. */
+static const char *lack_of(const Ctl *ctl, Need need) {
+  const ConfigOther *other = &ctl->config->other_broker;
+
+  if (need.machines)
+    return "needs machines that it may cut off; give it --lab";
+  if (need.two && !has_two(ctl))
+    return "needs two brokers, and pons.yaml names one (other_broker is the second); or give it --lab";
+  if (need.preferred && other->preferred && !other->run)
+    return "is done on the other machine, whose broker is preferred; or give it --lab";
+  if (need.authority && strcmp(ctl->config->authority.node, "none") == 0)
+    return "is about leases, and this fleet has none: authority.node is none in pons.yaml; or give it --lab";
+  return NULL;
+}
+
+/* Some show what a second broker is for; others have nothing to break without one. */
+static const char *lack_of_lab(const Options *options, const Drill *which) {
+  bool has_place =
+      which->need == DRILL_NEEDS_LAB || which->need == DRILL_NEEDS_CABLE || which->need == DRILL_NEEDS_WORKER;
+
+  return options->one_broker && has_place ? "needs the lab's second machine, which --one-broker leaves out" : NULL;
+}
+
+/* Takes hold of a live fleet's cable, if that can be cut from here. */
+static void take_cable(DrillRun *drill, Buffer *ret_why) {
+  const ConfigOther *other = &drill->ctl->config->other_broker;
+  int r = cutter_new(other->endpoints, other->endpoints_count, ret_why, &drill->cutter);
+
   if (r < 0)
     buffer_printf(ret_why, "the cable can't be taken hold of: %s", strerror(-r));
-  return CTL_OK;
+}
+
+static CtlExit find_live_obstacle(DrillRun *drill, const Drill *which, Buffer *ret_why) {
+  CtlExit status = ctl_load_config(drill->ctl);
+  const char *lack = status ? NULL : lack_of(drill->ctl, needs[which->need]);
+
+  if (lack)
+    buffer_printf(ret_why, "%s", lack);
+  else if (status == CTL_OK && which->need == DRILL_NEEDS_CABLE)
+    take_cable(drill, ret_why);
+  return status;
 }
 
 /* Appends why a drill can't be done here; nothing: it can. */
 static CtlExit find_obstacle(DrillRun *drill, const Drill *which, Buffer *ret_why) {
-  bool live = !drill->ctl->options.lab;
+  const Options *options = &drill->ctl->options;
+  const char *lack = options->lab ? lack_of_lab(options, which) : NULL;
 
   if (!which->begin)
-    buffer_printf(ret_why, "needs an agent or a command that this build does not have");
-  else if (live && (which->need == DRILL_NEEDS_LAB || which->need == DRILL_NEEDS_PROVIDER))
-    buffer_printf(ret_why, "needs machines that it may cut off; give it --lab");
-  else if (live && which->need == DRILL_NEEDS_CABLE)
-    return take_cable(drill, ret_why);
-  return CTL_OK;
+    lack = "needs an agent or a command that this build does not have";
+  if (lack)
+    buffer_printf(ret_why, "%s", lack);
+  return lack || options->lab ? CTL_OK : find_live_obstacle(drill, which, ret_why);
 }
 
 static CtlExit do_all(DrillRun *drill) {
-  CtlExit status = CTL_OK;
+  CtlExit status = drill->ctl->options.lab ? CTL_OK : ctl_load_config(drill->ctl);
   const Drill *which;
 
+  if (status)
+    return status;
   for (size_t i = 0; (which = drill_at(i)) && status != (CtlExit)CTL_INTERRUPTED; i++) {
     _cleanup_(buffer_done) Buffer why = {0};
     CtlExit own = find_obstacle(drill, which, &why);
@@ -320,6 +374,11 @@ static CtlExit find_drill(DrillRun *drill, const char *name, const Drill **ret) 
   return why.size ? (CtlExit)CTL_USAGE : status;
 }
 
+/* What is said of a lab, and there is none: whoever says it takes the fleet that runs for one. */
+static bool is_lab_meant(const Options *options) {
+  return !options->lab && (options->one_broker || options->no_witness || options->agents || options->silence_ms);
+}
+
 CtlExit cmd_drill(Ctl *ctl) {
   const char *name = ctl->options.arguments[0];
   DrillRun drill = {.ctl = ctl};
@@ -329,6 +388,11 @@ CtlExit cmd_drill(Ctl *ctl) {
   if (strcmp(name, "list") == 0) {
     list_drills(ctl);
     return CTL_OK;
+  }
+  if (is_lab_meant(&ctl->options)) {
+    ctl_say("--one-broker, --no-witness, --agents and --silence are for a lab, and without --lab the fleet that runs "
+            "is drilled");
+    return CTL_USAGE;
   }
   if (strcmp(name, "full") != 0)
     status = find_drill(&drill, name, &which);

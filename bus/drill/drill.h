@@ -18,9 +18,11 @@ enum {
 };
 
 typedef enum DrillNeed {
-  DRILL_NEEDS_BROKER,   /* a fleet, whose preferred broker runs here */
+  DRILL_NEEDS_TWO,      /* a fleet with two brokers */
+  DRILL_NEEDS_PAIR,     /* the same, whose preferred broker runs here */
+  DRILL_NEEDS_LEADER,   /* a fleet with authority, whose preferred broker runs here */
   DRILL_NEEDS_WORKER,   /* a fleet with a local model here, and another one elsewhere */
-  DRILL_NEEDS_CABLE,    /* the same, with the other broker on another machine, and root */
+  DRILL_NEEDS_CABLE,    /* as PAIR, with the other broker on another machine, and root */
   DRILL_NEEDS_LAB,      /* machines of its own */
   DRILL_NEEDS_PROVIDER, /* and providers that it may kill */
   DRILL_NEEDS_AGENT,    /* an agent or a command that this build does not have */
@@ -36,7 +38,7 @@ typedef struct Drill {
   unsigned loads;    /* DRILL_LOAD_ */
   DrillEvent *begin; /* NULL = not in this build */
   DrillEvent *end;
-  uint32_t seconds;     /* of load, unless somebody says otherwise */
+  uint32_t seconds;     /* of load, unless somebody says otherwise; with DRILL_LOAD_WHILE never less */
   uint32_t hold_ms;     /* between the two */
   uint32_t pause_ms;    /* bound of the longest pause; 0 = none */
   uint32_t worst_ms;    /* bound of the worst latency of what was asked before the event was over; 0 = none */

@@ -34,7 +34,9 @@ static void print_machine(const Lab *lab, uint32_t machine, Buffer *ret) {
   if (lab->options.silence_ms)
     buffer_printf(ret, "  heartbeat: {interval_ms: %u, timeout_ms: %u, idle_ms: %u}\n", lab->options.silence_ms / 3,
                   lab->options.silence_ms, 10 * lab->options.silence_ms);
-  if (!lab->options.one_broker) {
+  if (lab->options.one_broker) {
+    buffer_printf(ret, "authority: {node: alone, vote_ms: %u}\n", LAB_VOTE_MS);
+  } else {
     buffer_printf(ret, "other_broker: {endpoints: [\"tcp://10.77.0.%u:%u\"], preferred: %s}\n", other + 1, PORT_BUS,
                   machine == 0 ? "false" : "true");
     buffer_printf(ret,

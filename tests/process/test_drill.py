@@ -127,7 +127,7 @@ class InALab(Drills):
         self.expect_passed("provider", *self.LAB, "--rate", "1000")
 
     def expect_moves(self, *arguments):
-        report = self.expect_passed("singleton", *self.LAB, "--seconds", "40", *arguments)
+        report = self.expect_passed("singleton", *self.LAB, *arguments)  # the load goes on for as long as the lease moves
         for run in report["runs"]:
             self.assertEqual([(move["what"], move["twice"]) for move in run["moves"]], [(what, False) for what in MOVES])
             for move in run["moves"]:
@@ -137,6 +137,10 @@ class InALab(Drills):
     def test_singleton(self):
         self.expect_moves()
 
+    def test_singleton_with_one_broker(self):
+        """Nobody leads in its place: the holder alone is killed."""
+        report = self.expect_passed("singleton", *self.LAB, "--one-broker")
+        self.assertEqual([move["what"] for move in report["runs"][0]["moves"]], [MOVES[0]])
 
     def test_what_is_lost_is_said(self):
         """One broker that stands still for longer than a caller waits: the same drill fails, with figures that add up."""
@@ -178,7 +182,7 @@ class InALabWithoutWitness(InALab):
     """The same; that one who only takes care leads nobody is a matter of authority, and none of requests."""
 
     LAB = (*InALab.LAB, "--no-witness")
-    test_what_is_lost_is_said = test_nothing_is_left_when_it_is_stopped = None
+    test_what_is_lost_is_said = test_nothing_is_left_when_it_is_stopped = test_singleton_with_one_broker = None
     if TIMES == "1":  # what a witness has no part in is done with one
         test_broker_freeze = test_handover = test_upgrade = test_link_cut = test_link_cut_oneway = test_worker = test_provider = None
 
@@ -331,7 +335,7 @@ class AtALedFleet(AtALiveFleet):
     test_upgrade = test_broker_freeze = test_broker_kill = None
 
     def test_singleton(self):
-        report = self.expect_passed("singleton", "--config", self.config, "--seconds", "40")
+        report = self.expect_passed("singleton", "--config", self.config)
         self.assertEqual([(move["what"], move["twice"]) for move in report["runs"][0]["moves"]], [(what, False) for what in MOVES])
 
 
@@ -346,22 +350,43 @@ class Refused(Drills):
         self.expect_refused(2, "the drill provider: needs machines that it may cut off; give it --lab", "provider")
         self.expect_refused(2, "there is no drill 'earthquake'", "earthquake")
 
-    def refuse_cut(self, words, other, command=()):
+    def refuse(self, name, words, other, command=()):
+        """Of a fleet with these keys, of which nothing has to run."""
         config = os.path.join(self.folder, "pons.yaml")
         with open(config, "w", encoding="utf-8") as file:
             file.write(f'broker: {{listen: ["ipc://broker.sock"]}}\n{other}')
-        drill = self.start(*command, harness.program("pons"), "--config", config, "drill", "link-cut", ready=False)
+        drill = self.start(*command, harness.program("pons"), "--config", config, "drill", name, ready=False)
         drill.expects = (2,)
         self.assertEqual(drill.wait(), 2, drill.log())
-        self.assertIn("the drill link-cut: " + words, drill.log())
+        self.assertIn(f"the drill {name}: {words}", drill.log())
+
+    def refuse_cut(self, words, other, command=()):
+        self.refuse("link-cut", words, other, command)
+
+    def test_one_broker(self):
+        """What shows that another broker takes over is not begun where there is none: it would break what nobody carries on."""
+        for name in ("broker-kill", "broker-freeze", "upgrade", "link-cut", "link-cut-oneway"):
+            self.refuse(name, "needs two brokers, and pons.yaml names one (other_broker is the second); or give it --lab", "")
+
+    def test_the_wrong_machine(self):
+        for name in ("broker-kill", "broker-freeze", "singleton", "link-cut"):
+            self.refuse(name, "is done on the other machine, whose broker is preferred; or give it --lab",
+                        'other_broker: {endpoints: ["tcp://192.0.2.1:7100"], preferred: true}\n')
+
+    def test_no_authority(self):
+        self.refuse("singleton", "is about leases, and this fleet has none: authority.node is none in pons.yaml; or give it --lab", "")
+
+    def test_a_lab_that_is_none(self):
+        """Who forgets --lab does not mean the fleet that runs."""
+        for words in (("--one-broker",), ("--no-witness",), ("--agents", "4"), ("--silence", "600")):
+            self.expect_refused(2, "are for a lab, and without --lab the fleet that runs is drilled", "broker-kill", *words)
+        for name in ("handover", "link-cut", "worker"):
+            self.expect_refused(2, f"the drill {name}: needs the lab's second machine, which --one-broker leaves out", name, "--lab", "--one-broker")
 
     def test_no_cable(self):
         """A live fleet is cut where there is something to cut, by whom may do so."""
-        self.refuse_cut("needs two brokers, and pons.yaml names one; give it --lab", "")
         self.refuse_cut("the other broker, tcp://127.0.0.2:7100, is on this machine, so there is no cable to cut; give it --lab",
                         'other_broker: {endpoints: ["tcp://127.0.0.2:7100"]}\n')
-        self.refuse_cut("is done on the other machine, whose broker is preferred; or give it --lab",
-                        'other_broker: {endpoints: ["tcp://192.0.2.1:7100"], preferred: true}\n')
         self.refuse_cut("tcp://no.such.host.invalid:7100: the host no.such.host.invalid is not known",
                         'other_broker: {endpoints: ["tcp://no.such.host.invalid:7100"]}\n')
 
@@ -387,6 +412,8 @@ class Refused(Drills):
     def test_nobody_there(self):
         """Said at once, and not after a minute of waiting for a fleet to become whole."""
         with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "pons.yaml"), "w", encoding="utf-8") as file:
+                file.write("other_broker: {run: true}\n")
             done = subprocess.run([harness.program("pons"), "drill", "broker-kill"], capture_output=True, text=True, check=False, cwd=folder,
                                   env={**os.environ, "PONS_RUNTIME_DIR": folder, "PONS_STATE_DIR": folder})
         self.assertEqual(done.returncode, 3, done.stderr)
