@@ -96,6 +96,11 @@ struct Authority {
     uint64_t upto; /* of those that were kept when the link came up */
   } kept;
 
+  struct {
+    uint64_t asked_us; /* since when this broker leads, and so asks it; 0 = it does not */
+    bool silent;       /* that was said */
+  } witness;
+
   List relays; /* questions that wait for the leader */
   uint32_t n_relays;
   uint64_t last_relay;
@@ -148,6 +153,11 @@ void authority_fail_leaderless(Authority *authority, const AuthorityAsker *asker
 
 /* Answers a question now, later, or has the leader answer it. */
 void authority_ask(Authority *authority, const AuthorityAsk *ask);
+
+/* authority-witness.c */
+
+/* Says when the witness is not heard any more, and when it is again. */
+void witness_on_beat(Authority *authority, uint64_t now_us);
 
 /* authority-relay.c */
 

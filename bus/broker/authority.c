@@ -340,6 +340,7 @@ static void on_beat(void *userdata, uint64_t due_us _unused_, uint64_t now_us) {
   flagstore_sweep(a, now_us);
   loglink_on_beat(a, now_us);
   keptlink_on_beat(a, now_us);
+  witness_on_beat(a, now_us);
   settle(a);
 }
 
