@@ -49,6 +49,7 @@ typedef struct PeerBroker {
   bool complete;    /* it has told all, since it came up */
   uint64_t sure_us; /* while it is down: when it worked last, or was known to be dead; 0 = it has never been there */
   Table instances;  /* those that it has */
+  bool more;        /* it has said more than there may be: nobody knows who they are */
   char site[LIMIT_NAME_BYTES + 1];
 } PeerBroker;
 

@@ -220,6 +220,9 @@ void core_peer_has(Core *core, const RosterEntry *entry, uint64_t now_us) {
     return;
   if (each)
     drop_elsewhere(core, each);
+  core->peer.more = core->peer.more || core->peer.instances.size >= core->options.limits.sessions;
+  if (core->peer.more)
+    return;
   each = calloc(1, sizeof *each + n * sizeof each->services[0]);
   if (!each)
     abort();
@@ -260,6 +263,13 @@ static void lose_all_elsewhere(Core *core, bool only_old) {
   }
 }
 
+/* Those that had no room may have left meanwhile. */
+static void forget_more(Core *core) {
+  if (core->peer.more)
+    core->known_since_us = core->now_us;
+  core->peer.more = false;
+}
+
 /* --- the link --- */
 
 void core_peer_up(Core *core, Text site, uint64_t now_us) {
@@ -268,6 +278,7 @@ void core_peer_up(Core *core, Text site, uint64_t now_us) {
   core->now_us = now_us;
   peer->complete = peer->complete && peer->up; /* what is told again takes nothing away of what is known */
   peer->up = true;
+  forget_more(core); /* all are told now */
   snprintf(peer->site, sizeof peer->site, "%.*s", TEXT_ARG(site));
   TABLE_EACH (&peer->instances, Elsewhere, link, each)
     each->old = true;
@@ -372,6 +383,7 @@ void core_peer_dead(Core *core, uint64_t looked_us, uint64_t now_us) {
     return;
   peer->dead = true;
   lose_all_elsewhere(core, false);
+  forget_more(core);
   note_all(core);
   roster_check_warm(core);
   probe_look_again(core);
@@ -381,6 +393,8 @@ void core_peer_dead(Core *core, uint64_t looked_us, uint64_t now_us) {
 /* --- what is known --- */
 
 bool roster_misses(const Core *core, Text service, uint64_t first_us) {
+  if (core->peer.more)
+    return true;
   if (has_left(core, service, first_us))
     return true;
   TABLE_EACH (&core->peer.instances, Elsewhere, link, each) {

@@ -635,6 +635,26 @@ static void test_too_many_leavers(void **state) {
   harness_stop(&h);
 }
 
+/* The other broker claims to have more instances than there may be: they take up no memory, and for a while nobody is vouched for. */
+static void test_more_instances_than_there_may_be(void **state) {
+  static const Text others[] = {TEXT("other")};
+  uint64_t most = core_options_default().limits.sessions;
+  RosterEntry entry = {.incarnation = 1, .services = others, .n_services = 1};
+  Harness h;
+
+  (void)state;
+  moved_start(&h, NULL);
+  for (entry.client.value = 1000; entry.client.value < 1000 + most; entry.client.value++)
+    core_peer_has(h.core, &entry, h.now_us);
+  assert_int_equal(status_of_moved(&h), STATUS_OK);
+  core_peer_has(h.core, &entry, h.now_us);
+  assert_int_equal(status_of_moved(&h), STATUS_UNKNOWN);
+  core_peer_up(h.core, TEXT("pc2"), h.now_us);
+  core_peer_complete(h.core, &(RosterHistory){.own_for_us = h.now_us, .both_for_us = h.now_us}, h.now_us);
+  assert_int_equal(status_of_moved(&h), STATUS_OK);
+  harness_stop(&h);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_who_has_left),
@@ -663,6 +683,7 @@ int main(void) {
       cmocka_unit_test(test_what_the_other_broker_is_told),
       cmocka_unit_test(test_what_the_other_had_its_successor_is_told),
       cmocka_unit_test(test_too_many_leavers),
+      cmocka_unit_test(test_more_instances_than_there_may_be),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
