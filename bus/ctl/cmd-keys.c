@@ -1,8 +1,13 @@
 /* The keys of a fleet. Running brokers of this machine notice by themselves that keys.yaml has changed. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "bus/ctl/command.h"
+#include "bus/ctl/folder.h"
 #include "bus/ctl/grid.h"
 #include "bus/ctl/jsontext.h"
 #include "bus/ctl/keyfolder.h"
@@ -170,7 +175,7 @@ static CtlExit add(const Ctl *ctl, KeyFolder *folder, const char *name) {
   return show_one(ctl, folder, key);
 }
 
-static CtlExit revoke(const Ctl *ctl, KeyFolder *folder, const char *name) {
+static CtlExit revoke_key(const Ctl *ctl, KeyFolder *folder, const char *name) {
   _cleanup_(buffer_done) Buffer errors = {0};
   int r = keyfolder_revoke(folder, name, &errors);
 
@@ -181,7 +186,7 @@ static CtlExit revoke(const Ctl *ctl, KeyFolder *folder, const char *name) {
   if (keyfolder_save(folder, &errors) != 0 || r != 0)
     return fail(&errors);
   if (!ctl->options.json)
-    ctl_say("brokers of this machine have noticed; copy keys.yaml to the others");
+    ctl_say("brokers that run on this machine notice by themselves; copy keys.yaml to the others");
   return show_one(ctl, folder, keyring_find(folder->keyring, name));
 }
 
@@ -219,7 +224,33 @@ static CtlExit run(const Ctl *ctl, KeyFolder *folder, const char *what, const ch
     return init(ctl, folder);
   if (strcmp(what, "list") == 0)
     return list(ctl, folder);
-  return strcmp(what, "add") == 0 ? add(ctl, folder, name) : revoke(ctl, folder, name);
+  return strcmp(what, "add") == 0 ? add(ctl, folder, name) : revoke_key(ctl, folder, name);
+}
+
+/* Two that change keys.yaml at one time would each write what the other has not: they take turns, until the folder is closed. Returns -1 where
+   there is none yet. */
+static int take_turn(const Config *config, bool may_be_new) {
+  int folder;
+
+  if (may_be_new)
+    folder_make(config->keys.dir); /* what is wrong with it is said when it is opened */
+  folder = open(config->keys.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  while (folder >= 0 && flock(folder, LOCK_EX) < 0 && errno == EINTR)
+    continue;
+  return folder;
+}
+
+static CtlExit open_and_run(const Ctl *ctl, const char *what, const char *name) {
+  bool is_init = strcmp(what, "init") == 0;
+  _cleanup_(buffer_done) Buffer errors = {0};
+  _cleanup_(keyfolder_done) KeyFolder folder = {0};
+  int r = keyfolder_open(&folder, ctl->config, is_init, &errors);
+
+  if (r == KEYFOLDER_E_NONE) {
+    ctl_say("%s has no keys.yaml; `pons keys init` makes it", ctl->config->keys.dir);
+    return CTL_FAILED;
+  }
+  return r == 0 ? run(ctl, &folder, what, name) : fail(&errors);
 }
 
 CtlExit cmd_keys(Ctl *ctl) {
@@ -227,10 +258,8 @@ CtlExit cmd_keys(Ctl *ctl) {
   const char *name = ctl->options.argument_count > 1 ? ctl->options.arguments[1] : NULL;
   bool needs_name = strcmp(what, "add") == 0 || strcmp(what, "revoke") == 0;
   bool is_init = strcmp(what, "init") == 0;
-  _cleanup_(buffer_done) Buffer errors = {0};
-  _cleanup_(keyfolder_done) KeyFolder folder = {0};
   CtlExit status;
-  int r;
+  int turn;
 
   if ((!needs_name && !is_init && strcmp(what, "list") != 0) || needs_name != (name != NULL))
     return usage(what);
@@ -241,10 +270,9 @@ CtlExit cmd_keys(Ctl *ctl) {
     return status;
   if (!keyring_is_wanted(ctl->config))
     return say_no_folder();
-  r = keyfolder_open(&folder, ctl->config, is_init, &errors);
-  if (r == KEYFOLDER_E_NONE) {
-    ctl_say("%s has no keys.yaml; `pons keys init` makes it", ctl->config->keys.dir);
-    return CTL_FAILED;
-  }
-  return r == 0 ? run(ctl, &folder, what, name) : fail(&errors);
+  turn = take_turn(ctl->config, is_init);
+  status = open_and_run(ctl, what, name);
+  if (turn >= 0)
+    close(turn);
+  return status;
 }

@@ -282,6 +282,14 @@ class Command(Keyed):
         self.run_environment["PONS_KEYS_DIR"] = os.path.join(self.folder, "none")
         self.assertIn("`pons keys init` makes it", self.pons("keys", "list", expect=1).stderr)
 
+    def test_who_adds_at_the_same_time(self):
+        """Nobody writes over what another has just written."""
+        names = [f"guest.{number}" for number in range(8)]
+        adders = [subprocess.Popen([harness.program("pons"), "keys", "add", name], env=self.run_environment, cwd=self.folder,
+                                   stdout=subprocess.DEVNULL) for name in names]
+        self.assertEqual([adder.wait(harness.DEADLINE_S) for adder in adders], [0] * len(names))
+        self.assertLessEqual(set(names), {row["name"] for row in self.pons("--json", "keys", "list").json["keys"]})
+
     def test_a_key_of_another_machine(self):
         public, _ = zmq.curve_keypair()
         row = self.pons("--json", "keys", "add", "echo.pc2", "--public", public.decode()).json
