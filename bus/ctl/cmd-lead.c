@@ -1,4 +1,4 @@
-/* The operator's word. It is taken at once and takes effect when votes and copies allow, so the command looks until it has. */
+/* The operator's word to the broker of this machine, whichever is preferred: who says "lead" means this side. It is taken at once and takes effect when votes and copies allow, so the command looks until it has. */
 #include <inttypes.h>
 
 #include "bus/ctl/reach.h"
@@ -58,7 +58,7 @@ CtlExit cmd_lead(Ctl *ctl) {
     ctl_say("`pons lead` has no '%s'; usage: pons lead [yield]", what);
     return CTL_USAGE;
   }
-  status = reach_open(ctl, reach_wait_ms(ctl), false, &reach);
+  status = reach_open_own(ctl, reach_wait_ms(ctl), &reach);
   if (status == CTL_OK)
     status = reach_ask(&reach, "pons.authority", yields ? "yield" : "lead", NULL, &answer);
   if (status == CTL_OK)

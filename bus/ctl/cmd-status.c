@@ -26,6 +26,7 @@ static json_t *ask_supervisor(const Ctl *ctl) {
 /* What one broker says; NULL when it does not answer. */
 typedef struct BrokerView {
   char *name;
+  char *endpoint; /* by which it alone is asked */
   json_t *registry;
   json_t *connections;
   json_t *authority; /* NULL when this broker has none */
@@ -50,7 +51,7 @@ static bool offers(const json_t *registry, const char *service) {
 
 static BrokerView ask_broker(Reach *reach) {
   Text name = client_broker(reach->client);
-  BrokerView view = {.name = strndup(name.size ? name.data : "", name.size)};
+  BrokerView view = {.name = strndup(name.size ? name.data : "", name.size), .endpoint = strdup(reach->endpoint)};
 
   if (reach_ask(reach, "pons", "registry", "{\"limit\":1000}", &view.registry) == CTL_OK)
     reach_ask(reach, "pons", "connections", "{\"limit\":1000}", &view.connections);
@@ -80,6 +81,7 @@ static Views ask_brokers(Ctl *ctl) {
 static void views_done(Views *views) {
   for (uint32_t i = 0; i < views->count; i++) {
     free(views->brokers[i].name);
+    free(views->brokers[i].endpoint);
     json_decref(views->brokers[i].registry);
     json_decref(views->brokers[i].connections);
     json_decref(views->brokers[i].authority);
@@ -202,33 +204,65 @@ static json_t *brokers_json(const Views *views) {
   for (uint32_t i = 0; i < views->count; i++) {
     const BrokerView *view = &views->brokers[i];
 
-    json_array_append_new(list,
-                          json_pack("{s:s, s:b, s:b, s:I}", "name", view->name ? view->name : "", "preferred", i == 0,
-                                    "answers", view->registry != NULL, "instances", (json_int_t)count_instances(view)));
+    json_array_append_new(list, json_pack("{s:s, s:b, s:b, s:I, s:O?, s:O?}", "name", view->name ? view->name : "",
+                                          "preferred", i == 0, "answers", view->registry != NULL, "instances",
+                                          (json_int_t)count_instances(view), "authority", view->authority, "durable",
+                                          view->durable));
   }
   return list;
 }
 
-/* Who leads; the node's own view is what an operator acts on when the two differ. */
-static void print_authority(const json_t *authority, Buffer *ret) {
+/* Only who leads asks the witness, four times in a vote. */
+static bool misses_witness(const Ctl *ctl, const json_t *authority) {
+  uint64_t heard_us = view_number(authority, "witness_heard_us");
+
+  return json_is_true(json_object_get(authority, "has_witness")) &&
+         strcmp(view_text(authority, "state"), "leader") == 0 &&
+         (heard_us == 0 || heard_us > ctl->config->authority.vote_ms * US_PER_MS);
+}
+
+/* Who leads, as this broker knows it, and what it is itself: an operator acts on that when brokers differ. */
+static void print_authority(const Ctl *ctl, const json_t *authority, const char *who, Buffer *ret) {
   const char *leader = view_text(authority, "leader");
 
-  buffer_printf(ret, "\n%s%s", *leader ? leader : "nobody", *leader ? " leads" : " leads whom this broker knows of");
   if (*leader)
-    buffer_printf(ret, " in epoch %u", (unsigned)view_number(authority, "leader_epoch"));
-  buffer_printf(ret, "; this broker is %s", view_text(authority, "state"));
+    buffer_printf(ret, "%s leads in epoch %u", leader, (unsigned)view_number(authority, "leader_epoch"));
+  else
+    buffer_printf(ret, "nobody leads whom %s knows of", who);
+  buffer_printf(ret, "; %s is %s", who, view_text(authority, "state"));
   if (strcmp(view_text(authority, "node"), "alone") != 0)
     buffer_printf(ret, ", %s", json_is_true(json_object_get(authority, "linked")) ? "linked" : "NOT linked");
+  if (misses_witness(ctl, authority))
+    buffer_printf(ret, ", witness NOT heard");
   if (view_number(authority, "behind"))
     buffer_printf(ret, ", was behind %u times", (unsigned)view_number(authority, "behind"));
   view_print_behind(authority, ret);
   buffer_printf(ret, "\n");
   if (*view_text(authority, "disk"))
-    buffer_printf(ret, "it has no authority: %s\n", view_text(authority, "disk"));
+    buffer_printf(ret, "%s has no authority: %s\n", who, view_text(authority, "disk"));
+}
+
+/* A line for each broker that has some. */
+static void print_authorities(const Ctl *ctl, const Views *views, Buffer *ret) {
+  bool first = true;
+
+  for (uint32_t i = 0; i < views->count; i++) {
+    _cleanup_(buffer_done) Buffer who = {0};
+
+    if (!views->brokers[i].authority)
+      continue;
+    buffer_printf(&who, "%s%s", views->count > 1 ? "broker " : "this broker",
+                  views->count > 1 ? views->brokers[i].name : "");
+    buffer_append(&who, "", 1);
+    if (first)
+      buffer_printf(ret, "\n");
+    first = false;
+    print_authority(ctl, views->brokers[i].authority, (const char *)who.data, ret);
+  }
 }
 
 /* Requests that outlive a broker, where there are any, or something is wrong with them. */
-static void print_durable(const BrokerView *view, Buffer *ret) {
+static void print_durable(const BrokerView *view, bool is_first, Buffer *ret) {
   const char *disk = view_text(view->durable, "disk");
   unsigned dead = (unsigned)view_number(view->durable, "dead");
   unsigned damaged = (unsigned)view_number(view->durable, "damaged");
@@ -243,7 +277,11 @@ static void print_durable(const BrokerView *view, Buffer *ret) {
     buffer_printf(ret, ", does not know all of the other broker's");
   if (view_number(view->durable, "behind"))
     buffer_printf(ret, ", was behind %u times", (unsigned)view_number(view->durable, "behind"));
-  buffer_printf(ret, "%s\n", dead + damaged > 0 ? "; `pons deadletter list`" : "");
+  if (dead + damaged > 0 && is_first)
+    buffer_printf(ret, "; `pons deadletter list`");
+  else if (damaged > 0) /* dead letters are the same at both, and damage is each one's own */
+    buffer_printf(ret, "; `pons --endpoint '%s' deadletter list`", view->endpoint);
+  buffer_printf(ret, "\n");
 }
 
 static void show(const Ctl *ctl, json_t *supervisor, const Views *views) {
@@ -262,11 +300,10 @@ static void show(const Ctl *ctl, json_t *supervisor, const Views *views) {
     return;
   }
   print_both(supervisor, views, &text);
-  if (view->authority)
-    print_authority(view->authority, &text);
+  print_authorities(ctl, views, &text);
   for (uint32_t i = 0; i < views->count; i++)
     if (views->brokers[i].durable)
-      print_durable(&views->brokers[i], &text);
+      print_durable(&views->brokers[i], &views->brokers[i] == view, &text);
   print_troubles(supervisor, views, &text);
   ctl_write(&text);
 }

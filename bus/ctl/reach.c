@@ -166,7 +166,8 @@ CtlExit reach_find(Ctl *ctl, char **ret_endpoints, KeyPair **ret_key) {
   return CTL_OK;
 }
 
-CtlExit reach_open_one(Ctl *ctl, uint32_t number, uint64_t wait_ms, Reach *ret) {
+/* Broker `number` of all alone. */
+static CtlExit open_number(Ctl *ctl, uint32_t number, uint64_t wait_ms, bool quiet, Reach *ret) {
   const char *endpoint = ctl->options.endpoint;
   CtlExit status;
   char *all = all_endpoints(ctl, &status);
@@ -178,13 +179,26 @@ CtlExit reach_open_one(Ctl *ctl, uint32_t number, uint64_t wait_ms, Reach *ret) 
     one = strsep(&rest, ";");
   if (one) {
     ctl->options.endpoint = one;
-    status = reach_open(ctl, wait_ms, true, ret);
+    status = reach_open(ctl, wait_ms, quiet, ret);
     ctl->options.endpoint = endpoint;
   } else if (status == CTL_OK) {
     status = CTL_USAGE;
   }
   free(all);
   return status;
+}
+
+CtlExit reach_open_one(Ctl *ctl, uint32_t number, uint64_t wait_ms, Reach *ret) {
+  return open_number(ctl, number, wait_ms, true, ret);
+}
+
+CtlExit reach_open_own(Ctl *ctl, uint64_t wait_ms, Reach *ret) {
+  CtlExit status = ctl->options.endpoint ? CTL_OK : ctl_load_config(ctl);
+
+  *ret = (Reach){.ctl = NULL};
+  if (status != CTL_OK)
+    return status;
+  return open_number(ctl, !ctl->options.endpoint && ctl->config->other_broker.preferred, wait_ms, false, ret);
 }
 
 CtlExit reach_open(Ctl *ctl, uint64_t wait_ms, bool quiet, Reach *ret) {

@@ -26,6 +26,8 @@ typedef struct Reach {
 CtlExit reach_open(Ctl *ctl, uint64_t wait_ms, bool quiet, Reach *ret);
 /* The same with broker `number` alone (0: the preferred one), and quiet. CTL_USAGE when there are not so many. */
 CtlExit reach_open_one(Ctl *ctl, uint32_t number, uint64_t wait_ms, Reach *ret);
+/* The same with the broker of this machine alone, whichever is preferred, and not quiet: for what an operator says to that one. */
+CtlExit reach_open_own(Ctl *ctl, uint64_t wait_ms, Reach *ret);
 /* Usable as _cleanup_. */
 void reach_close(Reach *reach);
 /* Where the brokers are, and the key with which this command asks them (NULL: none is wanted). Returns CTL_OK, and the caller frees

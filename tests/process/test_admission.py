@@ -286,7 +286,7 @@ class Command(Keyed):
         """Nobody writes over what another has just written."""
         names = [f"guest.{number}" for number in range(8)]
         adders = [subprocess.Popen([harness.program("pons"), "keys", "add", name], env=self.run_environment, cwd=self.folder,
-                                   stdout=subprocess.DEVNULL) for name in names]
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for name in names]
         self.assertEqual([adder.wait(harness.DEADLINE_S) for adder in adders], [0] * len(names))
         self.assertLessEqual(set(names), {row["name"] for row in self.pons("--json", "keys", "list").json["keys"]})
 

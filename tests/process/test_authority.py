@@ -208,6 +208,10 @@ class WithWitness(Pair):
         leader, other = self.start_pair()
         self.witness.kill()
         self.acquire(leader)
+        self.wait_status(leader, lambda _: "PONS-WITNESS-SILENT" in self.nodes[leader].log())
+        self.start_witness()
+        self.wait_status(leader, lambda _: "PONS-WITNESS-HEARD" in self.nodes[leader].log())
+        self.witness.kill()
         self.nodes[leader].kill()
         self.wait_status(other, lambda status: status["state"] == "candidate")
         self.assertEqual(self.refused(other, "pons.lease", "acquire", name="x", duration_us=10 ** 6), ("UNAVAILABLE", "no_leader"))
@@ -548,9 +552,10 @@ class Commands(Pair):
     """What an operator types."""
 
     def pons(self, node, *words, expect=0):
-        done = subprocess.run([harness.program("pons"), "--endpoint", f"ipc://{self.folder}/{node}", *words], capture_output=True, text=True,
+        where = ("--endpoint", f"ipc://{self.folder}/{node}") if node else ()
+        done = subprocess.run([harness.program("pons"), *where, *words], capture_output=True, text=True,
                               timeout=harness.DEADLINE_S, cwd=self.folder,
-                              env={**os.environ, **harness.SANITIZERS, "PONS_RUNTIME_DIR": self.folder})
+                              env={**os.environ, **harness.SANITIZERS, **TIMES, "PONS_RUNTIME_DIR": self.folder})
         self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
         return done.stdout, done.stderr
 
@@ -583,6 +588,36 @@ class Commands(Pair):
         self.assertIn(f"broker-{leader} leads", self.pons(other, "lead", "yield")[0])
         self.assertIn("usage: pons lead", self.pons(other, "lead", "me", expect=2)[1])
         self.assertIn("usage: pons lease", self.pons(other, "lease", "take", expect=2)[1])
+        self.assertNotIn("witness NOT heard", status)
+        leads = self.nodes[leader]  # since it was asked to
+        self.witness.kill()
+        self.wait_status(leader, lambda _: "PONS-WITNESS-SILENT" in leads.log())
+        self.assertIn("leader, linked, witness NOT heard", self.pons(leader, "status")[0])
+
+    def configure(self, node, preferred):
+        """The pons.yaml of a machine: its own broker, and the other's."""
+        path = os.path.join(self.folder, f"{node}.yaml")
+        other = {"a": "b", "b": "a"}[node]
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'broker: {{name: broker-{node}, listen: ["ipc://{self.folder}/{node}"]}}\n'
+                       f'other_broker: {{name: broker-{other}, endpoints: ["ipc://{self.folder}/{other}"], preferred: {preferred}}}\n')
+        return ("--config", path)
+
+    def test_the_word_is_to_the_broker_of_this_machine(self):
+        """Whichever everybody prefers; and status has what each says of itself."""
+        leader, other = self.start_pair()
+        here = {leader: self.configure(leader, "false"), other: self.configure(other, "true")}
+        self.assertRegex(self.pons(None, *here[other], "lead")[0], rf"broker-{other} leads in epoch \d+\n")
+        self.assertIn("this broker leads already", self.pons(None, *here[other], "lead", expect=1)[1])
+        status = self.pons(None, *here[leader], "status")[0]
+        self.assertRegex(status, rf"broker-{other} leads in epoch \d+; broker broker-{leader} is follower, linked.*\n"
+                                 rf"broker-{other} leads in epoch \d+; broker broker-{other} is leader, linked")
+        rows = json.loads(self.pons(None, *here[other], "--json", "status")[0])["brokers"]
+        self.assertEqual([(row["name"], row["authority"]["state"]) for row in rows], [(f"broker-{leader}", "follower"), (f"broker-{other}", "leader")])
+        self.assertRegex(self.pons(None, *here[other], "lead", "yield")[0], rf"broker-{leader} leads in epoch \d+\n")
+        self.nodes[leader].kill()
+        self.wait_leads(other)
+        self.assertIn("no broker answers at", self.pons(None, *here[leader], "lead", expect=3)[1])
 
 
 class WithoutWitness(Pair):

@@ -142,11 +142,15 @@ class TwoBrokers(Command):
         self.up("three")
         killed = self.processes()["broker"]["pid"]
         os.kill(killed, signal.SIGKILL)
+        ran = self.pons("call", "echo.say", '{"text": "hi"}', "--verbose")
+        request = next(word for word in ran.err.split() if len(word.split("-")[0]) == 16 and "-" in word)
         self.assertEqual(self.pons("call", "echo.say", '{"text": "hi"}', "--json").json["text"], "hi")
         self.wait_for("the broker is back", lambda rows: rows["broker"]["pid"] not in (0, killed))
         due = time.monotonic() + harness.DEADLINE_S
         while not all(row["instances"] == 3 for row in self.pons("status", "--json", expect=None).json["brokers"]):
             self.assertLess(time.monotonic(), due, "the agents did not register again")
+        trace = self.pons("trace", request, "--json")  # what the other one has done is found, though it is asked second now
+        self.assertEqual({step["broker"] for step in trace.json["steps"]}, {"pc2"}, trace.err)
         self.pons("down")
 
 

@@ -74,9 +74,9 @@ class Pages(unittest.TestCase):
     def test_each_outcome_is_one(self):
         """What `pons` prints in the pages is in its source, but for names, numbers and addresses."""
         known = "\n".join(sources())
-        for words in ("leads whom this broker knows of", "no broker answers at", "no fleet runs in", "there is no dead letter",
+        for words in ("nobody leads whom", "no broker answers at", "no fleet runs in", "there is no dead letter",
                       "the other has not taken it, or there is none", "this broker leads already", "did you mean",
-                      "its votes have run out", "its loop was late", "its disk failed", "another leads in a higher epoch", "it has no authority",
+                      "its votes have run out", "its loop was late", "its disk failed", "another leads in a higher epoch", "has no authority",
                       "no instance offers this service", "has lost a broker", "was behind", "NOT linked", "no answer before the deadline"):
             with self.subTest(words=words):
                 self.assertTrue(words in known, f"nothing says '{words}' any more")
