@@ -25,6 +25,7 @@ typedef struct DrillRun {
   char *endpoints; /* of the live fleet */
   KeyPair *key;    /* with which it is asked; NULL = none is wanted */
   Cutter *cutter;  /* of its cable, for drills that need it */
+  bool is_full;    /* one of several drills */
   Report **reports;
   uint32_t count;
 } DrillRun;
@@ -170,18 +171,37 @@ static CtlExit say_failure(const DrillRun *drill, int r, const Buffer *errors) {
   return CTL_FAILED;
 }
 
-static void write_svg(const DrillRun *drill, const Report *report) {
+/* FILE, or where several drills are done FILE with the drill's name before its extension. */
+static void name_svg(const DrillRun *drill, const Report *report, Buffer *ret) {
   const char *path = drill->ctl->options.svg;
-  _cleanup_(buffer_done) Buffer text = {0};
-  FILE *file = path ? fopen(path, "we") : NULL;
+  const char *slash = strrchr(path, '/');
+  const char *dot = strrchr(slash ? slash : path, '.');
+  size_t stem = dot ? (size_t)(dot - path) : strlen(path);
 
-  if (!path)
-    return;
+  if (drill->is_full)
+    buffer_printf(ret, "%.*s-%s%s", (int)stem, path, report->drill->name, path + stem);
+  else
+    buffer_printf(ret, "%s", path);
+  buffer_append(ret, "", 1);
+}
+
+static CtlExit write_svg(const DrillRun *drill, const Report *report) {
+  _cleanup_(buffer_done) Buffer path = {0};
+  _cleanup_(buffer_done) Buffer text = {0};
+  FILE *file;
+  bool written;
+
+  if (!drill->ctl->options.svg)
+    return CTL_OK;
+  name_svg(drill, report, &path);
   report_print_svg(report, &text);
-  if (!file || fwrite(text.data, 1, text.size, file) != text.size)
-    ctl_say("%s can't be written: %s", path, strerror(errno));
-  if (file)
-    fclose(file);
+  file = fopen((const char *)path.data, "we");
+  written = file && fwrite(text.data, 1, text.size, file) == text.size;
+  if (file && fclose(file) != 0)
+    written = false;
+  if (!written)
+    ctl_say("%s can't be written: %s", (const char *)path.data, strerror(errno));
+  return written ? CTL_OK : CTL_FAILED;
 }
 
 static CtlExit tell(const DrillRun *drill) {
@@ -195,8 +215,7 @@ static CtlExit tell(const DrillRun *drill) {
   else
     report_print_text(drill->reports, drill->count, &text);
   ctl_write(&text);
-  write_svg(drill, worst);
-  return report_is_passed(worst) ? CTL_OK : CTL_FAILED;
+  return write_svg(drill, worst) == CTL_OK && report_is_passed(worst) ? CTL_OK : CTL_FAILED;
 }
 
 /* All runs of one drill, and its report: also of those before the one that could not be done. */
@@ -302,6 +321,8 @@ static CtlExit find_live_obstacle(DrillRun *drill, const Drill *which, Buffer *r
     buffer_printf(ret_why, "%s", lack);
   else if (status == CTL_OK && which->need == DRILL_NEEDS_CABLE)
     take_cable(drill, ret_why);
+  else if (status == CTL_OK && which->need == DRILL_NEEDS_WORKER && find_process(drill, 0, EVENT_WORKER) == 0)
+    buffer_printf(ret_why, "needs " EVENT_WORKER " in the fleet that runs here; or give it --lab");
   return status;
 }
 
@@ -319,6 +340,7 @@ static CtlExit find_obstacle(DrillRun *drill, const Drill *which, Buffer *ret_wh
 
 static CtlExit do_all(DrillRun *drill) {
   CtlExit status = drill->ctl->options.lab ? CTL_OK : ctl_load_config(drill->ctl);
+  bool any = false;
   const Drill *which;
 
   if (status)
@@ -327,6 +349,7 @@ static CtlExit do_all(DrillRun *drill) {
     _cleanup_(buffer_done) Buffer why = {0};
     CtlExit own = find_obstacle(drill, which, &why);
 
+    any = any || why.size == 0;
     if (own == CTL_OK && why.size == 0)
       own = do_drill(drill, which);
     else if (own == CTL_OK)
@@ -334,7 +357,7 @@ static CtlExit do_all(DrillRun *drill) {
     if (own)
       status = own;
   }
-  return status;
+  return any ? status : CTL_USAGE;
 }
 
 static json_t *drills_json(void) {
@@ -381,7 +404,7 @@ static bool is_lab_meant(const Options *options) {
 
 CtlExit cmd_drill(Ctl *ctl) {
   const char *name = ctl->options.arguments[0];
-  DrillRun drill = {.ctl = ctl};
+  DrillRun drill = {.ctl = ctl, .is_full = strcmp(name, "full") == 0};
   const Drill *which = NULL;
   CtlExit status = CTL_OK;
 
@@ -394,7 +417,7 @@ CtlExit cmd_drill(Ctl *ctl) {
             "is drilled");
     return CTL_USAGE;
   }
-  if (strcmp(name, "full") != 0)
+  if (!drill.is_full)
     status = find_drill(&drill, name, &which);
   loop_block_signals(); /* whoever interrupts is heard by a director, which undoes what it did */
   if (status == CTL_OK)

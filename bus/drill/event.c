@@ -41,13 +41,11 @@ int event_thaw(Scene *scene) {
 }
 
 int event_freeze_worker(Scene *scene) {
-  static const char name[] = "tiny_llama_service_enhanced";
-
   snprintf(scene->event, sizeof scene->event, "the first machine's local model stands still");
-  scene->pid = scene->find(scene->find_userdata, 0, name);
+  scene->pid = scene->find(scene->find_userdata, 0, EVENT_WORKER);
   if (scene->pid > 0)
     return signal_process(scene, SIGSTOP);
-  snprintf(scene->error, sizeof scene->error, "%s is no process of a fleet of `pons up` on this machine", name);
+  snprintf(scene->error, sizeof scene->error, EVENT_WORKER " is no process of a fleet of `pons up` on this machine");
   return -ESRCH;
 }
 

@@ -14,6 +14,8 @@
 #include "bus/drill/report.h"
 #include "bus/drill/watch.h"
 
+#define EVENT_WORKER "tiny_llama_service_enhanced" /* whom the drill `worker` freezes */
+
 /* Finds a process of a machine's fleet (0 = the one that has the preferred broker) by the name that `pons status` shows;
    NULL = its broker. Returns its id; 0 = it is not there. */
 typedef pid_t FindProcess(void *userdata, uint32_t machine, const char *name);

@@ -200,15 +200,17 @@ class AtALiveFleet(Drills):
         super().setUp()
         self.config = os.path.join(self.folder, "pons.yaml")
         ports = [harness.free_port() for _ in range(4)]
-        authority = f'authority: {{node: a, listen: "tcp://127.0.0.1:{ports[2]}", peer: "tcp://127.0.0.1:{ports[3]}"}}\n' if self.AUTHORITY else ""
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(self.KEYS + authority + f'broker: {{listen: ["tcp://127.0.0.1:{ports[0]}", "ipc://broker.sock"]}}\n'
-                       f'other_broker: {{endpoints: ["tcp://127.0.0.1:{ports[1]}"], run: true}}\n'
-                       "profile: drill\nprofiles:\n  - {name: drill, agents: [echo]}\n")
+            file.write(f'broker: {{listen: ["tcp://127.0.0.1:{ports[0]}", "ipc://broker.sock"]}}\n'
+                       "profile: drill\nprofiles:\n  - {name: drill, agents: [echo]}\n" + self.KEYS + self.describe(*ports[1:]))
         if self.KEYS:
             self.pons("keys", "init")
         self.pons("up", "--detach")
         self.addCleanup(self.pons, "down")
+
+    def describe(self, second, listen, peer):
+        authority = f'authority: {{node: a, listen: "tcp://127.0.0.1:{listen}", peer: "tcp://127.0.0.1:{peer}"}}\n' if self.AUTHORITY else ""
+        return f'other_broker: {{endpoints: ["tcp://127.0.0.1:{second}"], run: true}}\n{authority}'
 
     def pons(self, *arguments):
         command = self.start("pons", "--config", self.config, *arguments, environment=harness.PATIENT_HEARTBEATS, ready=False)
@@ -319,6 +321,28 @@ agents:
         while self.do(0, "nft", "list", "tables"):
             self.assertLess(time.monotonic(), due)
         self.assertTrue(self.reaches())
+
+
+class AtOneBroker(AtALiveFleet):
+    """What can be done there is done, and what can't is said."""
+
+    test_upgrade = test_broker_freeze = test_broker_kill = None
+
+    def describe(self, second, listen, peer):
+        return "authority: {node: alone}\n"
+
+    def test_full(self):
+        status, report, log = self.drill("full", *QUICK, "--config", self.config, "--svg", os.path.join(self.folder, "all.svg"))
+        self.assertEqual((status, report["drill"], report["passed"]), (0, "singleton", True), log)
+        self.assertEqual([move["what"] for move in report["runs"][0]["moves"]], [MOVES[0]])
+        for name in ("broker-kill", "broker-freeze", "handover", "link-cut", "link-cut-oneway", "worker", "provider", "upgrade", "hub"):
+            self.assertIn(f"left out: {name}: ", log)
+        self.assertEqual([name for name in os.listdir(self.folder) if name.endswith(".svg")], ["all-singleton.svg"])
+
+    def test_a_picture_that_can_not_be_written(self):
+        status, report, log = self.drill("singleton", *QUICK, "--config", self.config, "--svg", os.path.join(self.folder, "none", "x.svg"))
+        self.assertEqual((status, report["passed"]), (1, True), log)
+        self.assertIn("x.svg can't be written: No such file or directory", log)
 
 
 class AtAFleetWithKeys(AtALiveFleet):
