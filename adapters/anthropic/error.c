@@ -50,7 +50,7 @@ void anthropic_decode_error(const DialectHead *head, Text body, DialectFault *re
   error = json_find(answer, "error");
   json_get_string(json_find(error, "message"), &message);
   json_get_string(json_find(error, "type"), &type);
-  dialect_fault_explain(&message, head->status);
+  dialect_explain(head, &message);
   dialect_fault_set(ret_fault,
                     &(Fault){.cause = cause_of(head->status, buffer_text(&type), buffer_text(&message)),
                              .message = buffer_text(&message),

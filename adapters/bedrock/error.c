@@ -120,7 +120,7 @@ void bedrock_decode_error(const DialectHead *head, Text body, DialectFault *ret_
   read_message(answer, &message);
   if (head->error_type.size == 0)
     json_get_string(json_find(answer, "__type"), &type);
-  dialect_fault_explain(&message, head->status);
+  dialect_explain(head, &message);
   read(bare(head->error_type.size > 0 ? head->error_type : buffer_text(&type)), head->status, buffer_text(&message),
        &fault);
   fault.retry_after_us = retry_after_us(head->retry_after, head->retry_after_ms, head->now_s);

@@ -13,6 +13,32 @@ int dialect_read_chat(Json request, const AskTable *table, const char *about, Di
   return 0;
 }
 
+void dialect_explain(const DialectHead *head, Buffer *message) {
+  static const struct {
+    unsigned status;
+    const char *advice;
+  } rows[] = {
+      {404, ", as a server does that has no such path: correct base_url"},
+      {405, ", as a server does that has another thing under this path: correct base_url"},
+      {407, ", as a proxy on the way does that wants to know who asks"},
+      {410, ", as a server does that had such a path once: correct base_url, or name another model"},
+  };
+  const char *advice = "";
+
+  if (head->status / 100 == 3 && head->location.size > 0) {
+    buffer_clear(message);
+    buffer_printf(message,
+                  "it answered with status %u and points to %.*s; redirects are not followed: correct base_url",
+                  head->status, TEXT_ARG(head->location));
+    return;
+  }
+  for (size_t i = 0; i < ELEMENTS(rows); i++)
+    if (rows[i].status == head->status)
+      advice = rows[i].advice;
+  if (message->size == 0)
+    buffer_printf(message, "it answered with status %u and no reason%s", head->status, advice);
+}
+
 bool dialect_read_count(Json object, const char *name, uint64_t *ret) {
   uint64_t count;
 

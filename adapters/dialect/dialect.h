@@ -75,6 +75,7 @@ typedef struct DialectHead {
   Text retry_after; /* as it came */
   Text retry_after_ms;
   Text error_type; /* x-amzn-errortype */
+  Text location;   /* of a redirect: host and path */
   uint64_t now_s;  /* seconds since 1970, for a date in retry_after */
 } DialectHead;
 
@@ -120,8 +121,10 @@ typedef struct DialectMade {
 /* A stream of events becoming OpenAI's chunks. */
 typedef struct DialectStream {
   DialectAsked asked;
-  bool done;     /* the end mark has come */
-  bool finished; /* a choice has said why it ends */
+  bool done;      /* the end mark has come */
+  bool finished;  /* each choice that has begun has said why it ends */
+  uint64_t begun; /* choices, a bit for each of the first 64: of dialects that have several */
+  uint64_t ended;
   ChatUsage usage;
   Buffer events;       /* whole events for the caller, to be taken and cleared */
   uint64_t said_bytes; /* of words, thoughts and arguments so far: what is known of the usage of a stream that breaks */
@@ -175,6 +178,9 @@ struct Dialect {
 /* Reads a chat request as ask_read does, and notes in ret->asked whether a stream and its usage are asked for. */
 int dialect_read_chat(Json request, const AskTable *table, const char *about, DialectRequest *ret, AskChat *ret_ask,
                       DialectFault *ret_fault);
+/* Makes message, what the provider said of an answer that is no success, say what to do where it leaves that out: about a redirect,
+   which is never followed, and where it said nothing. */
+void dialect_explain(const DialectHead *head, Buffer *message);
 /* The number under name of object, at most UINT32_MAX. Returns false, and leaves *ret alone, when there is none. */
 bool dialect_read_count(Json object, const char *name, uint64_t *ret);
 /* Appends text as one segment of a path: percent-encoded, but for unreserved characters (RFC 3986, 2.3). */

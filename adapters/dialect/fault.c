@@ -3,21 +3,48 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "bus/wire/msgpack.h"
+
 enum { SENTENCE_BYTES = 400 };
+
+/* Of the character that begins at `at`; 0: none does. */
+static size_t character_bytes(const char *at, size_t left) {
+  for (size_t size = 1; size <= 4 && size <= left; size++)
+    if (text_is_utf8((Text){at, size}))
+      return size;
+  return 0;
+}
+
+/* What a provider says outside JSON (in a frame's head, say) may be any bytes, and a sentence may be cut in a character: a fault
+   that is no text would be told to nobody. */
+static void put_text(Buffer *out, Text text) {
+  size_t size;
+
+  if (text_is_utf8(text)) {
+    buffer_put(out, text);
+    return;
+  }
+  for (size_t at = 0; at < text.size; at += size ? size : 1) {
+    size = character_bytes(text.data + at, text.size - at);
+    buffer_append(out, size ? text.data + at : "?", size ? size : 1);
+  }
+}
 
 int dialect_fault_set(DialectFault *ret, const Fault *fault) {
   Text texts[] = {fault->message, fault->code, fault->param};
   Text *kept[] = {&ret->fault.message, &ret->fault.code, &ret->fault.param};
+  size_t ends[ELEMENTS(texts)];
   Buffer all = {0};
-  size_t at = 0;
 
-  for (size_t i = 0; i < ELEMENTS(texts); i++)
-    buffer_append(&all, texts[i].data, texts[i].size);
+  for (size_t i = 0; i < ELEMENTS(texts); i++) {
+    put_text(&all, texts[i]);
+    ends[i] = all.size;
+  }
   ret->fault = *fault;
   buffer_done(&ret->texts);
   ret->texts = all;
-  for (size_t i = 0; i < ELEMENTS(texts); at += texts[i++].size)
-    *kept[i] = (Text){(const char *)all.data + at, texts[i].size};
+  for (size_t i = 0, at = 0; i < ELEMENTS(texts); at = ends[i++])
+    *kept[i] = (Text){(const char *)all.data + at, ends[i] - at};
   return DIALECT_E_FAULT;
 }
 
@@ -44,21 +71,17 @@ bool dialect_says(Text text, const char *words) {
   return text.size > 0 && memmem(text.data, text.size, words, strlen(words)) != NULL;
 }
 
-void dialect_fault_explain(Buffer *message, unsigned status) {
-  if (message->size == 0)
-    buffer_printf(message, "it answered with status %u and no reason", status);
-}
-
 Cause dialect_cause_of_status(unsigned status) {
   static const struct {
     unsigned first;
     unsigned last;
     Cause cause;
   } rows[] = {
-      {401, 401, CAUSE_AUTH},        {402, 402, CAUSE_QUOTA},      {403, 403, CAUSE_AUTH},
-      {404, 404, CAUSE_UNAVAILABLE}, {408, 408, CAUSE_STALL},      {409, 409, CAUSE_OVERLOAD},
-      {424, 425, CAUSE_OVERLOAD},    {429, 429, CAUSE_RATE_LIMIT}, {400, 499, CAUSE_CALLER},
-      {300, 399, CAUSE_UNAVAILABLE}, {500, 599, CAUSE_OVERLOAD},
+      {401, 401, CAUSE_AUTH},        {402, 402, CAUSE_QUOTA},     {403, 403, CAUSE_AUTH},
+      {404, 405, CAUSE_UNAVAILABLE}, {407, 407, CAUSE_TRANSPORT}, {410, 410, CAUSE_UNAVAILABLE},
+      {408, 408, CAUSE_STALL},       {409, 409, CAUSE_OVERLOAD},  {424, 425, CAUSE_OVERLOAD},
+      {429, 429, CAUSE_RATE_LIMIT},  {400, 499, CAUSE_CALLER},    {300, 399, CAUSE_UNAVAILABLE},
+      {500, 599, CAUSE_OVERLOAD},
   };
 
   for (size_t i = 0; i < ELEMENTS(rows); i++)

@@ -1,6 +1,6 @@
 /* What:      a failure of a provider, or of a request at it, with texts of its own.
  * Owns:      a DialectFault its texts.
- * May use:   base, contracts.
+ * May use:   base, wire, contracts.
  * Threading: any; pure.
  * Spec:      agents/contracts/causes.def */
 #ifndef PONS_DIALECT_FAULT_H
@@ -19,7 +19,8 @@ typedef struct DialectFault {
   Buffer texts;
 } DialectFault;
 
-/* Fills a fault with copies of its texts, which may be its own; what was in it before is gone. Returns DIALECT_E_FAULT. */
+/* Fills a fault with copies of its texts, which may be its own; what was in it before is gone. Bytes that are no UTF-8 become
+   `?`. Returns DIALECT_E_FAULT. */
 int dialect_fault_set(DialectFault *ret, const Fault *fault);
 /* A mistake of the caller: param is the path of the member that is wrong, the rest is the sentence. Returns
    DIALECT_E_FAULT. */
@@ -28,8 +29,6 @@ int dialect_fault_caller(DialectFault *ret, const char *param, const char *forma
 int dialect_fault_malformed(DialectFault *ret, const char *message);
 /* Whether text has these words in it, as they are written. */
 bool dialect_says(Text text, const char *words);
-/* Puts a sentence in the place of one that the provider left out. */
-void dialect_fault_explain(Buffer *message, unsigned status);
 /* What a status of HTTP says by itself. 0 or 200, of an error inside an answer: their trouble, and not the caller's. */
 Cause dialect_cause_of_status(unsigned status);
 /* Frees the texts. Usable as _cleanup_. */

@@ -1,4 +1,4 @@
-/* Embeddings: one text is embedContent, several are batchEmbedContents, and so is an answer. */
+/* Embeddings: batchEmbedContents for one text as for several, as Google's own SDK asks. */
 #include "adapters/dialect/embed.h"
 #include "adapters/gemini/gemini-internal.h"
 
@@ -6,47 +6,44 @@ enum { TEXTS_MAX = 100 };
 
 /* --- requests --- */
 
-static void put_content(Json text, uint64_t dimensions, Buffer *out) {
-  buffer_printf(out, "\"content\":{\"parts\":[{\"text\":");
-  buffer_append(out, text.text.data, text.text.size);
+static void put_content(Json text, Text model, uint64_t dimensions, Buffer *out) {
+  buffer_printf(out, "{\"model\":%.*s,\"content\":{\"parts\":[{\"text\":", TEXT_ARG(model));
+  buffer_put(out, text.text);
   buffer_printf(out, "}]}");
   if (dimensions > 0)
     buffer_printf(out, ",\"outputDimensionality\":%llu", (unsigned long long)dimensions);
   buffer_append(out, "}", 1);
 }
 
-static void put_batch(const EmbedRequest *wanted, Text model, Buffer *out) {
-  _cleanup_(buffer_done) Buffer name = {0};
-  _cleanup_(buffer_done) Buffer quoted = {0};
+/* model: its name there, quoted. */
+static void put_contents(const EmbedRequest *wanted, Text model, Buffer *out) {
   JsonWalk walk = json_walk(wanted->input);
   bool first = true;
   Json one;
 
-  buffer_printf(&name, "models/%.*s", TEXT_ARG(model));
-  json_put_string(&quoted, (Text){(const char *)name.data, name.size});
-  buffer_printf(out, "{\"requests\":[");
+  if (json_type(wanted->input) == JSON_STRING)
+    put_content(wanted->input, model, wanted->dimensions, out);
   for (; json_next_element(&walk, &one); first = false) {
-    buffer_printf(out, "%s{\"model\":%.*s,", first ? "" : ",", (int)quoted.size, (const char *)quoted.data);
-    put_content(one, wanted->dimensions, out);
+    buffer_append(out, ",", first ? 0 : 1);
+    put_content(one, model, wanted->dimensions, out);
   }
-  buffer_printf(out, "]}");
 }
 
 int gemini_encode_embed(Json request, DialectRequest *ret, DialectFault *ret_fault) {
+  _cleanup_(buffer_done) Buffer name = {0};
+  _cleanup_(buffer_done) Buffer quoted = {0};
   EmbedRequest wanted;
   int r = embed_read(request, "Gemini's API", TEXTS_MAX, NULL, &wanted, ret_fault);
 
   if (r != 0)
     return r;
   ret->asked.marks = wanted.base64 ? GEMINI_BASE64 : 0;
-  if (json_type(wanted.input) == JSON_STRING) {
-    gemini_put_path(ret->asked.model, "embedContent", &ret->path);
-    buffer_append(&ret->body, "{", 1);
-    put_content(wanted.input, wanted.dimensions, &ret->body);
-  } else {
-    gemini_put_path(ret->asked.model, "batchEmbedContents", &ret->path);
-    put_batch(&wanted, ret->asked.model, &ret->body);
-  }
+  gemini_put_path(ret->asked.model, "batchEmbedContents", &ret->path);
+  buffer_printf(&name, "models/%.*s", TEXT_ARG(ret->asked.model));
+  json_put_string(&quoted, buffer_text(&name));
+  buffer_printf(&ret->body, "{\"requests\":[");
+  put_contents(&wanted, buffer_text(&quoted), &ret->body);
+  buffer_printf(&ret->body, "]}");
   return 0;
 }
 
@@ -62,12 +59,10 @@ static bool put_vector(Json embedding, unsigned index, bool base64, Buffer *out)
 }
 
 static bool put_vectors(Json answer, bool base64, Buffer *out) {
-  Json list = json_find(answer, "embeddings"), one = json_find(answer, "embedding");
-  JsonWalk walk = json_walk(list);
+  JsonWalk walk = json_walk(json_find(answer, "embeddings"));
   unsigned index = 0;
+  Json one;
 
-  if (json_type(list) != JSON_ARRAY)
-    return put_vector(one, 0, base64, out);
   for (; json_next_element(&walk, &one); index++)
     if (!put_vector(one, index, base64, out))
       return false;

@@ -93,7 +93,7 @@ void gemini_decode_error(const DialectHead *head, Text body, DialectFault *ret_f
   if (head->status == 200)
     json_get_uint(json_find(error, "code"), &status);
   cause = cause_of(error, (unsigned)min_u64(status, 599), buffer_text(&message));
-  dialect_fault_explain(&message, head->status);
+  dialect_explain(head, &message);
   dialect_fault_set(ret_fault,
                     &(Fault){.cause = cause,
                              .message = buffer_text(&message),

@@ -7,16 +7,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "adapters/http/error-internal.h"
 #include "adapters/http/handle-internal.h"
+#include "adapters/http/head-internal.h"
 #include "bus/base/list.h"
 
-enum { SPARE_MAX = 64, VALUE_BYTES = 128 };
-
-/* What is kept of the headers of an answer. */
-typedef enum Value { CONTENT_TYPE, RETRY_AFTER, RETRY_AFTER_MS, REQUEST_ID, ERROR_TYPE, VALUES } Value;
+enum { SPARE_MAX = 64 };
 
 typedef struct Watch {
   LoopFd *fd;
@@ -53,7 +50,7 @@ struct HttpTransfer {
   bool held; /* libcurl holds bytes back for us */
   bool cancelled;
   bool is_done; /* libcurl is through with it */
-  char values[VALUES][VALUE_BYTES];
+  Head head;
   char detail[CURL_ERROR_SIZE];
   struct curl_slist headers[HANDLE_HEADERS_MAX]; /* ours, so that no key is copied */
 };
@@ -277,25 +274,9 @@ void http_progress(HttpTransfer *transfer) {
 
 /* --- what comes --- */
 
-static bool header_is(Text line, const char *name, char ret[VALUE_BYTES]) {
-  size_t size = strlen(name);
-  const char *at = line.data + size + 1;
-  const char *stop = line.data + line.size;
-
-  if (line.size <= size || line.data[size] != ':' || strncasecmp(line.data, name, size) != 0)
-    return false;
-  while (at < stop && (*at == ' ' || *at == '\t'))
-    at++;
-  while (stop > at && (stop[-1] == '\r' || stop[-1] == '\n' || stop[-1] == ' '))
-    stop--;
-  size = min_u64((uint64_t)(stop - at), VALUE_BYTES - 1);
-  memcpy(ret, at, size);
-  ret[size] = '\0';
-  return true;
-}
-
 static void tell_head(HttpTransfer *transfer) {
   long status = 0;
+  HttpHead said;
 
   curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
   if (status < 200)
@@ -303,26 +284,8 @@ static void tell_head(HttpTransfer *transfer) {
   transfer->answered = true;
   transfer->heard_us = clock_monotonic_us();
   watch_limits(transfer, transfer->heard_us);
-  transfer->handler.on_head(transfer->handler.userdata,
-                            &(HttpHead){.status = (unsigned)status,
-                                        .content_type = text_of(transfer->values[CONTENT_TYPE]),
-                                        .retry_after = text_of(transfer->values[RETRY_AFTER]),
-                                        .retry_after_ms = text_of(transfer->values[RETRY_AFTER_MS]),
-                                        .request_id = text_of(transfer->values[REQUEST_ID]),
-                                        .error_type = text_of(transfer->values[ERROR_TYPE])});
-}
-
-static void keep_header(HttpTransfer *transfer, Text line) {
-  static const struct {
-    const char *name;
-    Value value;
-  } kept[] = {{"content-type", CONTENT_TYPE},  {"retry-after", RETRY_AFTER}, {"retry-after-ms", RETRY_AFTER_MS},
-              {"request-id", REQUEST_ID},      {"x-request-id", REQUEST_ID}, {"x-amzn-requestid", REQUEST_ID},
-              {"x-amzn-errortype", ERROR_TYPE}};
-
-  for (size_t i = 0; i < ELEMENTS(kept); i++)
-    if (header_is(line, kept[i].name, transfer->values[kept[i].value]))
-      return;
+  said = head_tell(&transfer->head, (unsigned)status);
+  transfer->handler.on_head(transfer->handler.userdata, &said);
 }
 
 static size_t on_header(const char *data, size_t one, size_t size, void *userdata) {
@@ -334,7 +297,7 @@ static size_t on_header(const char *data, size_t one, size_t size, void *userdat
   if (line.size <= 2 && !transfer->answered)
     tell_head(transfer);
   else
-    keep_header(transfer, line);
+    head_take(&transfer->head, line);
   return transfer->cancelled ? 0 : one * size;
 }
 

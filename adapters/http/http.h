@@ -46,7 +46,7 @@ typedef struct HttpRequest {
   HttpLimits limits;
 } HttpRequest;
 
-/* What the headers say; borrowed during the callback. */
+/* What the headers say, as printable ASCII; borrowed during the callback. */
 typedef struct HttpHead {
   unsigned status;
   Text content_type;
@@ -54,6 +54,7 @@ typedef struct HttpHead {
   Text retry_after_ms;
   Text request_id; /* the server's own name for it: request-id, x-request-id or x-amzn-requestid */
   Text error_type; /* x-amzn-errortype */
+  Text location;   /* where a redirect points to: host and path alone */
 } HttpHead;
 
 /* Called from the loop, never from inside http_start. on_end comes exactly once, unless the transfer is cancelled: then

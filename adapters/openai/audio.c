@@ -130,6 +130,10 @@ int openai_decode_transcribe(Text body, DialectMade *ret, ChatUsage *ret_usage, 
   Json answer = {TEXT_NONE}, text;
 
   json_check(body, &answer, NULL);
+  if (json_type(json_find(answer, "error")) == JSON_OBJECT || json_type(json_find(answer, "error")) == JSON_STRING) {
+    openai_decode_error(&(DialectHead){.status = 200}, body, ret_fault);
+    return DIALECT_E_FAULT;
+  }
   text = json_find(answer, "text");
   if (json_type(text) != JSON_STRING)
     return dialect_fault_malformed(ret_fault, "its answer is not JSON with a text");

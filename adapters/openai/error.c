@@ -78,7 +78,7 @@ void openai_decode_error(const DialectHead *head, Text body, DialectFault *ret_f
     error = answer; /* {"message": …} */
   if (message.size == 0)
     json_get_string(json_find(error, "message"), &message);
-  dialect_fault_explain(&message, head->status);
+  dialect_explain(head, &message);
   fault.http_status = status_of(head->status, error);
   fault.message = buffer_text(&message);
   fault.code = read(error, "code", &code);

@@ -176,8 +176,20 @@ static size_t said_of(Json delta) {
   return said;
 }
 
+/* Several answers come side by side, and one that has ended says nothing of the others. */
+static void note_choice(DialectStream *stream, Json index, bool ends) {
+  uint64_t number = 0;
+  uint64_t bit;
+
+  json_get_uint(index, &number);
+  bit = number < 64 ? UINT64_C(1) << number : 0;
+  stream->begun |= bit;
+  stream->ended |= ends ? bit : 0;
+  stream->finished = stream->ended != 0 && stream->ended == stream->begun;
+}
+
 static void read_choices(DialectStream *stream, Json choices, OpenaiChunk *ret) {
-  static const char *const names[] = {"delta", "finish_reason"};
+  static const char *const names[] = {"delta", "finish_reason", "index"};
   JsonWalk walk = json_walk(choices);
   Json choice, found[ELEMENTS(names)];
 
@@ -186,7 +198,7 @@ static void read_choices(DialectStream *stream, Json choices, OpenaiChunk *ret) 
     json_find_each(choice, names, ELEMENTS(names), found);
     ret->deltas += !json_is_none(found[0]);
     stream->said_bytes += said_of(found[0]);
-    stream->finished |= json_type(found[1]) == JSON_STRING;
+    note_choice(stream, found[2], json_type(found[1]) == JSON_STRING);
   }
 }
 

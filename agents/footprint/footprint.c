@@ -119,7 +119,19 @@ static void measure_content(Scale *scale, Json content) {
     measure_part(scale, part);
 }
 
+/* A member's name; room is for one that has escapes in it. */
+static Text name_of(Json key, Buffer *room) {
+  Text name;
+
+  if (json_get_plain(key, &name) == 0)
+    return name;
+  buffer_clear(room);
+  json_get_string(key, room);
+  return buffer_text(room);
+}
+
 static void measure_message(Scale *scale, Json message) {
+  _cleanup_(buffer_done) Buffer room = {0};
   JsonWalk walk = json_walk(message);
   Json key;
   Json value;
@@ -128,8 +140,7 @@ static void measure_message(Scale *scale, Json message) {
   scale->footprint->messages++;
   scale->tokens += MESSAGE_TOKENS;
   while (json_type(message) == JSON_OBJECT && json_next_member(&walk, &key, &value)) {
-    if (json_get_plain(key, &name) != 0)
-      continue;
+    name = name_of(key, &room);
     if (text_is(name, "content"))
       measure_content(scale, value);
     else if (text_is(name, "tool_calls") || text_is(name, "function_call"))
@@ -249,6 +260,7 @@ static void measure_member(Scale *scale, Text name, Json value, Json *ret_input)
 }
 
 int footprint_measure(Text request, Footprint *ret, JsonFault *fault) {
+  _cleanup_(buffer_done) Buffer room = {0};
   Footprint footprint = {.choices = 1};
   Scale scale = {.footprint = &footprint};
   Json input = {TEXT_NONE};
@@ -264,11 +276,11 @@ int footprint_measure(Text request, Footprint *ret, JsonFault *fault) {
   if (json_type(object) != JSON_OBJECT)
     return FOOTPRINT_E_OBJECT;
   walk = json_walk(object);
-  while (json_next_member(&walk, &key, &value))
-    if (json_get_plain(key, &name) == 0) {
-      measure_member(&scale, name, value, &input);
-      measure_limit(&footprint, name, value, &is_newer);
-    }
+  while (json_next_member(&walk, &key, &value)) {
+    name = name_of(key, &room);
+    measure_member(&scale, name, value, &input);
+    measure_limit(&footprint, name, value, &is_newer);
+  }
   footprint.wants_api |= footprint.choices > 1;
   footprint.is_embedding = footprint.messages == 0 && !json_is_none(input);
   if (footprint.is_embedding)

@@ -33,7 +33,7 @@ typedef struct Footprint {
 
 /* Measures request, the body of POST /v1/chat/completions or /v1/embeddings. Members that it does not know, and known ones
    of another type, weigh nothing: who executes the request judges them. Returns 0; FOOTPRINT_E_JSON with *fault filled;
-   FOOTPRINT_E_OBJECT. On failure *ret is left alone. Linear; allocates nothing. */
+   FOOTPRINT_E_OBJECT. On failure *ret is left alone. Linear; allocates only for names that have escapes. */
 int footprint_measure(Text request, Footprint *ret, JsonFault *fault);
 
 /* Tokens of a JSON string's contents, in quarters, and its bytes of UTF-8, added to *ret_quarters and *ret_bytes. By

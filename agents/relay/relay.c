@@ -5,10 +5,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "agents/footprint/footprint.h"
 
-enum { VALUE_BYTES = 128 };
+enum { VALUE_BYTES = 128, COLLECTED_MAX_BYTES = 128 << 20 };
+
+/* Of the answers that are being put together in this process. One may have 16 MiB, and thousands are under way. */
+static uint64_t collected_bytes;
 
 typedef struct Relay {
   RelayRequest request;
@@ -29,6 +33,7 @@ typedef struct Relay {
   char retry_after_ms[VALUE_BYTES];
   char error_type[VALUE_BYTES];
   char request_id[VALUE_BYTES];
+  char location[VALUE_BYTES];
   ExecutorEnd work;
 } Relay;
 
@@ -69,6 +74,7 @@ static void end(Relay *relay, RelayOutcome outcome) {
   const Framing *framing = framing_of(relay); /* on_end may free what request points at */
 
   http_cancel(&relay->transfer);
+  collected_bytes -= relay->body.size;
   call_on_cancel(relay->call, NULL, NULL);
   call_on_writable(relay->call, NULL, NULL);
   if (relay->streams)
@@ -212,19 +218,27 @@ static void keep(char ret[VALUE_BYTES], Text value) {
   ret[size] = '\0';
 }
 
+/* Types are written in small letters, in large ones, and with parameters behind them. */
+static bool is_type(Text content_type, const char *type) {
+  size_t size = strlen(type);
+
+  return content_type.size >= size && strncasecmp(content_type.data, type, size) == 0;
+}
+
 static void on_head(void *userdata, const HttpHead *head) {
   Relay *relay = userdata;
   const RelayStream *own = work_stream(relay);
-  Text type = text_of(framing_of(relay)->content_type);
-  bool says_stream = head->content_type.size >= type.size && memcmp(head->content_type.data, type.data, type.size) == 0;
+  bool says_stream = is_type(head->content_type, framing_of(relay)->content_type);
+  bool any_type = own && own->any_type && !is_type(head->content_type, "application/json");
 
   relay->status = head->status;
-  relay->streams = relay->request.wants_stream && is_success(relay) &&
-                   (says_stream || relay->request.trusts_streams || (own && own->any_type));
+  relay->streams =
+      relay->request.wants_stream && is_success(relay) && (says_stream || relay->request.trusts_streams || any_type);
   keep(relay->retry_after, head->retry_after);
   keep(relay->retry_after_ms, head->retry_after_ms);
   keep(relay->error_type, head->error_type);
   keep(relay->request_id, head->request_id);
+  keep(relay->location, head->location);
 }
 
 static void on_body(void *userdata, Bytes bytes) {
@@ -235,10 +249,14 @@ static void on_body(void *userdata, Bytes bytes) {
     return;
   }
   note_first(relay);
-  if (relay->body.size + bytes.size > LIMIT_REPLY_BYTES)
+  if (relay->body.size + bytes.size > LIMIT_REPLY_BYTES) {
     fail(relay, CAUSE_MALFORMED, "its answer is over 16 MiB");
-  else
+  } else if (collected_bytes + bytes.size > COLLECTED_MAX_BYTES) {
+    fail(relay, CAUSE_UNAVAILABLE, "128 MiB of answers are being put together here; ask for fewer at once");
+  } else {
     buffer_append(&relay->body, bytes.data, bytes.size);
+    collected_bytes += bytes.size;
+  }
 }
 
 /* The provider's own name for the request, which its support asks for; a caller's mistake needs no support. */
@@ -258,6 +276,7 @@ static void refuse(Relay *relay, Text body) {
                                                       .retry_after = text_of(relay->retry_after),
                                                       .retry_after_ms = text_of(relay->retry_after_ms),
                                                       .error_type = text_of(relay->error_type),
+                                                      .location = text_of(relay->location),
                                                       .now_s = clock_realtime_us() / US_PER_S},
                                        body, &relay->fault);
   add_request_id(relay);

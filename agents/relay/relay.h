@@ -20,7 +20,7 @@ typedef struct RelayStream {
   /* Gives the caller a piece. Returns what call_chunk does. */
   int (*pass)(Call *call, Text piece);
   bool is_binary; /* a piece may end anywhere */
-  bool any_type;  /* an answer is the stream whatever its Content-Type says */
+  bool any_type;  /* an answer is the stream whatever its Content-Type says, but for application/json */
 } RelayStream;
 
 /* Other work than a completion or embeddings. */

@@ -45,17 +45,19 @@ static int decode(void *userdata, const DialectAsked *asked, Text body, ChatUsag
 /* --- the end --- */
 
 static void fail(const Errand *errand, const Fault *fault) {
-  char message[1024];
+  _cleanup_(dialect_fault_done) DialectFault told = {.texts = {0}};
+  _cleanup_(buffer_done) Buffer message = {0};
   unsigned status = cause_http_status(fault->cause);
 
-  snprintf(message, sizeof message, "%s: %.*s", errand->provider->config->name, TEXT_ARG(fault->message));
-  keys_redact(&errand->provider->keys, message, strlen(message));
+  dialect_fault_set(&told, fault);
+  keys_redact(&errand->provider->keys, (char *)told.texts.data, told.texts.size);
+  buffer_printf(&message, "%s: %.*s", errand->provider->config->name, TEXT_ARG(told.fault.message));
   if (cause_status(fault->cause) == STATUS_REFUSED && fault->http_status >= 400 && fault->http_status < 500)
     status = fault->http_status;
   call_fail(errand->call, &(CallFault){.status = cause_status(fault->cause),
-                                       .message = text_of(message),
-                                       .path = fault->param,
-                                       .code = fault->code,
+                                       .message = buffer_text(&message),
+                                       .path = told.fault.param,
+                                       .code = told.fault.code,
                                        .http_status = status,
                                        .retry_after_us = fault->retry_after_us});
 }

@@ -17,6 +17,7 @@ typedef struct Visit {
   bool wants_stream;    /* the caller's JSON says so */
   const WorkKind *kind; /* of other work; NULL: a completion or embeddings */
   const void *ask;
+  uint64_t held_bytes; /* of the request */
   RelayWork work;
   RelayStream stream; /* of work in pieces */
   DialectMade made;
@@ -41,6 +42,7 @@ static void ask(Visit *visit);
 
 static void end_visit(Visit *visit) {
   visit->remote->running--;
+  visit->remote->held_bytes -= visit->held_bytes;
   loop_timer_destroy(&visit->again);
   dialect_fault_done(&visit->first);
   dialect_made_done(&visit->made);
@@ -52,7 +54,8 @@ static void note(Visit *visit, const Fault *fault) {
     return;
   visit->model->seen = !fault ? SEEN_UP : cause_counts(fault->cause) ? SEEN_DOWN : visit->model->seen;
   if (fault && visit->model->seen == SEEN_DOWN)
-    snprintf(visit->model->why, sizeof visit->model->why, "%.*s", TEXT_ARG(fault->message));
+    snprintf(visit->model->why, sizeof visit->model->why, "%.*s",
+             TEXT_ARG(text_at_most(fault->message, sizeof visit->model->why - 1)));
 }
 
 /* The candidate has failed; the next one is tried, here or elsewhere, or the call has its answer. */
@@ -269,6 +272,28 @@ static void try_candidate(Visit *visit) {
     ask(visit);
 }
 
+/* A request stays for as long as somebody else may have to be asked, and once more in the provider's words. A broker keeps it only
+   until the first piece of the answer, so what bounds the broker does not bound us. NULL: there is no room, and the call is
+   answered. */
+static Visit *new_visit(Remote *remote, Call *call) {
+  enum { HELD_MAX_BYTES = 128 << 20 };
+  uint64_t bytes = call_body(call).size;
+  Visit *visit;
+
+  if (remote->held_bytes + bytes > HELD_MAX_BYTES) {
+    call_error_full(call, STATUS_OVERLOADED, NULL, US_PER_S,
+                    "the adapter has 128 MiB of requests under way; ask again later, or start another one");
+    return NULL;
+  }
+  visit = calloc(1, sizeof *visit);
+  if (!visit)
+    abort();
+  *visit = (Visit){.remote = remote, .call = call, .held_bytes = bytes};
+  remote->held_bytes += bytes;
+  remote->running++;
+  return visit;
+}
+
 /* --- other work --- */
 
 static int encode_work(void *userdata, DialectRequest *ret, DialectFault *ret_fault) {
@@ -299,17 +324,15 @@ static bool is_whole(const DialectStream *stream) {
 }
 
 void visit_begin_work(Remote *remote, Call *call, const WorkKind *kind, Text model, const void *ask) {
-  Visit *visit = calloc(1, sizeof *visit);
+  Visit *visit = new_visit(remote, call);
   Text fallback;
 
   if (!visit)
-    abort();
-  *visit = (Visit){.remote = remote,
-                   .call = call,
-                   .kind = kind,
-                   .ask = ask,
-                   .wants_stream = kind->event != NULL,
-                   .work = {.encode = encode_work, .decode = decode_work, .userdata = visit}};
+    return;
+  visit->kind = kind;
+  visit->ask = ask;
+  visit->wants_stream = kind->event != NULL;
+  visit->work = (RelayWork){.encode = encode_work, .decode = decode_work, .userdata = visit};
   if (kind->event) {
     visit->stream = (RelayStream){.framing = kind->framing,
                                   .event = on_event,
@@ -319,7 +342,6 @@ void visit_begin_work(Remote *remote, Call *call, const WorkKind *kind, Text mod
                                   .any_type = kind->framing == &framing_raw};
     visit->work.stream = &visit->stream;
   }
-  remote->running++;
   if (!executor_begin(remote->executor, call, model, &visit->task)) {
     end_visit(visit);
     return;
@@ -333,37 +355,36 @@ void visit_begin_work(Remote *remote, Call *call, const WorkKind *kind, Text mod
 /* --- completions and embeddings --- */
 
 /* Only completions come in pieces. A provider would ignore it or answer what nobody here expects. */
-static void refuse_stream(Call *call) {
-  call_fail(call, &(CallFault){.status = STATUS_REFUSED,
-                               .message = TEXT("embeddings do not come as a stream; leave 'stream' out"),
-                               .path = TEXT("stream"),
-                               .code = TEXT("unsupported_value")});
+static void refuse_stream(Visit *visit) {
+  call_fail(visit->call, &(CallFault){.status = STATUS_REFUSED,
+                                      .message = TEXT("embeddings do not come as a stream; leave 'stream' out"),
+                                      .path = TEXT("stream"),
+                                      .code = TEXT("unsupported_value")});
+  end_visit(visit);
 }
 
 void visit_begin(Remote *remote, Call *call, Text request) {
   static const char *const names[] = {"stream", "model"};
-  Visit *visit = calloc(1, sizeof *visit);
+  Visit *visit = new_visit(remote, call);
   _cleanup_(buffer_done) Buffer model = {0};
   Json found[ELEMENTS(names)];
   JsonFault fault;
 
   if (!visit)
-    abort();
-  *visit = (Visit){.remote = remote, .call = call, .is_embedding = text_is(call_method(call), "embed")};
+    return;
+  visit->is_embedding = text_is(call_method(call), "embed");
   if (json_check(request, &visit->request, &fault) != 0 || json_type(visit->request) != JSON_OBJECT) {
     call_error_full(call, STATUS_REFUSED, "request", 0, "the request is not a JSON object");
-    free(visit);
+    end_visit(visit);
     return;
   }
   json_find_each(visit->request, names, ELEMENTS(names), found);
   json_get_bool(found[0], &visit->wants_stream);
   if (visit->is_embedding && visit->wants_stream) {
-    refuse_stream(call);
-    free(visit);
+    refuse_stream(visit);
     return;
   }
   json_get_string(found[1], &model);
-  remote->running++;
   if (!executor_begin(remote->executor, call, buffer_text(&model), &visit->task)) {
     end_visit(visit);
     return;

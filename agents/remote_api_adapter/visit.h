@@ -17,6 +17,7 @@ typedef struct Remote {
   Providers providers;
   Executor *executor;
   uint32_t running;
+  uint64_t held_bytes; /* of the requests of visits */
 } Remote;
 
 /* Takes over an inline call for other work; ask is its request, as decoded. */

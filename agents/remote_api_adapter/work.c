@@ -55,9 +55,15 @@ static int encode_speak(const Dialect *dialect, const void *ask, DialectRequest 
 
 static int decode_speak(const Dialect *dialect, const DialectAsked *asked, Text body, DialectMade *ret,
                         ChatUsage *ret_usage, DialectFault *ret_fault) {
-  (void)dialect;
+  Json answer = {TEXT_NONE};
+
   (void)asked;
   (void)ret_usage;
+  /* Some servers say what went wrong with status 200. */
+  if (body.size > 0 && body.data[0] == '{' && json_check(body, &answer, NULL) == 0) {
+    dialect->decode_error(&(DialectHead){.status = 200}, body, ret_fault);
+    return DIALECT_E_FAULT;
+  }
   ret->audio = (Bytes){(const uint8_t *)body.data, body.size};
   return body.size > 0 ? 0 : dialect_fault_malformed(ret_fault, "its answer is an empty recording");
 }

@@ -3,6 +3,7 @@
 
 #include "adapters/dialect/sse.h"
 #include "adapters/table.h"
+#include "bus/wire/msgpack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,8 +29,10 @@ static void must_fit(const Contract *contract, const void *reply) {
     abort();
 }
 
+/* And it is text, else it would be told to nobody. */
 static void must_say_why(int r, const DialectFault *fault) {
-  if (r != DIALECT_E_FAULT || fault->fault.message.size == 0)
+  if (r != DIALECT_E_FAULT || fault->fault.message.size == 0 || !text_is_utf8(fault->fault.message) ||
+      !text_is_utf8(fault->fault.code) || !text_is_utf8(fault->fault.param))
     abort();
 }
 
@@ -169,9 +172,10 @@ static void decode_transcribe(const Dialect *dialect, Text text) {
 
 static void decode_error(const Dialect *dialect, Text text) {
   _cleanup_(dialect_fault_done) DialectFault fault = {0};
-  unsigned status = text.size > 0 ? 400 + (unsigned)(unsigned char)text.data[0] % 200 : 500;
+  unsigned status = text.size > 0 ? 300 + (unsigned)(unsigned char)text.data[0] % 250 : 500;
 
-  dialect->decode_error(&(DialectHead){.status = status, .retry_after = text, .error_type = text}, text, &fault);
+  dialect->decode_error(&(DialectHead){.status = status, .retry_after = text, .error_type = text, .location = text},
+                        text, &fault);
   must_say_why(DIALECT_E_FAULT, &fault);
 }
 

@@ -26,8 +26,13 @@ class Echo(threading.Thread):
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_GET(self):
+                self.answer({})
+
             def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+            def answer(self, body):
                 outer.keys.append(self.headers["Authorization"])
                 words = f"Incorrect API key provided: {self.headers['Authorization']}. It is wrong."
                 error = json.dumps({"error": {"message": words, "type": "t", "param": self.headers["Authorization"],
@@ -144,6 +149,11 @@ class Several(Adapter):
         write(os.path.join(self.folder, "key"), SECOND[::-1])
         self.echo.status, self.echo.code = 400, "x"
         told.append(str(self.refused("echo").body))
+        self.echo.code = None
+        with self.assertRaises(RemoteError) as raised:
+            self.client_.ask("RemoteApiAdapter", "models", {"provider": "p-echo"})
+        told.append(str(raised.exception.body))
+        self.assertIn("path", raised.exception.body)
         told.append(str(self.client_.ask("RemoteApiAdapter", "status", {})))
         self.assertEqual(set(self.echo.keys[:2]), {f"Bearer {KEY}", f"Bearer {SECOND}"})
         self.agent.terminate()

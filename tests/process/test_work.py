@@ -27,7 +27,7 @@ MODELS = {
     "eye": ("chat", "openai", "tokens=4"), "other-eye": ("chat", "gemini", "tokens=4"), "mirror": ("chat", "openai", "echo"),
     "other-mirror": ("chat", "gemini", "echo"), "unsafe": ("chat", "gemini", "finish=SAFETY"),
     "busy": ("transcription", "openai", "status=429,retry_after=7"), "flaky": ("transcription", "openai", "fail_first=1,tokens=2"),
-    "cut": ("speech", "openai", "cut=1"), "no-ear": ("transcription", "gemini", ""), "dumb": ("chat", "openai", "tokens=0"),
+    "slow-ear": ("transcription", "openai", "stall=1"), "cut": ("speech", "openai", "cut=1"), "no-ear": ("transcription", "gemini", ""), "dumb": ("chat", "openai", "tokens=0"),
     "azure-ear": ("transcription", "azure", "tokens=3"), "whisper": ("transcription", "openai", "tokens=3"),
     "ear-cut": ("transcription", "openai", "cut=2"), "ear-no-end": ("transcription", "openai", "no_done=1"),
     "ear-bad": ("transcription", "openai", "malformed=2"), "mute": ("speech", "openai", "status=500"), "blind": ("chat", "openai", "status=503"),
@@ -104,12 +104,46 @@ class Speech(Work):
         self.assertEqual((reply["done"]["model"], reply["done"]["provider"], reply["segments"]), ("ear", "p-ear", []))
         self.assertEqual(self.sent()["path"], "/mock/echo/v1/audio/transcriptions")
 
+    def in_parts(self, verb, model, sound, **fields):
+        body = msgpack.packb({"model": model, "audio": sound})
+        parts = [body[i:i + PART] for i in range(0, len(body), PART)]
+        return self.asker.request_in_parts("RemoteApiAdapter", verb, parts, **fields)
+
     def test_a_large_recording(self):
         sound = os.urandom(3_000_000)
-        body = msgpack.packb({"model": "ear", "audio": sound})
-        parts = [body[i:i + PART] for i in range(0, len(body), PART)]
-        reply = self.asker.answer(self.asker.request_in_parts("RemoteApiAdapter", "transcribe", parts)).data
+        reply = self.asker.answer(self.in_parts("transcribe", "ear", sound)).data
         self.assertEqual(reply["text"], hashlib.sha256(sound).hexdigest())
+
+    def test_the_largest_recording(self):
+        """A request has at most 16 MiB, and what a client has under way at a broker 32."""
+        self.assertEqual(self.asker.refusal(self.in_parts("transcribe", "ear", bytes(16 << 20))), "TOO_LARGE")
+        self.assertEqual(self.mock.stats()["requests"], 0)
+        sound = bytes((16 << 20) - 4096)  # room for the rest of the form, of which the mock takes as much
+        self.assertEqual(self.asker.answer(self.in_parts("transcribe", "ear", sound)).data["text"], hashlib.sha256(sound).hexdigest())
+
+    def test_many_large_ones_at_a_time(self):
+        """A broker forgets a request with the first piece of its answer, and the adapter may not: it has a bound of its own, and says so."""
+        sound = bytes(15 << 20)
+
+        def begin():
+            return self.in_parts("transcribe_stream", "slow-ear", sound, flags=Flag.STREAM, window=WINDOW)
+
+        running = []
+        for _ in range(8):  # 120 MiB
+            running.append(begin())
+            self.asker.expect(Kind.CHUNK, id=running[-1])
+        with self.assertRaises(RemoteError) as raised:
+            self.asker.answer(begin())
+        self.assertEqual((raised.exception.status.name, raised.exception.body["retry_after_us"]), ("OVERLOADED", 1_000_000))
+        self.assertIn("128 MiB", raised.exception.body["message"])
+        self.assertEqual(len(self.work("transcribe", "words", audio=b"x")["text"].split()), 3, "a small one has room")
+        self.asker.send(Kind.CANCEL, id=running.pop())
+        self.mock.wait_stats(lambda stats: stats["cancelled"]["count"] == 1)
+        running.append(begin())
+        self.asker.expect(Kind.CHUNK, id=running[-1])
+        for request in running:
+            self.asker.send(Kind.CANCEL, id=request)
+        self.mock.wait_stats(lambda stats: stats["streams_running"] == 0)
 
     def test_all_that_can_be_asked(self):
         reply = self.work("transcribe", "words", audio=b"x", language="en", prompt="names: é", temperature=0.25, timestamps=True)

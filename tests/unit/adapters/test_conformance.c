@@ -271,6 +271,41 @@ static void what_the_table_says_of_parts_is_so(void **state) {
     }
 }
 
+/* --- errors that say nothing --- */
+
+/* Whatever a server that is no provider says instead: an address that leads elsewhere, a page. */
+static void each_dialect_says_what_to_do(void **state) {
+  static const struct {
+    DialectHead head;
+    const char *body;
+    Cause cause;
+    const char *words;
+  } rows[] = {
+      {{.status = 307, .location = TEXT("a.example/v1")},
+       "",
+       CAUSE_UNAVAILABLE,
+       "points to a.example/v1; redirects are not"},
+      {{.status = 308, .location = TEXT("/v1/")}, "{\"error\":{\"message\":\"Moved\"}}", CAUSE_UNAVAILABLE, "/v1/"},
+      {{.status = 304}, "", CAUSE_UNAVAILABLE, "status 304 and no reason"},
+      {{.status = 404}, "<html>", CAUSE_UNAVAILABLE, "correct base_url"},
+      {{.status = 405}, "", CAUSE_UNAVAILABLE, "correct base_url"},
+      {{.status = 407}, "", CAUSE_TRANSPORT, "proxy"},
+      {{.status = 410}, "", CAUSE_UNAVAILABLE, "name another model"},
+      {{.status = 502}, "<html>", CAUSE_OVERLOAD, "status 502 and no reason"},
+  };
+
+  (void)state;
+  for (const Dialect *const *dialect = table_dialects(); *dialect; dialect++)
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+      _cleanup_(dialect_fault_done) DialectFault fault = {0};
+
+      (*dialect)->decode_error(&rows[i].head, text_of(rows[i].body), &fault);
+      if (fault.fault.cause != rows[i].cause || !dialect_says(fault.fault.message, rows[i].words))
+        fail_msg("%s, %u: %s: %.*s", (*dialect)->name, rows[i].head.status, cause_name(fault.fault.cause),
+                 TEXT_ARG(fault.fault.message));
+    }
+}
+
 /* The list of a provider's own members has room in AskChat. */
 static void own_members_have_room(void **state) {
   (void)state;
@@ -295,6 +330,7 @@ int main(void) {
       cmocka_unit_test(each_dialect_has_each_case),
       cmocka_unit_test(what_the_table_says_of_members_is_so),
       cmocka_unit_test(what_the_table_says_of_parts_is_so),
+      cmocka_unit_test(each_dialect_says_what_to_do),
       cmocka_unit_test(own_members_have_room),
       cmocka_unit_test(names_are_found),
   };

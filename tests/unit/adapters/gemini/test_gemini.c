@@ -476,9 +476,9 @@ static void embeddings_go_there_and_back(void **state) {
     const char *answer;
     const char *data;
   } rows[] = {
-      {"{'input':'a','dimensions':2,'user':'u'}", "/models/m:embedContent",
-       "{'content':{'parts':[{'text':'a'}]},'outputDimensionality':2}",
-       "{'embedding':{'values':[0.5,-1e0]},'usageMetadata':{'promptTokenCount':3}}",
+      {"{'input':'a','dimensions':2,'user':'u'}", "/models/m:batchEmbedContents",
+       "{'requests':[{'model':'models/m','content':{'parts':[{'text':'a'}]},'outputDimensionality':2}]}",
+       "{'embeddings':[{'values':[0.5,-1e0]}],'usageMetadata':{'promptTokenCount':3}}",
        "{'object':'embedding','index':0,'embedding':[0.5,-1e0]}],'model':'m','usage':{'prompt_tokens':3,'total_tokens':"
        "3}}"},
       {"{'input':['a','b'],'encoding_format':'base64'}", "/models/m:batchEmbedContents",
@@ -520,8 +520,12 @@ static void embeddings_that_it_cannot_make(void **state) {
               {"{'input':'a','dimensions':0}", "dimensions"},
               {"{'input':'a','encoding_format':'hex'}", "encoding_format"},
               {"{'input':'a','wonder':1}", "wonder"}};
-  static const char *const answers[] = {"", "{}", "{'embeddings':[]}", "{'embeddings':[{}]}",
-                                        "{'embedding':{'values':1}}"};
+  static const char *const answers[] = {"",
+                                        "{}",
+                                        "{'embeddings':[]}",
+                                        "{'embeddings':[{}]}",
+                                        "{'embeddings':[{'values':1}]}",
+                                        "{'embeddings':{'values':[1]}}"};
 
   (void)state;
   for (size_t i = 0; i < ELEMENTS(rows); i++) {

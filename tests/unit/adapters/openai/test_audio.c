@@ -79,6 +79,20 @@ static void what_is_no_transcription_is_a_fault(void **state) {
   }
 }
 
+/* Some servers fail with status 200. */
+static void an_error_is_told_as_one(void **state) {
+  _cleanup_(dialect_made_done) DialectMade made = {.text = TEXT_NONE};
+  _cleanup_(dialect_fault_done) DialectFault fault = {0};
+  ChatUsage usage = {.estimated = false};
+
+  (void)state;
+  assert_int_equal(
+      openai_dialect.decode_transcribe(TEXT("{\"error\":{\"message\":\"later\",\"code\":429}}"), &made, &usage, &fault),
+      DIALECT_E_FAULT);
+  assert_int_equal(fault.fault.cause, CAUSE_RATE_LIMIT);
+  assert_true(text_is(fault.fault.message, "later"));
+}
+
 static void only_what_was_said_is_sent(void **state) {
   _cleanup_(dialect_request_done) DialectRequest request = {.asked = {.model = TEXT("up")}};
   _cleanup_(dialect_request_done) DialectRequest speech = {.asked = {.model = TEXT("up")}};
@@ -105,6 +119,7 @@ int main(void) {
       cmocka_unit_test(what_is_said_of_nothing_stays_unsaid),
       cmocka_unit_test(figures_that_are_none_are_left_out),
       cmocka_unit_test(what_is_no_transcription_is_a_fault),
+      cmocka_unit_test(an_error_is_told_as_one),
       cmocka_unit_test(only_what_was_said_is_sent),
   };
 

@@ -154,6 +154,20 @@ static void a_stream_can_go_wrong(void **state) {
   assert_int_equal(feed(&stream, "{\"error\":null,\"choices\":[]}", &fault), 0);
 }
 
+/* Of two answers side by side one has ended when the line breaks. */
+static void each_choice_has_to_end(void **state) {
+  _cleanup_(dialect_stream_done) DialectStream stream = {0};
+  _cleanup_(dialect_fault_done) DialectFault fault = {0};
+
+  (void)state;
+  assert_int_equal(feed(&stream, "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}", &fault), 0);
+  assert_int_equal(feed(&stream, "{\"choices\":[{\"index\":1,\"delta\":{\"content\":\"b\"}}]}", &fault), 0);
+  assert_int_equal(feed(&stream, "{\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}", &fault), 0);
+  assert_false(openai_dialect.stream_is_whole(&stream));
+  assert_int_equal(feed(&stream, "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}", &fault), 0);
+  assert_true(openai_dialect.stream_is_whole(&stream));
+}
+
 static void errors_are_classified(void **state) {
   static const struct {
     unsigned status;
@@ -178,6 +192,9 @@ static void errors_are_classified(void **state) {
       {503, "", CAUSE_OVERLOAD, NULL},
       {529, "", CAUSE_OVERLOAD, NULL},
       {302, "", CAUSE_UNAVAILABLE, NULL},
+      {405, "", CAUSE_UNAVAILABLE, NULL},
+      {407, "", CAUSE_TRANSPORT, NULL},
+      {410, "", CAUSE_UNAVAILABLE, NULL},
   };
 
   (void)state;
@@ -215,6 +232,7 @@ int main(void) {
       cmocka_unit_test(a_stream_passes_through),
       cmocka_unit_test(the_usage_is_passed_on_to_who_asked),
       cmocka_unit_test(a_stream_can_go_wrong),
+      cmocka_unit_test(each_choice_has_to_end),
       cmocka_unit_test(errors_are_classified),
       cmocka_unit_test(retry_after_is_understood),
   };

@@ -73,6 +73,22 @@ static void test_messages(void **state _unused_) {
   assert_int_equal(two.input_tokens, 3 + 8 + 3);
 }
 
+/* A name may be written with escapes, as any string: it is the same member. */
+static void test_names(void **state _unused_) {
+  Footprint said =
+      measure("{\"mess\\u0061ges\":[{\"n\\u0061me\":\"efgh\",\"content\":\"abcd\"},{\"c\\u006fntent\":\"abcd\"}],"
+              "\"str\\u0065am\":true,\"max_tok\\u0065ns\":7,\"x\\n\":1}");
+  Footprint embedding = measure("{\"\\u0069nput\":\"abcdefgh\"}");
+
+  assert_int_equal(said.messages, 2);
+  assert_int_equal(said.text_bytes, 12);
+  assert_int_equal(said.input_tokens, 3 + 8 + 3);
+  assert_true(said.is_stream && said.has_limit);
+  assert_int_equal(said.limit_tokens, 7);
+  assert_true(embedding.is_embedding);
+  assert_int_equal(embedding.input_tokens, 2);
+}
+
 static void test_parts(void **state _unused_) {
   Footprint image =
       measure("{\"messages\":[{\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:xxxxxxxx\"}},"
@@ -181,9 +197,16 @@ static void test_refused(void **state _unused_) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_weights), cmocka_unit_test(test_messages),   cmocka_unit_test(test_parts),
-      cmocka_unit_test(test_tools),   cmocka_unit_test(test_settings),   cmocka_unit_test(test_limits_of_other_kinds),
-      cmocka_unit_test(test_strange), cmocka_unit_test(test_embeddings), cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_weights),
+      cmocka_unit_test(test_messages),
+      cmocka_unit_test(test_names),
+      cmocka_unit_test(test_parts),
+      cmocka_unit_test(test_tools),
+      cmocka_unit_test(test_settings),
+      cmocka_unit_test(test_limits_of_other_kinds),
+      cmocka_unit_test(test_strange),
+      cmocka_unit_test(test_embeddings),
+      cmocka_unit_test(test_refused),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
