@@ -38,7 +38,7 @@ FAULTS = {
     "refused": (None, None, "transport", "transport", "connect_failed", None),
     "tls": (None, None, "transport", "transport", "tls_failed", None),
     "silent": ("silent", "headers_ms", "stall", "stall", "headers_timeout", None),
-    "slowhead": ("slow_headers=150", "headers_ms", "stall", "stall", "headers_timeout", None),
+    "slowhead": ("slow_headers=2000", "headers_ms", "stall", "stall", "headers_timeout", None),
     "first": ("stall=0", "first_ms", "stall", "stall", "first_token_timeout", None),
     "cut": ("cut=0", None, "cut", "cut", "connection_cut", None),
     "malformed": ("malformed=1", None, "malformed", "malformed", None, None),
