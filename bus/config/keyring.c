@@ -91,6 +91,50 @@ int keyring_load(const char *path, Keyring **ret, Buffer *errors) {
   return r;
 }
 
+static bool has(const Keyring *keyring, const char *name) {
+  const KeyringKey *key = keyring_find(keyring, name);
+
+  return key && !key->revoked;
+}
+
+/* Those with whom a broker of a pair talks, and how to come by them. */
+static int check_peers(const Config *config, const Keyring *keyring, const char *path, Buffer *errors) {
+  char peer[KEYRING_NAME_SIZE];
+  int r = 0;
+
+  if (!has(keyring, keyring_broker_name(config->other_broker.name, peer))) {
+    buffer_printf(
+        errors,
+        "%s: has no key %s (other_broker.name), with whom this broker is to talk; `pons keys init` on its machine "
+        "makes one, then copy keys.yaml\n",
+        path, peer);
+    r = CONFIG_E_INVALID;
+  }
+  if (config->authority.witness && !has(keyring, KEYRING_WITNESS)) {
+    buffer_printf(errors,
+                  "%s: has no key " KEYRING_WITNESS
+                  ", with whom this broker is to talk; `pons keys add " KEYRING_WITNESS
+                  " --role witness` where it runs makes one, then copy keys.yaml\n",
+                  path);
+    r = CONFIG_E_INVALID;
+  }
+  return r;
+}
+
+int keyring_check(const Config *config, Buffer *errors) {
+  _cleanup_(keyring_destroy) Keyring *keyring = NULL;
+  const char *node = config->authority.node;
+  char path[CONFIG_PATH_SIZE];
+  int r;
+
+  if (!keyring_is_wanted(config))
+    return 0;
+  r = keyring_load(keyring_path(config, path), &keyring, errors);
+  if (r == 0 && (strcmp(node, "a") == 0 || strcmp(node, "b") == 0))
+    r = check_peers(config, keyring, path, errors);
+  return r;
+}
+
 void keyring_print(const Keyring *keyring, Buffer *ret) {
   buffer_printf(
       ret, "# Public keys and rights. It has no secrets; every machine has the same one. `pons keys` writes it.\n");

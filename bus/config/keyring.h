@@ -37,6 +37,9 @@ const char *keyring_secret_path(const Config *config, const char *name, char ret
 /* Reads keys.yaml. Returns 0 and the caller owns *ret; CONFIG_E_INVALID; or negative errno, -ENOENT when it is not there. On failure
    *ret is left alone and errors has "FILE:LINE:COLUMN: ..." lines. Reads a file. */
 int keyring_load(const char *path, Keyring **ret, Buffer *errors);
+/* Whether keys.yaml is there and has those with whom this machine's broker talks. Returns 0, also when no keys are wanted; else as
+   keyring_load, with errors. Reads a file. */
+int keyring_check(const Config *config, Buffer *errors);
 /* One without keys. Aborts when memory is out, as do the functions below. */
 Keyring *keyring_new(void);
 /* Takes NULL, nulls the pointer. Usable as _cleanup_. */

@@ -1,3 +1,4 @@
+#include "bus/config/keyring.h"
 #include "bus/ctl/catalog.h"
 #include "bus/ctl/command.h"
 #include "bus/ctl/jsontext.h"
@@ -42,6 +43,8 @@ static CtlExit check(Ctl *ctl) {
     ctl->options.config = ctl->options.arguments[1];
   status = ctl_try_config(ctl, &errors);
   if (status == CTL_OK && config_check_secrets(ctl->config, catalog_rows(), &errors))
+    status = CTL_USAGE;
+  if (status == CTL_OK && keyring_check(ctl->config, &errors) != 0)
     status = CTL_USAGE;
   if (errors.size)
     fwrite(errors.data, 1, errors.size, stderr);

@@ -230,16 +230,6 @@ static uint32_t count_children(const Config *config, const ConfigProfile *profil
   return count;
 }
 
-/* Without keys nobody can be started, which is said once and not for each. */
-static int try_keys(const Config *config, Buffer *errors) {
-  _cleanup_(keyring_destroy) Keyring *keyring = NULL;
-  char path[CONFIG_PATH_SIZE];
-
-  if (!keyring_is_wanted(config))
-    return 0;
-  return keyring_load(keyring_path(config, path), &keyring, errors) == 0 ? 0 : PLAN_E_SECRET;
-}
-
 /* Tries each agent's environment once, so that a missing secret is told before anything starts. */
 static int try_secrets(const Plan *plan, Buffer *errors) {
   const ConfigAgent *last = NULL;
@@ -280,7 +270,7 @@ int plan_new(Plan **ret, const Config *config, const ConfigCatalog *catalog, con
     }
   }
   if (result == 0)
-    result = try_keys(config, errors);
+    result = keyring_check(config, errors) == 0 ? 0 : PLAN_E_SECRET;
   if (result == 0)
     result = try_secrets(plan, errors);
   if (result == 0)

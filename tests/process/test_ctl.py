@@ -134,6 +134,10 @@ class TwoBrokers(Command):
         self.assertEqual([(row["name"], row["preferred"], row["answers"], row["instances"]) for row in status["brokers"]],
                          [("here", True, True, 3), ("pc2", False, True, 3)])
         self.assertIn("broker pc2 (second) knows 3 instances", self.pons("status").out)
+        ran = self.pons("--endpoint", f"ipc://{self.folder}/second", "call", "echo.say", '{"text": "hi"}', "--verbose")
+        request = next(word for word in ran.err.split() if len(word.split("-")[0]) == 16 and "-" in word)
+        trace = self.pons("trace", request, "--json")  # though the other one is preferred, and knows nothing of it
+        self.assertEqual({step["broker"] for step in trace.json["steps"]}, {"pc2"}, trace.err)
         self.pons("down")
         self.assertFalse([row["name"] for row in rows.values() if is_alive(row["pid"])])
 
@@ -142,15 +146,11 @@ class TwoBrokers(Command):
         self.up("three")
         killed = self.processes()["broker"]["pid"]
         os.kill(killed, signal.SIGKILL)
-        ran = self.pons("call", "echo.say", '{"text": "hi"}', "--verbose")
-        request = next(word for word in ran.err.split() if len(word.split("-")[0]) == 16 and "-" in word)
         self.assertEqual(self.pons("call", "echo.say", '{"text": "hi"}', "--json").json["text"], "hi")
         self.wait_for("the broker is back", lambda rows: rows["broker"]["pid"] not in (0, killed))
         due = time.monotonic() + harness.DEADLINE_S
         while not all(row["instances"] == 3 for row in self.pons("status", "--json", expect=None).json["brokers"]):
             self.assertLess(time.monotonic(), due, "the agents did not register again")
-        trace = self.pons("trace", request, "--json")  # what the other one has done is found, though it is asked second now
-        self.assertEqual({step["broker"] for step in trace.json["steps"]}, {"pc2"}, trace.err)
         self.pons("down")
 
 
@@ -596,8 +596,24 @@ class Configuration(Command):
     def test_keys_that_nobody_has_made_are_said_once(self):
         with open(self.config, "a", encoding="utf-8") as file:
             file.write("keys: {dir: keys}\n")
-        for command in (["up", "-d"], ["call", "pons.ping"]):
+        for command in (["up", "-d"], ["call", "pons.ping"], ["config", "check"]):
             self.assertEqual(self.pons(*command, expect=2).err.count("`pons keys init` makes them"), 1, command)
+
+    def test_keys_of_those_it_talks_with(self):
+        """Said before anything is started: brokers would give up one after the other."""
+        with open(self.config, "a", encoding="utf-8") as file:
+            file.write("keys: {dir: keys}\nother_broker: {name: there, endpoints: [\"tcp://192.0.2.1:7100\"]}\n"
+                       "authority: {node: a, peer: \"tcp://192.0.2.1:7102\", witness: \"tcp://192.0.2.2:7103\"}\n")
+        self.pons("keys", "init")
+        for command in (["up", "-d"], ["config", "check"]):
+            said = self.pons(*command, expect=2).err
+            self.assertIn("has no key broker.there (other_broker.name), with whom this broker is to talk; `pons keys init` on its machine", said)
+            self.assertIn("has no key witness, with whom this broker is to talk; `pons keys add witness --role witness` where it runs", said)
+        self.pons("keys", "add", "witness", "--role", "witness")
+        self.pons("keys", "add", "broker.there", "--role", "broker")
+        self.assertIn("is good", self.pons("config", "check").out)
+        self.pons("keys", "revoke", "witness")
+        self.assertIn("has no key witness", self.pons("config", "check", expect=2).err)
 
     def test_environment_over_file(self):
         self.environment["PONS_BROKER_LIMITS_SESSIONS"] = "77"
