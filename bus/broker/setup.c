@@ -73,7 +73,9 @@ void setup_witness(Setup *ret, const Config *config, uint64_t life) {
 static int find_key(const Admission *admission, const char *name, PublicKey *ret, Buffer *errors) {
   if (admission_find(admission, name, ret) == 0)
     return 0;
-  buffer_printf(errors, "keys.yaml: has no key %s, with whom this broker is to talk; `pons config check` says how to come by it\n", name);
+  buffer_printf(
+      errors,
+      "keys.yaml: has no key %s, with whom this broker is to talk; `pons config check` says how to come by it\n", name);
   return ADMISSION_E_KEYS;
 }
 
