@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "bus/base/spelling.h"
 #include "bus/config/check-internal.h"
 
 #define KEYS_MAX 32 /* of one mapping */
@@ -15,7 +16,7 @@ static void unknown_key(Report *report, const Mapping *mapping, const Node *node
     if ((unsigned char)*c < ' ' || *c == 127)
       *c = '?';
   for (uint32_t i = 0; i < mapping->count; i++)
-    if (word_is_near(node->key, text_of(mapping->keys[i].name))) {
+    if (spelling_is_near(node->key, text_of(mapping->keys[i].name))) {
       report_line(report, node->key_line, node->key_column, path, "unknown key '%s'; did you mean '%s'?", key,
                   mapping->keys[i].name);
       return;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bus/base/spelling.h"
 #include "bus/config/check-internal.h"
 
 /* Variables of ours that are no settings; an entry that ends in '_' stands for all that begin with it. */
@@ -92,7 +93,7 @@ static void on_search(const char *path, const Key *key, const cyaml_schema_field
     search->known = has_variable(key);
     search->in_list = !search->known;
   } else if (has_variable(key) &&
-             word_is_near((Text){search->name.data + 5, search->name.size - 5}, text_of(variable + 5))) {
+             spelling_is_near((Text){search->name.data + 5, search->name.size - 5}, text_of(variable + 5))) {
     memcpy(search->near, variable, sizeof variable);
   }
 }

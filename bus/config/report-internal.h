@@ -1,4 +1,4 @@
-/* What:      the findings of one load, each with its place, and how alike two words are.
+/* What:      the findings of one load, each with its place.
  * Owns:      the findings until report_end writes them into the caller's buffer.
  * May use:   base.
  * Threading: one thread.
@@ -34,10 +34,5 @@ void report_place(Report *report, const char *place, const char *format, ...) _p
 void report_warning(Report *report, const char *place, const char *format, ...) _printf_(3, 4);
 /* Writes the findings into errors in the file's order, those of variables last, and forgets them. */
 void report_end(Report *report);
-
-/* Letters to insert, drop or change until a is b; 99 when one is longer than 63 bytes. */
-uint32_t word_distance(Text a, Text b);
-/* Whether somebody who wrote a probably meant b. */
-bool word_is_near(Text a, Text b);
 
 #endif

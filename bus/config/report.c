@@ -4,9 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WORD_MAX 63
-#define FAR 99
-
 /* Ends text with format and a newline and keeps it as a finding. */
 static void keep(Report *report, uint32_t line, uint32_t column, Buffer *text, const char *format, va_list arguments) {
   char what[1024];
@@ -71,32 +68,4 @@ void report_end(Report *report) {
     buffer_printf(report->errors, "%s: %u more findings are not shown; mend these first\n", report->file,
                   report->count - kept);
   report->count = 0;
-}
-
-/* Levenshtein's distance, one row at a time (V. Levenshtein 1966; the row form is R. Wagner and M. Fischer 1974). */
-uint32_t word_distance(Text a, Text b) {
-  uint32_t row[WORD_MAX + 1];
-
-  if (a.size > WORD_MAX || b.size > WORD_MAX)
-    return FAR;
-  for (uint32_t j = 0; j <= b.size; j++)
-    row[j] = j;
-  for (uint32_t i = 1; i <= a.size; i++) {
-    uint32_t corner = row[0];
-
-    row[0] = i;
-    for (uint32_t j = 1; j <= b.size; j++) {
-      uint32_t change = corner + (a.data[i - 1] != b.data[j - 1]);
-
-      corner = row[j];
-      row[j] = (uint32_t)min_u64(change, min_u64(row[j], row[j - 1]) + 1);
-    }
-  }
-  return row[b.size];
-}
-
-bool word_is_near(Text a, Text b) {
-  uint32_t distance = word_distance(a, b);
-
-  return distance <= 1 + min_u64(a.size, b.size) / 4 && distance < min_u64(a.size, b.size);
 }

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "bus/base/spelling.h"
+
 typedef struct CommandRow {
   const char *name;
   const char *arguments;
@@ -56,42 +58,16 @@ const char *command_name(CommandId command) {
   return command < COMMAND_END ? command_rows[command].name : "?";
 }
 
-enum { SUGGEST_NAME_MAX = 24, SUGGEST_DISTANCE_MAX = 2 };
-
-static uint32_t least_of(uint32_t a, uint32_t b, uint32_t c) {
-  return (uint32_t)min_u64(a, min_u64(b, c));
-}
-
-/* Edit distance (Levenshtein 1965), one row at a time. Both names are at most SUGGEST_NAME_MAX long. */
-static uint32_t distance(Text a, Text b) {
-  uint32_t row[SUGGEST_NAME_MAX + 1];
-
-  for (uint32_t j = 0; j <= b.size; j++)
-    row[j] = j;
-  for (uint32_t i = 1; i <= a.size; i++) {
-    uint32_t diagonal = row[0];
-
-    row[0] = i;
-    for (uint32_t j = 1; j <= b.size; j++) {
-      uint32_t above = row[j];
-
-      row[j] = least_of(above + 1, row[j - 1] + 1, diagonal + (a.data[i - 1] != b.data[j - 1]));
-      diagonal = above;
-    }
-  }
-  return row[b.size];
-}
+enum { SUGGEST_DISTANCE_MAX = 2 };
 
 CommandId command_suggest(const char *name) {
   Text given = text_of(name);
   uint32_t least = SUGGEST_DISTANCE_MAX + 1;
   CommandId nearest = COMMAND_END;
 
-  if (given.size == 0 || given.size > SUGGEST_NAME_MAX)
-    return COMMAND_END;
   for (size_t i = 0; i < ELEMENTS(command_rows); i++) {
     Text known = text_of(command_rows[i].name);
-    uint32_t far = distance(given, known);
+    uint32_t far = spelling_distance(given, known);
 
     if (given.size >= 2 && strncmp(name, known.data, given.size) == 0)
       far = 0;
