@@ -307,7 +307,7 @@ static const char *lack_of_lab(const Options *options, const Drill *which) {
 /* Takes hold of a live fleet's cable, if that can be cut from here. */
 static void take_cable(DrillRun *drill, Buffer *ret_why) {
   const ConfigOther *other = &drill->ctl->config->other_broker;
-  int r = cutter_new(other->endpoints, other->endpoints_count, ret_why, &drill->cutter);
+  int r = cutter_new(other->endpoints, other->endpoints_count, CUTTER_PATIENCE_US, ret_why, &drill->cutter);
 
   if (r < 0)
     buffer_printf(ret_why, "the cable can't be taken hold of: %s", strerror(-r));

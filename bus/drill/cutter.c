@@ -10,17 +10,19 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bus/base/clock.h"
 #include "bus/drill/lab-internal.h"
 #include "bus/loop/address.h"
 
-enum { HOSTS_MAX = 16, ANSWER_US = 5000000 };
+enum { HOSTS_MAX = 16, ANSWER_BYTES = 65536, END_MS = 1000 };
 
 struct Cutter {
   Address hosts[HOSTS_MAX];
   uint32_t count;
+  uint64_t patience_us;
   pid_t pid;
   int words;   /* to nft */
   int answers; /* from it */
@@ -93,11 +95,18 @@ static int add_endpoint(Cutter *cutter, const char *endpoint, Buffer *errors) {
 
 /* --- nft --- */
 
+/* Whether it has said what is wrong, to the end of that line. */
+static bool has_error(const Buffer *answer) {
+  const uint8_t *at = memmem(answer->data, answer->size, "Error:", 6);
+
+  return at && memchr(at, '\n', answer->size - (size_t)(at - answer->data));
+}
+
 /* Waits for the end of what nft prints of its set `end`, before which there is nothing but errors. */
 static int read_answer(const Cutter *cutter, Buffer *ret) {
-  uint64_t deadline_us = clock_monotonic_us() + ANSWER_US;
+  uint64_t deadline_us = clock_monotonic_us() + cutter->patience_us;
 
-  for (;;) {
+  while (ret->size < ANSWER_BYTES) {
     struct pollfd ready = {.fd = cutter->answers, .events = POLLIN};
     uint64_t now_us = clock_monotonic_us();
     ssize_t size;
@@ -110,24 +119,21 @@ static int read_answer(const Cutter *cutter, Buffer *ret) {
     if (size <= 0)
       return -EPIPE;
     ret->size += (size_t)size;
+    if (has_error(ret))
+      return -EIO;
     if (ret->size >= 3 && memcmp(ret->data + ret->size - 3, "\n}\n", 3) == 0)
       return 0;
-    if (memmem(ret->data, ret->size, "Error:", 6))
-      return -EIO;
   }
+  return -EIO;
 }
 
 /* Has nft do it, and waits until it is done. */
 static int say(const Cutter *cutter, Buffer *words, Buffer *ret_answer) {
-  int r = 0;
-
   buffer_printf(words, "\nlist set inet pons_drill_%d end\n", (int)getpid());
-  if (send(cutter->words, words->data, words->size, MSG_NOSIGNAL) != (ssize_t)words->size)
-    return -EPIPE;
-  r = read_answer(cutter, ret_answer);
-  if (r == 0 && memmem(ret_answer->data, ret_answer->size, "Error:", 6))
-    r = -EIO;
-  return r;
+  /* One that has ended does not hear it; what it said before stands in the answer yet. */
+  if (send(cutter->words, words->data, words->size, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+    return -errno;
+  return read_answer(cutter, ret_answer);
 }
 
 static int start_nft(Cutter *cutter) {
@@ -164,16 +170,42 @@ static void print_family(int table, const char *family, const char *suffix, Buff
         ways[i], suffix);
 }
 
-/* What nft said first: it may have said nothing in time. */
 static Text first_line(const Buffer *answer) {
   const uint8_t *end = answer->size ? memchr(answer->data, '\n', answer->size) : NULL;
 
-  if (!answer->size)
-    return TEXT("it does not answer");
   return (Text){(const char *)answer->data, end ? (size_t)(end - answer->data) : answer->size};
 }
 
-static int make_table(const Cutter *cutter, Buffer *errors) {
+/* Whether there was nothing to be run: it is env that ended. */
+static bool was_never_there(Cutter *cutter) {
+  int status = 0;
+
+  return lab_process_await(&cutter->pid, END_MS, &status) == 0 && WIFEXITED(status) &&
+         (WEXITSTATUS(status) == LAB_EXIT_NOT_STARTED || WEXITSTATUS(status) == LAB_EXIT_NOT_EXECUTABLE);
+}
+
+/* Why there is no table, from how the talk with nft ended. */
+static int explain(Cutter *cutter, int r, const Buffer *answer, Buffer *errors) {
+  Text line = first_line(answer);
+
+  if (r == -EPIPE && was_never_there(cutter)) {
+    buffer_printf(errors, "to cut a live fleet takes the program nft; install the package nftables, or give it --lab");
+    return CUTTER_E_TOOL;
+  }
+  if (r == -ETIMEDOUT) {
+    buffer_printf(errors, "nft does not answer; try `nft list tables` as root, and stop what it waits for, or give it "
+                          "--lab");
+    return CUTTER_E_SILENT;
+  }
+  buffer_printf(
+      errors,
+      "nft can't make a filter here: %.*s%s%s; it takes a kernel with nf_tables, and CAP_NET_ADMIN; or give it "
+      "--lab",
+      TEXT_ARG(line), r == -EPIPE && line.size ? ": " : "", r == -EPIPE ? "it has ended" : "");
+  return CUTTER_E_REFUSED;
+}
+
+static int make_table(Cutter *cutter, Buffer *errors) {
   _cleanup_(buffer_done) Buffer words = {0};
   _cleanup_(buffer_done) Buffer answer = {0};
   int table = (int)getpid();
@@ -187,22 +219,19 @@ static int make_table(const Cutter *cutter, Buffer *errors) {
   print_family(table, "ip", "4", &words);
   print_family(table, "ip6", "6", &words);
   r = say(cutter, &words, &answer);
-  if (r == -EPIPE)
-    buffer_printf(errors, "to cut a live fleet takes the program nft; install the package nftables, or give it --lab");
-  else if (r < 0)
-    buffer_printf(errors, "nft can't make a filter here: %.*s; give it --lab", TEXT_ARG(first_line(&answer)));
-  return r < 0 ? CUTTER_E_TOOL : 0;
+  return r < 0 ? explain(cutter, r, &answer, errors) : 0;
 }
 
 /* --- the whole --- */
 
-int cutter_new(char *const *endpoints, uint32_t count, Buffer *errors, Cutter **ret) {
+int cutter_new(char *const *endpoints, uint32_t count, uint64_t patience_us, Buffer *errors, Cutter **ret) {
   _cleanup_(cutter_destroy) Cutter *cutter = calloc(1, sizeof *cutter);
   int r = 0;
 
   if (!cutter)
     return -ENOMEM;
   cutter->words = cutter->answers = -1;
+  cutter->patience_us = patience_us;
   for (uint32_t i = 0; r == 0 && i < count; i++)
     r = add_endpoint(cutter, endpoints[i], errors);
   if (r == 0 && geteuid() != 0) {

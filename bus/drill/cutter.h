@@ -14,18 +14,24 @@ typedef struct Cutter Cutter;
 
 enum {
   CUTTER_E_ROOT = 1, /* only root may filter */
-  CUTTER_E_TOOL,     /* there is no nft, or the kernel has no filter for it */
+  CUTTER_E_TOOL,     /* there is no nft that can be run */
+  CUTTER_E_REFUSED,  /* nft, or the kernel, makes no filter here, or nft has ended */
+  CUTTER_E_SILENT,   /* nft does not answer */
   CUTTER_E_HERE,     /* the other broker is on this machine: there is no cable */
   CUTTER_E_NAME,     /* an endpoint's host can't be resolved */
 };
 
-/* Makes ready to cut all that goes between this machine and the hosts of so many endpoints. Nothing is cut yet. Returns 0 and the
-   caller owns *ret; CUTTER_E_ with errors filled; negative errno. Blocks: names are resolved. */
-int cutter_new(char *const *endpoints, uint32_t count, Buffer *errors, Cutter **ret);
+enum { CUTTER_PATIENCE_US = 5000000 /* with nft, which takes milliseconds */ };
+
+/* Makes ready to cut all that goes between this machine and the hosts of so many endpoints. Nothing is cut yet. nft may take
+   patience_us for each answer, now and later. Returns 0 and the caller owns *ret; CUTTER_E_ with errors filled; negative errno.
+   Blocks: names are resolved. */
+int cutter_new(char *const *endpoints, uint32_t count, uint64_t patience_us, Buffer *errors, Cutter **ret);
 /* Undoes every cut; takes NULL, nulls the pointer. Usable as _cleanup_. */
 void cutter_destroy(Cutter **cutter);
 
-/* Drops what goes from here to there (forth), or back. Returns 0 when it is so; -EIO or other negative errno. */
+/* Drops what goes from here to there (forth), or back. Returns 0 when it is so; -EIO when nft would not, -EPIPE when it has ended,
+   -ETIMEDOUT or other negative errno. Blocks for the answer. */
 int cutter_cut(Cutter *cutter, LabWays ways);
 /* Undoes it. Returns as cutter_cut. */
 int cutter_heal(Cutter *cutter);

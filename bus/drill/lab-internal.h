@@ -53,12 +53,18 @@ void lab_files_remove(Lab *lab);
 
 /* lab-process.c */
 
+/* How a process ends whose program can't be found, and one whose file can't be executed: as with env(1) and the shells. */
+enum { LAB_EXIT_NOT_STARTED = 127, LAB_EXIT_NOT_EXECUTABLE = 126 };
+
 /* Starts a program in a box, with its output in the box's log; its end follows this process's. Returns 0 and *ret is its id;
    negative errno. */
 int lab_process_start(const LabBox *box, const char *const *arguments, pid_t *ret);
 /* Starts a program on this machine, with these as its standard input and output; its end follows this process's. Returns 0 and *ret
    is its id; negative errno. */
 int lab_process_spawn(int in, int out, const char *const *arguments, pid_t *ret);
+/* Waits until it has ended, at most so long. Returns 0, its status as of waitpid(2) in *ret_status and 0 in *pid; -ETIMEDOUT or
+   other negative errno, and all is as before. Blocks. */
+int lab_process_await(pid_t *pid, uint32_t timeout_ms, int *ret_status);
 /* Ends it: asked first, then killed. Sets *pid to 0. Blocks, at most ten seconds. */
 void lab_process_stop(pid_t *pid);
 

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STOP_MS = 10000, EXIT_NOT_STARTED = 127 };
+enum { STOP_MS = 10000 };
 
 extern char **environ;
 
@@ -56,7 +56,7 @@ static int start(int net, int in, int out, const char *const *arguments, pid_t *
 
   if (pid == 0) {
     become(net, in, out, arguments, parent);
-    _exit(EXIT_NOT_STARTED);
+    _exit(LAB_EXIT_NOT_STARTED);
   }
   *ret = pid;
   return pid < 0 ? -errno : 0;
@@ -78,17 +78,31 @@ int lab_process_start(const LabBox *box, const char *const *arguments, pid_t *re
   return r;
 }
 
+int lab_process_await(pid_t *pid, uint32_t timeout_ms, int *ret_status) {
+  int fd = pidfd_open(*pid, 0);
+  int r = fd < 0 ? -errno : 0;
+
+  if (r == 0 && poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, (int)timeout_ms) != 1)
+    r = -ETIMEDOUT;
+  if (r == 0 && waitpid(*pid, ret_status, 0) < 0)
+    r = -errno;
+  if (r == 0)
+    *pid = 0;
+  if (fd >= 0)
+    close(fd);
+  return r;
+}
+
 void lab_process_stop(pid_t *pid) {
-  int fd = *pid > 0 ? pidfd_open(*pid, 0) : -1;
+  int status;
 
   if (*pid <= 0)
     return;
   kill(*pid, SIGTERM);
-  if (fd < 0 || poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, STOP_MS) != 1)
-    kill(*pid, SIGKILL);
+  if (lab_process_await(pid, STOP_MS, &status) == 0)
+    return;
+  kill(*pid, SIGKILL);
   waitpid(*pid, NULL, 0);
-  if (fd >= 0)
-    close(fd);
   *pid = 0;
 }
 
@@ -115,6 +129,6 @@ int lab_process_ip(int net, const char *commands) {
     r = -EIO;
   close(lines[1]);
   if (pid > 0 && (waitpid(pid, &status, 0) < 0 || status != 0) && r == 0)
-    r = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NOT_STARTED ? -ENOENT : -EIO;
+    r = WIFEXITED(status) && WEXITSTATUS(status) == LAB_EXIT_NOT_STARTED ? -ENOENT : -EIO;
   return r;
 }
