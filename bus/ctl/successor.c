@@ -15,7 +15,7 @@
 
 #include "bus/ctl/spawn.h"
 
-enum { SAID_BYTES = 512, SAID_ALL_BYTES = 16384, STATE_MAX_BYTES = 64 << 20 };
+enum { SAID_BYTES = 512, READ_BYTES = 4096, READS_AT_END = 64, STATE_MAX_BYTES = 64 << 20 };
 
 #define VARIABLE "PONS_SUPERVISOR_STATE"
 
@@ -27,6 +27,10 @@ struct Successor {
   LoopTimer *timer;
   pid_t pid; /* of the trial; 0 = it has ended */
   int said_fd;
+  LoopFd *said_watch;    /* NULL when it says no more */
+  char said[SAID_BYTES]; /* the last line of what it said: before it there may be warnings */
+  size_t said_size;
+  bool line_over; /* what comes next is another line */
   bool late;
 };
 
@@ -139,39 +143,59 @@ static void on_late(void *userdata, uint64_t now_us _unused_) {
   spawn_signal(successor->pid, SIGKILL);
 }
 
-/* The last line of what it said: before it there may be warnings. Of more than the buffer has room for, what came first is read. */
-static void read_said(const Successor *successor, char ret[SAID_BYTES]) {
-  char all[SAID_ALL_BYTES];
-  ssize_t size = read(successor->said_fd, all, sizeof all - 1);
-  const char *last;
+/* Of a line that is longer than there is room for, its beginning. */
+static void take_said(Successor *successor, const char *bytes, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    if (bytes[i] == '\n') {
+      successor->line_over = true;
+      continue;
+    }
+    if (successor->line_over)
+      successor->said_size = 0;
+    successor->line_over = false;
+    if (successor->said_size < SAID_BYTES - 1)
+      successor->said[successor->said_size++] = bytes[i];
+  }
+  successor->said[successor->said_size] = '\0';
+}
 
-  while (size > 0 && all[size - 1] == '\n')
-    size--;
-  all[size > 0 ? size : 0] = '\0';
-  last = strrchr(all, '\n');
-  snprintf(ret, SAID_BYTES, "%.*s", SAID_BYTES - 1, last ? last + 1 : all);
+/* What is there now, or a piece of it. Returns false when there is nothing. */
+static bool read_said(Successor *successor) {
+  char bytes[READ_BYTES];
+  ssize_t size = read(successor->said_fd, bytes, sizeof bytes);
+
+  if (size > 0)
+    take_said(successor, bytes, (size_t)size);
+  else if (size == 0)
+    loop_fd_destroy(&successor->said_watch);
+  return size > 0;
+}
+
+/* Read while it runs: who says more than a pipe holds would wait for us, and we for it. */
+static void on_said(void *userdata, int fd _unused_, uint32_t revents _unused_) {
+  read_said(userdata);
 }
 
 static void on_trial_end(void *userdata, pid_t pid _unused_, int status) {
   Successor *successor = userdata;
-  char said[SAID_BYTES];
   char why[SAID_BYTES + 128];
   char end[96];
 
   successor->pid = 0;
   loop_timer_set(successor->timer, TIME_NEVER);
-  read_said(successor, said);
-  if (status == 0 && strcmp(said, SUCCESSOR_YES) == 0) {
+  for (int i = 0; i < READS_AT_END && read_said(successor); i++) /* more than a pipe holds somebody else is saying */
+    continue;
+  loop_fd_destroy(&successor->said_watch);
+  if (status == 0 && strcmp(successor->said, SUCCESSOR_YES) == 0) {
     execute(successor);
     return;
   }
   spawn_describe_end(status, end, sizeof end);
   snprintf(why, sizeof why, "it would not go on from here: %s%s%s", successor->late ? "no word in time" : end,
-           *said ? ": " : "", said);
+           *successor->said ? ": " : "", successor->said);
   fail(successor, why);
 }
 
-/* What it says fits into the pipe, so that nobody has to read it before it ends; one that says more is late. */
 static int spawn_trial(Successor *successor, int state_fd) {
   Spawn spawn = {.program = successor->program,
                  .arguments = (char *const *)(uintptr_t)successor->arguments,
@@ -208,6 +232,8 @@ static int begin_trial(Successor *successor, uint64_t patience_us) {
   if (r == 0)
     r = loop_watch_child(successor->loop, successor->pid, on_trial_end, successor);
   if (r == 0)
+    r = loop_watch_fd(successor->loop, successor->said_fd, EPOLLIN, on_said, successor, &successor->said_watch);
+  if (r == 0)
     loop_timer_set(successor->timer, clock_monotonic_us() + patience_us);
   return r;
 }
@@ -242,6 +268,7 @@ void successor_destroy(Successor **successor) {
     spawn_signal(gone->pid, SIGKILL);
     waitpid(gone->pid, NULL, 0);
   }
+  loop_fd_destroy(&gone->said_watch);
   if (gone->said_fd >= 0)
     close(gone->said_fd);
   loop_timer_destroy(&gone->timer);

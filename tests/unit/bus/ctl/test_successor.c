@@ -120,6 +120,24 @@ static void test_what_would_not_go_on(void **state _unused_) {
                  "it would not go on from here: no word in time: slow");
 }
 
+/* More than a pipe holds: warnings before its word, one line, and no end of it. */
+static void test_who_says_much(void **state _unused_) {
+  char why[1024] = "it would not go on from here: exit status 1: ";
+
+  expect_failure("#!/bin/sh\nyes a warning | head -c 300000\necho\necho no library of this name >&2\nexit 3\n",
+                 PATIENCE_US, "it would not go on from here: exit status 3: no library of this name");
+  expect_failure("#!/bin/sh\nyes a warning | head -c 300000\necho\nrm \"$0\"\necho '" SUCCESSOR_YES "'\n", PATIENCE_US,
+                 "it can't be executed: No such file or directory");
+  memset(why + strlen(why), 'y', 511);
+  expect_failure("#!/bin/sh\nyes | tr -d '\\n' | head -c 300000\nexit 1\n", PATIENCE_US, why);
+  expect_failure("#!/bin/sh\nexec yes x\n", 200 * US_PER_MS, "it would not go on from here: no word in time: x");
+}
+
+/* It has ended, and what it started goes on saying things. */
+static void test_a_word_of_somebody_else(void **state _unused_) {
+  expect_failure("#!/bin/sh\necho x\nyes x &\nexit 1\n", PATIENCE_US, "it would not go on from here: exit status 1: x");
+}
+
 static void test_no_program(void **state _unused_) {
   const char *const arguments[] = {"pons", NULL};
   SuccessorHandler own = handler;
@@ -205,8 +223,9 @@ static int remove_folder(void **state _unused_) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_what_would_not_go_on), cmocka_unit_test(test_no_program),
-      cmocka_unit_test(test_gone_in_between),      cmocka_unit_test(test_succeeds),
+      cmocka_unit_test(test_what_would_not_go_on),    cmocka_unit_test(test_who_says_much),
+      cmocka_unit_test(test_a_word_of_somebody_else), cmocka_unit_test(test_no_program),
+      cmocka_unit_test(test_gone_in_between),         cmocka_unit_test(test_succeeds),
       cmocka_unit_test(test_what_is_no_state),
   };
 
