@@ -11,7 +11,7 @@ typedef struct Book {
   List in_shelf;
   RequestId id;
   ShelfPart part;
-  Block *block;
+  Block *block;    /* NULL: it was taken off, and the disk may not know yet */
   uint64_t serial; /* that is to be written first; 0 = it is on disk */
 } Book;
 
@@ -30,7 +30,10 @@ struct Shelf {
   size_t bytes;
   List wants; /* the first of them is being read */
   bool reading;
+  bool stale; /* what is being read was put or taken off meanwhile */
 };
+
+#define TAKEN_OFF "it was taken off the shelf"
 
 static const char *const folders[] = {[SHELF_BODY] = "body/", [SHELF_REPLY] = "reply/"};
 
@@ -74,7 +77,7 @@ static Book *find(const Shelf *shelf, RequestId id, ShelfPart part) {
 static void forget(Shelf *shelf, Book *book) {
   table_remove(&shelf->books, &book->link);
   list_remove(&book->in_shelf);
-  shelf->bytes -= book->block->size;
+  shelf->bytes -= block_bytes(book->block).size;
   block_unref(&book->block);
   free(book);
 }
@@ -89,6 +92,7 @@ static void make_room(Shelf *shelf) {
   }
 }
 
+/* block is borrowed; NULL: it was taken off. */
 static void keep(Shelf *shelf, RequestId id, ShelfPart part, Block *block, uint64_t serial) {
   Book *book = find(shelf, id, part);
 
@@ -97,10 +101,10 @@ static void keep(Shelf *shelf, RequestId id, ShelfPart part, Block *block, uint6
   book = calloc(1, sizeof *book);
   if (!book)
     abort();
-  *book = (Book){.id = id, .part = part, .block = block_ref(block), .serial = serial};
+  *book = (Book){.id = id, .part = part, .block = block ? block_ref(block) : NULL, .serial = serial};
   table_add(&shelf->books, &book->link, request_id_hash(id));
   list_push(&shelf->used, &book->in_shelf);
-  shelf->bytes += block->size;
+  shelf->bytes += block_bytes(block).size;
   make_room(shelf);
 }
 
@@ -116,28 +120,44 @@ Block *shelf_find(Shelf *shelf, RequestId id, ShelfPart part) {
 
 /* --- on disk --- */
 
+/* What is being read may not be what is there now. */
+static void note_change(Shelf *shelf, RequestId id, ShelfPart part) {
+  const Want *first = LIST_FIRST(&shelf->wants, Want, in_shelf);
+
+  shelf->stale |= shelf->reading && first->part == part && request_id_equal(first->id, id);
+}
+
 int shelf_put(Shelf *shelf, RequestId id, ShelfPart part, Block *block, uint64_t *ret_serial) {
   char room[64];
   int r = store_put_block(shelf->store, shelf_key(id, part, room), block, ret_serial);
 
   if (r == 0)
     keep(shelf, id, part, block, *ret_serial);
+  note_change(shelf, id, part);
   return r;
 }
 
 int shelf_drop(Shelf *shelf, RequestId id, ShelfPart part, uint64_t *ret_serial) {
   Book *book = find(shelf, id, part);
   char room[64];
+  int r = store_drop(shelf->store, shelf_key(id, part, room), ret_serial);
 
-  if (book)
+  if (r == 0)
+    keep(shelf, id, part, NULL, *ret_serial);
+  else if (book)
     forget(shelf, book);
-  return store_drop(shelf->store, shelf_key(id, part, room), ret_serial);
+  note_change(shelf, id, part);
+  return r;
 }
 
 void shelf_written(Shelf *shelf, uint64_t serial) {
-  LIST_EACH (&shelf->used, Book, in_shelf, book)
-    if (book->serial <= serial)
-      book->serial = 0;
+  LIST_EACH (&shelf->used, Book, in_shelf, book) {
+    if (book->serial > serial)
+      continue;
+    book->serial = 0;
+    if (!book->block)
+      forget(shelf, book);
+  }
   make_room(shelf);
 }
 
@@ -170,15 +190,21 @@ static void tell(Shelf *shelf, Block *block, const char *why) {
   block_unref(&held);
 }
 
+/* What was put or taken off since counts more than what was read. If that is on disk by now, and not in memory, it is read anew. */
 static void on_read(void *userdata, int r, Block *value, const char *text) {
   Shelf *shelf = userdata;
   Want first = *LIST_FIRST(&shelf->wants, Want, in_shelf);
-  Block *newer = shelf_find(shelf, first.id, first.part);
+  const Book *newer = find(shelf, first.id, first.part);
+  bool stale = shelf->stale;
 
-  shelf->reading = false;
-  if (r == 0 && !newer)
-    keep(shelf, first.id, first.part, value, 0);
-  tell(shelf, newer ? newer : r == 0 ? value : NULL, text);
+  shelf->reading = shelf->stale = false;
+  if (newer)
+    tell(shelf, newer->block, newer->block ? "" : TAKEN_OFF);
+  else if (!stale) {
+    if (r == 0)
+      keep(shelf, first.id, first.part, value, 0);
+    tell(shelf, r == 0 ? value : NULL, text);
+  }
   read_next(shelf);
 }
 
@@ -193,13 +219,14 @@ static void read_next(Shelf *shelf) {
 }
 
 void shelf_get(Shelf *shelf, RequestId id, ShelfPart part, ShelfRead *read, void *userdata) {
-  _cleanup_(block_unref) Block *held = NULL;
-  Block *block = shelf_find(shelf, id, part);
+  const Book *book = find(shelf, id, part);
   Want *want;
 
-  if (block) {
-    held = block_ref(block);
-    read(userdata, held, "");
+  if (book) {
+    _cleanup_(block_unref) Block *held = shelf_find(shelf, id, part);
+
+    held = held ? block_ref(held) : NULL;
+    read(userdata, held, held ? "" : TAKEN_OFF);
     return;
   }
   want = calloc(1, sizeof *want);

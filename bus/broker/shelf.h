@@ -30,7 +30,7 @@ bool shelf_is_key(Text key, RequestId *ret_id, ShelfPart *ret_part);
 
 /* Writes it, and keeps it in memory at least until shelf_written. Returns as store_put_block. */
 int shelf_put(Shelf *shelf, RequestId id, ShelfPart part, Block *block, uint64_t *ret_serial);
-/* Takes it off, on disk too. Returns as store_drop. */
+/* Takes it off, on disk too: it is not told any more, whoever has asked for it. Returns as store_drop. */
 int shelf_drop(Shelf *shelf, RequestId id, ShelfPart part, uint64_t *ret_serial);
 /* All up to serial is on disk. */
 void shelf_written(Shelf *shelf, uint64_t serial);
