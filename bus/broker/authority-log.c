@@ -156,7 +156,17 @@ static void take_lease(Authority *a, Bytes body, uint64_t position) {
     authority_receive(a, &message);
 }
 
+/* What comes before the next LEVEL is what this broker lacks. */
+static void lose_level(Authority *a) {
+  a->log.level = a->log.whole = false;
+  a->log.taken = a->log.flags_taken = 0;
+  a->log.asked_us = loop_now_us(a->loop);
+}
+
+/* One that comes while the link is up, as far as this broker knows: it stood still, and has missed more than the other keeps. */
 static void take_snapshot(Authority *a, Bytes body) {
+  if (a->log.level)
+    lose_level(a);
   a->log.whole = true;
   memset(a->log.refused, 0, sizeof a->log.refused);
   flagstore_take_snapshot(a);
@@ -286,10 +296,9 @@ void loglink_on_up(Authority *a) {
   if (!a->log.changes)
     return;
   changes_linked(a->log.changes, now_us);
-  a->log.level = a->log.whole = false;
-  a->log.taken = a->log.flags_taken = 0;
+  lose_level(a);
   a->log.again = true;
-  a->log.asked_us = a->log.up_us = now_us;
+  a->log.up_us = now_us;
   a->log.settled_us = now_us + SETTLE_US;
 }
 
