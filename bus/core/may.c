@@ -10,9 +10,12 @@ static bool is_topic(RightsDeed deed) {
 }
 
 static void say_denied(Core *core, Session *session, RightsDeed deed, Text what, Text method) {
+  bool guarded = deed == RIGHTS_CALL && rights_is_guarded(what, method);
+
   core->counters[COUNTER_DENIED]++;
-  snprintf(core->denial, sizeof core->denial, "the key %s may not %s %.*s%s%.*s; `pons keys list` shows what it may",
-           session->identity.key, deeds[deed], TEXT_ARG(what), is_topic(deed) ? "" : ".", TEXT_ARG(method));
+  snprintf(core->denial, sizeof core->denial, "the key %s may not %s %.*s%s%.*s; %s", session->identity.key,
+           deeds[deed], TEXT_ARG(what), is_topic(deed) ? "" : ".", TEXT_ARG(method),
+           guarded ? "no * includes it: write it out under `call` in keys.yaml" : "`pons keys list` shows what it may");
   if (!session->denial_told) /* one that goes on trying must not fill the log */
     core_note(core, CORE_NOTE_DENIED, "%s", core->denial);
   session->denial_told = true;

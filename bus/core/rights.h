@@ -27,7 +27,10 @@ int rights_allow(Rights *rights, RightsDeed deed, Text pattern);
 /* Whether text can be given to rights_allow. */
 bool rights_pattern_is_valid(RightsDeed deed, Text pattern);
 /* Whether the deed is allowed: to a method of a service (an @instance behind it does not matter), or to a topic or pattern of
-   topics, all of which must be covered by one row. NULL rights allow all. */
+   topics, all of which must be covered by one row. To call what is guarded only a row without a star allows. NULL rights allow all. */
 bool rights_cover(const Rights *rights, RightsDeed deed, Text what, Text method);
+
+/* Whether to call it takes a row that spells out service and method. */
+bool rights_is_guarded(Text service, Text method);
 
 #endif

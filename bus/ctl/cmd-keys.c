@@ -106,7 +106,7 @@ static int make(KeyFolder *folder, const char *name, const char *role, bool is_a
   return 1;
 }
 
-/* Whoever gives orders calls everything and offers nothing. */
+/* Whoever gives orders calls everything, also what no star includes, and offers nothing. */
 static int make_operator(KeyFolder *folder, const char *site, Buffer *errors) {
   char name[KEYRING_NAME_SIZE];
   int r = make(folder, keyring_client_name("pons", site, name), "client", true, errors);
@@ -114,6 +114,8 @@ static int make_operator(KeyFolder *folder, const char *site, Buffer *errors) {
 
   while (key && key->serve_count > 0)
     free(key->serve[--key->serve_count]);
+  if (key)
+    keyring_allow(&key->call, &key->call_count, TEXT("pons.durable.show"));
   return r;
 }
 

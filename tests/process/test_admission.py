@@ -196,6 +196,28 @@ class Durable(Keyed):
             guest.ask("pons.durable", "submit", {**wish, "method": "work"})
         self.assertEqual((caught.exception.status, caught.exception.body["code"]), (Status.DENIED, "denied"))
 
+    def test_bodies_are_shown_to_whom_that_right_was_given(self):
+        """An agent may call everything, and that is not meant."""
+        self.start_keyed(environment={"PONS_AUTHORITY_NODE": "alone"})
+        self.pons("keys", "add", "mail.here")
+        self.pons("keys", "add", "auditor.here", "--call", "pons.durable.show")
+        self.wait_log(self.broker, "PONS-KEYS-CHANGED")
+        mail = self.client("mail", keys=self.keys("mail.here"))
+        kept = mail.ask("pons.durable", "submit", {"service": "nobody", "method": "listens", "body": harness.packed({"text": "for your eyes"}), "idempotent": True})
+        self.assertEqual([row["id"] for row in mail.ask("pons.durable", "list", {"state": "live"})["rows"]], [kept["id"]])
+        with self.assertRaises(RemoteError) as caught:
+            mail.ask("pons.durable", "show", {"id": kept["id"]})
+        self.assertEqual(caught.exception.status, Status.DENIED)
+        self.assertEqual(caught.exception.body["message"],
+                         "the key mail.here may not call pons.durable.show; no * includes it: write it out under `call` in keys.yaml")
+        wish = {"service": "pons.durable", "method": "show", "body": harness.packed({"id": kept["id"]}), "idempotent": True}
+        with self.assertRaises(RemoteError) as caught:
+            mail.ask("pons.durable", "submit", wish)  # the broker does not ask for it either
+        self.assertEqual(caught.exception.status, Status.DENIED)
+        auditor = self.client("auditor", keys=self.keys("auditor.here"))
+        self.assertIn(b"for your eyes", auditor.ask("pons.durable", "show", {"id": kept["id"]})["body"])
+        self.assertIn("for your eyes", self.pons("deadletter", "show", kept["id"]).stdout)  # who made the keys is the operator
+
 
 class Secrets(Keyed):
     """Nothing that somebody may see has a secret key in it."""

@@ -67,6 +67,18 @@ static void who_may_call_what(void **state) {
   assert_int_equal(core_counter(h->core, COUNTER_DENIED), 2);
 }
 
+static void what_no_star_includes(void **state) {
+  World *world = *state;
+  Harness *h = &world->h;
+
+  allow(world, RIGHTS_CALL, "*");
+  identify(world, &h->client);
+  harness_ask(h, &h->client, "pons.durable", "show", BYTES_NONE);
+  check_denied(world, &h->client, "call pons.durable.show; no * includes it: write it out under `call` in keys.yaml");
+  harness_ask(h, &h->client, "pons.durable", "list", BYTES_NONE);
+  assert_int_equal(harness_last(&h->client)->header.status, STATUS_NO_SERVICE);
+}
+
 static void who_may_forward_where(void **state) {
   static const ForwardTarget targets[] = {{.service = TEXT("echo"), .method = TEXT("say")},
                                           {.service = TEXT("vault"), .method = TEXT("open")}};
@@ -187,6 +199,7 @@ static void what_is_called_on_behalf_of_a_client(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(who_may_call_what),
+      TEST(what_no_star_includes),
       TEST(who_may_forward_where),
       TEST(who_may_serve_what),
       TEST(who_may_say_and_hear_what),

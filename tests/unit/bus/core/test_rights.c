@@ -43,6 +43,27 @@ static void services_and_methods(void **state _unused_) {
   }
 }
 
+/* What shows others' bodies is for whom somebody meant it. */
+static void what_is_guarded_is_spelt_out(void **state _unused_) {
+  static const char *const stars[] = {
+      "*", "pons*", "pons.*", "pons.durable", "pons.durable.*", "pons.durable.sho*", "pons.d*.show"};
+  _cleanup_(rights_destroy) Rights *rights = rights_new();
+  Text service = TEXT("pons.durable");
+
+  for (size_t i = 0; i < ELEMENTS(stars); i++)
+    assert_int_equal(rights_allow(rights, RIGHTS_CALL, text_of(stars[i])), 0);
+  assert_true(rights_is_guarded(service, TEXT("show")));
+  assert_true(rights_is_guarded(TEXT("pons.durable@b1"), TEXT("show")));
+  assert_false(rights_cover(rights, RIGHTS_CALL, service, TEXT("show")));
+  assert_false(rights_cover(rights, RIGHTS_CALL, TEXT("pons.durable@*"), TEXT("show")));
+  assert_true(rights_cover(rights, RIGHTS_CALL, service, TEXT("list")));
+  assert_true(rights_cover(rights, RIGHTS_CALL, TEXT("pons.contract"), TEXT("show")));
+  assert_int_equal(rights_allow(rights, RIGHTS_CALL, TEXT("pons.durable.show")), 0);
+  assert_true(rights_cover(rights, RIGHTS_CALL, service, TEXT("show")));
+  assert_true(rights_cover(rights, RIGHTS_CALL, TEXT("pons.durable@b1"), TEXT("show")));
+  assert_true(rights_cover(NULL, RIGHTS_CALL, service, TEXT("show")));
+}
+
 static void topics(void **state _unused_) {
   _cleanup_(rights_destroy) Rights *rights = rights_new();
 
@@ -81,6 +102,7 @@ static void what_is_no_pattern_is_refused(void **state _unused_) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(services_and_methods),
+      cmocka_unit_test(what_is_guarded_is_spelt_out),
       cmocka_unit_test(topics),
       cmocka_unit_test(rows_add_up_and_nothing_is_nothing),
       cmocka_unit_test(what_is_no_pattern_is_refused),
