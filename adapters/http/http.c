@@ -1,7 +1,7 @@
 /* libcurl's multi interface driven by the loop: its sockets are watched, its one timer is ours (libcurl-multi(3), "multi_socket").
    A transfer must not be taken out from inside a callback of libcurl, so one that is cancelled there is only marked, and
    leaves when libcurl has returned. */
-#include "adapters/http/http.h"
+#include "adapters/http/http-internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,7 +25,6 @@ struct Http {
   LoopTimer *timer;
   List transfers;
   HttpOptions options;
-  uint32_t running;
   bool inside;  /* libcurl is on the stack */
   bool leaving; /* some were cancelled while it was */
   bool joining; /* some were begun while it was */
@@ -110,7 +109,6 @@ static void transfer_free(HttpTransfer *transfer) {
   give_back(http, transfer->easy);
   list_remove(&transfer->in_http);
   loop_timer_destroy(&transfer->silence);
-  http->running--;
   free(transfer);
 }
 
@@ -366,7 +364,6 @@ int http_start(Http *http, const HttpRequest *request, const HttpHandler *handle
   transfer->joined = !http->inside;
   http->joining |= http->inside;
   list_push(&http->transfers, &transfer->in_http);
-  http->running++;
   *ret = transfer;
   return 0;
 }
@@ -403,7 +400,11 @@ void http_pause(HttpTransfer *transfer, bool paused) {
 }
 
 uint32_t http_running(const Http *http) {
-  return http->running;
+  uint32_t n = 0;
+
+  for (const List *at = http->transfers.next; at != &http->transfers; at = at->next)
+    n++;
+  return n;
 }
 
 /* --- making --- */

@@ -90,7 +90,5 @@ void http_pause(HttpTransfer *transfer, bool paused);
 /* The first of the answer has been understood: first_ms is kept, and idle_ms begins. Bytes alone are no beginning: a server
    may send comments for as long as it likes. */
 void http_progress(HttpTransfer *transfer);
-/* Transfers that have not ended. */
-uint32_t http_running(const Http *http);
 
 #endif

@@ -147,13 +147,13 @@ typedef enum Counter {
 
 /* Adds n to a counter. */
 void core_count(Core *core, Counter counter, uint64_t n);
-/* What a counter has come to. */
-uint64_t core_counter(const Core *core, Counter counter);
 /* Its name in counters.def. */
 const char *counter_name(Counter counter);
 
-/* For tests and the simulator: checks every invariant of the core's memory (credits, lists, byte counts) and aborts with
-   a sentence when one is broken. */
+/* For tests and the simulator: what a counter has come to. */
+uint64_t core_counter(const Core *core, Counter counter);
+/* For them too: checks every invariant of the core's memory (credits, lists, byte counts) and aborts with a sentence when one is
+   broken. */
 void core_check(const Core *core, uint64_t now_us);
 
 #endif

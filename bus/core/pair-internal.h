@@ -75,6 +75,9 @@ void pair_act(const Pair *pair, const PairAction *action);
 void pair_send(const Pair *pair, PairNode to, const PairMessage *message);
 void pair_answer(const Pair *pair, PairError error);
 
+/* For tests: the reason why an event is ignored in a state, or NULL when it is not. */
+const char *pair_ignored(PairState state, PairEventKind kind);
+
 /* pair-vote.c */
 
 /* Writes the record; what comes with the next serial may be said and done when it is on disk. */

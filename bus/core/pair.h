@@ -205,8 +205,6 @@ uint64_t pair_ask_again_us(const Pair *pair, LeaseRefusal refusal, const Lease *
 /* Name of a state or an event in pair.def. */
 const char *pair_state_name(PairState state);
 const char *pair_event_name(PairEventKind kind);
-/* The reason why an event is ignored in a state, or NULL when it is not. */
-const char *pair_ignored(PairState state, PairEventKind kind);
 /* The sentence for an operator, without a final point. */
 const char *pair_error_text(PairError error);
 

@@ -6,7 +6,7 @@
 #ifndef PONS_TESTS_SCENE_H
 #define PONS_TESTS_SCENE_H
 
-#include "adapters/http/http.h"
+#include "adapters/http/http-internal.h"
 #include "tests/unit/adapters/http/server.h"
 
 #define GOOD "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\ngood"

@@ -1,4 +1,5 @@
 /* The authority machine, rule by rule, with a clock and a disk of the test's own. Random histories: tests/sim/pairs.c. */
+#include "bus/core/pair-internal.h"
 #include "tests/unit/bus/core/pair_stage.h"
 
 /* Static: no cell is empty, and what is ignored says why. */
