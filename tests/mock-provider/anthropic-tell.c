@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "tests/mock-provider/anthropic-internal.h"
+#include "tests/mock-provider/arguments.h"
 
 static void put_signature(const Story *story, Buffer *out) {
   buffer_printf(out, "mockc2ln%012llx", (unsigned long long)story->number);
@@ -34,38 +35,6 @@ static const char *stop_of(const Ask *ask, const Story *story) {
 
 /* --- calls --- */
 
-static void put_argument(Json schema, Buffer *out) {
-  static const char *const VALUES[][2] = {
-      {"string", "\"a word\""}, {"number", "1.5"}, {"integer", "7"}, {"boolean", "true"}, {"array", "[]"}};
-  JsonWalk words = json_walk(json_find(schema, "enum"));
-  Json word;
-
-  if (json_next_element(&words, &word)) {
-    buffer_append(out, word.text.data, word.text.size);
-    return;
-  }
-  for (size_t i = 0; i < ELEMENTS(VALUES); i++)
-    if (json_string_is(json_find(schema, "type"), VALUES[i][0])) {
-      buffer_printf(out, "%s", VALUES[i][1]);
-      return;
-    }
-  buffer_printf(out, "{}");
-}
-
-/* An argument for each property. */
-static void put_input(Json tool, Buffer *out) {
-  JsonWalk walk = json_walk(json_find(json_find(tool, "input_schema"), "properties"));
-  bool first = true;
-  Json key, value;
-
-  buffer_append(out, "{", 1);
-  for (; json_next_member(&walk, &key, &value); first = false) {
-    buffer_printf(out, "%s%.*s: ", first ? "" : ", ", TEXT_ARG(key.text));
-    put_argument(value, out);
-  }
-  buffer_append(out, "}", 1);
-}
-
 static void begin_call(const Story *story, Json tool, unsigned number, Buffer *out) {
   buffer_printf(out, "{\"type\":\"tool_use\",\"id\":\"toolu_mock%llx%02u\",\"name\":%.*s,\"input\":",
                 (unsigned long long)story->number, number, TEXT_ARG(json_find(tool, "name").text));
@@ -74,7 +43,7 @@ static void begin_call(const Story *story, Json tool, unsigned number, Buffer *o
 static void put_call(const Story *story, Json tool, unsigned number, Buffer *out) {
   buffer_append(out, ",", number ? 1 : 0);
   begin_call(story, tool, number, out);
-  put_input(tool, out);
+  arguments_put(json_find(tool, "input_schema"), out);
   buffer_append(out, "}", 1);
 }
 
@@ -90,7 +59,7 @@ static void put_call_events(const Story *story, Json tool, unsigned number, unsi
                 "{}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":%u,\"delta\":"
                 "{\"type\":\"input_json_delta\",\"partial_json\":\"\"}}\n\n",
                 index);
-  put_input(tool, &input);
+  arguments_put(json_find(tool, "input_schema"), &input);
   if (input.size > 2) {
     buffer_printf(
         out,

@@ -75,7 +75,7 @@ class Answers(Case):
         knobs = "thoughts=2,tokens=3,calls=2,cached=1"
         message = self.create(knobs, tools=[WEATHER, CLOCK]).json()
         self.assertEqual([block["type"] for block in message["content"]], ["thinking", "text", "tool_use", "tool_use"])
-        self.assertEqual(message["content"][2]["input"], {"place": "a word", "days": 7, "unit": "C"})
+        self.assertEqual(message["content"][2]["input"], {"place": 'a "word"', "days": 7, "unit": "C"})
         self.assertEqual((message["usage"]["input_tokens"], message["usage"]["cache_read_input_tokens"]), (1, 1))
         self.assertEqual(message["stop_reason"], "tool_use")
         events = self.events(self.create(knobs, tools=[WEATHER, CLOCK], stream=True))
@@ -83,7 +83,7 @@ class Answers(Case):
         self.assertEqual([(e["index"], e["content_block"]["type"]) for e in starts],
                          list(enumerate(["thinking", "text", "tool_use", "tool_use"])))
         pieces = [e["delta"]["partial_json"] for e in events if e.get("delta", {}).get("type") == "input_json_delta"]
-        self.assertEqual(json.loads("".join(pieces)), {"place": "a word", "days": 7, "unit": "C"})
+        self.assertEqual(json.loads("".join(pieces)), {"place": 'a "word"', "days": 7, "unit": "C"})
         self.assertEqual(self.create(max_tokens=3).json()["stop_reason"], "max_tokens")
         self.assertEqual(self.create("finish=refusal").json()["stop_reason"], "refusal")
         none = self.create("calls=1", tools=[CLOCK], tool_choice={"type": "none"}).json()

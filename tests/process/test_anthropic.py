@@ -112,7 +112,7 @@ class Answers(Anthropic):
         message = answer["choices"][0]["message"]
         self.assertEqual((answer["object"], answer["choices"][0]["finish_reason"]), ("chat.completion", "tool_calls"))
         self.assertEqual([call["function"]["name"] for call in message["tool_calls"]], ["weather", "clock"])
-        self.assertEqual(json.loads(message["tool_calls"][0]["function"]["arguments"]), {"place": "a word"})
+        self.assertEqual(json.loads(message["tool_calls"][0]["function"]["arguments"]), {"place": 'a "word"'})
         self.assertEqual(message["reasoning_content"], "thought thought")
         self.assertEqual(answer["usage"]["completion_tokens_details"], {"reasoning_tokens": 2})
         sent = self.sent()
@@ -137,7 +137,7 @@ class Answers(Anthropic):
             call = calls.setdefault(piece["index"], {"name": "", "arguments": ""})
             for member, text in piece["function"].items():
                 call[member] += text
-        self.assertEqual(calls, {0: {"name": "weather", "arguments": '{"place": "a word"}'}, 1: {"name": "clock", "arguments": "{}"}})
+        self.assertEqual(calls, {0: {"name": "weather", "arguments": '{"place":"a \\"word\\""}'}, 1: {"name": "clock", "arguments": "{}"}})
         self.assertEqual([chunk["choices"][0]["finish_reason"] for chunk in chunks if chunk["choices"]][-1], "tool_calls")
         self.assertEqual(chunks[-1]["usage"]["completion_tokens"], 4)
 

@@ -63,10 +63,10 @@ class Sdk(unittest.TestCase):
         self.assertEqual((len(said["message"]["content"][0]["text"].split()), said["message"]["usage"]["output_tokens"]), (3, 3))
 
     def test_tools(self):
-        self.assertEqual([block["input"] for block in self.sdk("tools")["content"]], [{"place": "a word"}, {}])
+        self.assertEqual([block["input"] for block in self.sdk("tools")["content"]], [{"place": 'a "word"'}, {}])
         said = self.sdk("tools_stream")["message"]
         self.assertEqual([block["type"] for block in said["content"]], ["thinking", "text", "tool_use", "tool_use"])
-        self.assertEqual(said["content"][2]["input"], {"place": "a word"})
+        self.assertEqual(said["content"][2]["input"], {"place": 'a "word"'})
         self.assertTrue(said["content"][0]["signature"])
 
     def test_more(self):

@@ -100,6 +100,24 @@ static RequestId ask(Stage *stage) {
   return scene_ask(&stage->scene, "pons.flags", "list", CONTRACT(PonsNothing), &(PonsNothing){0}, stage->now_us);
 }
 
+/* The same, and it has come. */
+static RequestId ask_and_turn(Stage *stage) {
+  RequestId id = ask(stage);
+
+  turn(stage);
+  return id;
+}
+
+/* What the inside asks as a client. */
+static Header question(const Stage *stage, const char *service, const char *method) {
+  return (Header){.kind = KIND_REQUEST,
+                  .id = {inside_client(stage->inside), 1},
+                  .service = text_of(service),
+                  .method = text_of(method),
+                  .deadline_us = US_PER_S,
+                  .priority = PRIORITY_NORMAL};
+}
+
 static void it_is_asked_and_answers(void **state) {
   Stage *stage = *state;
   RequestId id = ask(stage);
@@ -118,9 +136,8 @@ static void it_is_asked_and_answers(void **state) {
 
 static void it_answers_with_an_error(void **state) {
   Stage *stage = *state;
-  RequestId id = ask(stage);
+  RequestId id = ask_and_turn(stage);
 
-  turn(stage);
   inside_fail(stage->inside, id, STATUS_REFUSED, BYTES_NONE, stage->now_us);
   assert_int_equal(stage->scene.status, STATUS_REFUSED);
   assert_true(request_id_equal(stage->scene.id, id));
@@ -141,9 +158,8 @@ static void its_credit_is_kept_to(void **state) {
 
 static void it_is_told_what_nobody_waits_for(void **state) {
   Stage *stage = *state;
-  RequestId id = ask(stage);
+  RequestId id = ask_and_turn(stage);
 
-  turn(stage);
   scene_give(&stage->scene, &(Header){.kind = KIND_CANCEL, .id = id}, BYTES_NONE, stage->now_us);
   turn(stage);
   assert_int_equal(stage->cancels, 1);
@@ -167,14 +183,9 @@ static void it_answers_life_signs(void **state) {
 }
 
 static void it_asks_as_a_client(void **state) {
-  Block *body = block_copy((Bytes){(const uint8_t *)"\x80", 1});
+  _cleanup_(block_unref) Block *body = block_copy((Bytes){(const uint8_t *)"\x80", 1});
   Stage *stage = *state;
-  Header header = {.kind = KIND_REQUEST,
-                   .id = {inside_client(stage->inside), 1},
-                   .service = TEXT("pons"),
-                   .method = TEXT("ping"),
-                   .deadline_us = US_PER_S,
-                   .priority = PRIORITY_NORMAL};
+  Header header = question(stage, "pons", "ping");
 
   inside_send(stage->inside, &header, body, stage->now_us);
   assert_int_equal(stage->answers, 0);
@@ -184,7 +195,6 @@ static void it_asks_as_a_client(void **state) {
   header.id.sequence++;
   header.service = TEXT("nobody");
   inside_send(stage->inside, &header, NULL, stage->now_us);
-  block_unref(&body);
   turn(stage);
   assert_int_equal(stage->answers, 2);
   assert_int_equal(stage->status, STATUS_NO_SERVICE);
@@ -206,9 +216,14 @@ static Block *large_body(void) {
   return block;
 }
 
+static void assert_large(const Buffer *bytes, const Block *body) {
+  assert_int_equal(bytes->size, LARGE);
+  assert_memory_equal(bytes->data, body->data, LARGE);
+}
+
 static void it_is_asked_something_large(void **state) {
   Stage *stage = *state;
-  Block *body = large_body();
+  _cleanup_(block_unref) Block *body = large_body();
   RequestId id = {{4711}, ++stage->scene.sequence};
 
   for (size_t at = 0, number = 0; at < LARGE; at += LIMIT_BODY_BYTES, number++) {
@@ -228,21 +243,25 @@ static void it_is_asked_something_large(void **state) {
   }
   turn(stage);
   assert_int_equal(stage->asks, 1);
-  assert_int_equal(stage->body.size, LARGE);
-  assert_memory_equal(stage->body.data, body->data, LARGE);
-  block_unref(&body);
+  assert_large(&stage->body, body);
+}
+
+/* Asked by who reads one part and no more yet, it is answered with body. */
+static RequestId answer_large(Stage *stage, const Block *body) {
+  RequestId id;
+
+  stage->scene.window_bytes = 1;
+  id = ask_and_turn(stage);
+  assert_int_equal(inside_reply(stage->inside, id, block_bytes(body), stage->now_us), 0);
+  return id;
 }
 
 /* As far as the reader's window goes, and no further. */
 static void it_answers_something_large(void **state) {
   Stage *stage = *state;
-  Block *body = large_body();
-  RequestId id;
+  _cleanup_(block_unref) Block *body = large_body();
+  RequestId id = answer_large(stage, body);
 
-  stage->scene.window_bytes = 1;
-  id = ask(stage);
-  turn(stage);
-  assert_int_equal(inside_reply(stage->inside, id, block_bytes(body), stage->now_us), 0);
   assert_int_equal(stage->scene.parts.size, LIMIT_BODY_BYTES);
   assert_int_equal(stage->scene.answers, 0);
   scene_give(&stage->scene, &(Header){.kind = KIND_WINDOW, .id = id, .number = 1, .window_bytes = LARGE}, BYTES_NONE,
@@ -251,33 +270,25 @@ static void it_answers_something_large(void **state) {
   assert_int_equal(stage->scene.answers, 1);
   assert_int_equal(stage->scene.status, STATUS_OK);
   buffer_append(&stage->scene.parts, stage->scene.body.data, stage->scene.body.size);
-  assert_int_equal(stage->scene.parts.size, LARGE);
-  assert_memory_equal(stage->scene.parts.data, body->data, LARGE);
-  block_unref(&body);
+  assert_large(&stage->scene.parts, body);
 }
 
 static void who_takes_no_parts_is_told_so(void **state) {
   Stage *stage = *state;
-  Block *body = large_body();
-  RequestId id = ask(stage);
+  _cleanup_(block_unref) Block *body = large_body();
+  RequestId id = ask_and_turn(stage);
 
-  turn(stage);
   assert_int_equal(inside_reply(stage->inside, id, block_bytes(body), stage->now_us), INSIDE_E_NO_WINDOW);
   assert_int_equal(stage->scene.answers, 0); /* it is not answered by that */
   inside_fail(stage->inside, id, STATUS_TOO_LARGE, BYTES_NONE, stage->now_us);
   assert_int_equal(stage->scene.status, STATUS_TOO_LARGE);
-  block_unref(&body);
 }
 
 static void a_reply_that_is_taken_back_has_its_end(void **state) {
   Stage *stage = *state;
-  Block *body = large_body();
-  RequestId id;
+  _cleanup_(block_unref) Block *body = large_body();
+  RequestId id = answer_large(stage, body);
 
-  stage->scene.window_bytes = 1;
-  id = ask(stage);
-  turn(stage);
-  assert_int_equal(inside_reply(stage->inside, id, block_bytes(body), stage->now_us), 0);
   scene_give(&stage->scene, &(Header){.kind = KIND_CANCEL, .id = id}, BYTES_NONE, stage->now_us);
   turn(stage);
   assert_int_equal(stage->cancels, 0); /* it was answered: there is nothing to be stopped */
@@ -285,7 +296,6 @@ static void a_reply_that_is_taken_back_has_its_end(void **state) {
   ask(stage);
   turn(stage);
   assert_int_equal(stage->asks, 3); /* both of its credits are free again */
-  block_unref(&body);
 }
 
 /* What is not read yet is bounded, and half of the room is for others: three replies of 16 MiB to one client are one too many. */
@@ -296,9 +306,8 @@ static void replies_that_nobody_reads_are_bounded(void **state) {
   assert_non_null(bytes);
   stage->scene.window_bytes = 1;
   for (int i = 0; i < 3; i++) {
-    RequestId id = ask(stage);
+    RequestId id = ask_and_turn(stage);
 
-    turn(stage);
     assert_int_equal(inside_reply(stage->inside, id, (Bytes){bytes, LIMIT_REPLY_BYTES}, stage->now_us),
                      i < 2 ? 0 : INSIDE_E_FULL);
   }
@@ -307,19 +316,13 @@ static void replies_that_nobody_reads_are_bounded(void **state) {
 
 static void it_asks_something_large_and_is_answered(void **state) {
   Stage *stage = *state;
-  Block *body = large_body();
-  Header header = {.kind = KIND_REQUEST,
-                   .id = {inside_client(stage->inside), 1},
-                   .service = TEXT("mirror"),
-                   .method = TEXT("say"),
-                   .deadline_us = US_PER_S,
-                   .priority = PRIORITY_NORMAL};
+  _cleanup_(block_unref) Block *body = large_body();
+  Header header = question(stage, "mirror", "say");
   size_t at = 0;
 
   scene_offer(&stage->scene, "mirror", "say", stage->now_us);
   inside_send(stage->inside, &header, body, stage->now_us);
-  assert_int_equal(stage->scene.asked.size, LARGE);
-  assert_memory_equal(stage->scene.asked.data, body->data, LARGE);
+  assert_large(&stage->scene.asked, body);
   for (uint64_t number = 0; LARGE - at > LIMIT_BODY_BYTES; number++, at += LIMIT_BODY_BYTES) {
     scene_answer(&stage->scene, &(Header){.kind = KIND_CHUNK, .id = header.id, .number = number, .flags = FLAG_PART},
                  (Bytes){body->data + at, LIMIT_BODY_BYTES}, stage->now_us);
@@ -331,9 +334,7 @@ static void it_asks_something_large_and_is_answered(void **state) {
   turn(stage);
   assert_int_equal(stage->answers, 1);
   assert_int_equal(stage->status, STATUS_OK);
-  assert_int_equal(stage->body.size, LARGE);
-  assert_memory_equal(stage->body.data, body->data, LARGE);
-  block_unref(&body);
+  assert_large(&stage->body, body);
 }
 
 /* Nobody else may offer what begins with "pons.". */

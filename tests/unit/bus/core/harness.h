@@ -41,6 +41,8 @@ typedef struct Harness {
   const CoreIdentity *identity; /* of who says HELLO next; NULL = none */
   TestPeer client;
   TestPeer worker; /* service echo: say and stream idempotent, once */
+  TestPeer other;  /* for who wants more peers */
+  TestPeer third;
 } Harness;
 
 static inline void on_harness_send(void *userdata, void *to, const Header *header, Bytes body, Block *block) {
@@ -315,6 +317,8 @@ static inline void harness_stop(Harness *h) {
   core_destroy(&h->core);
   harness_forget(&h->client);
   harness_forget(&h->worker);
+  harness_forget(&h->other);
+  harness_forget(&h->third);
 }
 
 #endif

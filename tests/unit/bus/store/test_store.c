@@ -60,12 +60,24 @@ static int reopen(Scene *s) {
   return r;
 }
 
-static int set_up(void **state) {
-  Scene *s = calloc(1, sizeof *s);
-
+static void make_folder(Scene *s) {
   snprintf(s->folder, sizeof s->folder, "/tmp/pons-store-XXXXXX");
   assert_non_null(mkdtemp(s->folder));
   snprintf(s->path, sizeof s->path, "%s/a.db", s->folder);
+}
+
+static void remove_files(const Scene *s) {
+  char path[160];
+
+  unlink(s->path);
+  snprintf(path, sizeof path, "%s-journal", s->path);
+  unlink(path);
+}
+
+static int set_up(void **state) {
+  Scene *s = calloc(1, sizeof *s);
+
+  make_folder(s);
   assert_int_equal(loop_new(&s->loop), 0);
   disk_begin();
   assert_int_equal(reopen(s), 0);
@@ -75,14 +87,11 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
   Scene *s = *state;
-  char path[160];
 
   disk_fail(DISK_WRITE, 0, 0);
   store_close(&s->store);
   loop_destroy(&s->loop);
-  unlink(s->path);
-  snprintf(path, sizeof path, "%s-journal", s->path);
-  unlink(path);
+  remove_files(s);
   rmdir(s->folder);
   free(s);
   disk_begin();
@@ -384,20 +393,29 @@ static bool has_become_full(void *userdata) {
   return ((Scene *)userdata)->full > 0;
 }
 
-/* What was asked for meanwhile is in the same transaction: a row that is taken back was never there. */
-static void a_full_disk_is_tried_again(void **state) {
-  Scene *s = *state;
-
+/* a=before is on disk, which is full now, and a=after waits for room. */
+static void fill_disk(Scene *s) {
   assert_int_equal(reopen_patient(s), 0);
   put(s, "a", "before");
   settle(s);
   disk_fail(DISK_WRITE, 1, SQLITE_FULL);
   put(s, "a", "after");
-  put(s, "b", "refused");
   assert_int_equal(loop_run_until(s->loop, has_become_full, s, clock_monotonic_us() + DEADLINE_US), 0);
-  assert_int_equal(store_drop(s->store, TEXT("b"), &s->wanted), 0);
+}
+
+static void make_room(Scene *s) {
   disk_fail(DISK_WRITE, 0, 0);
   settle(s);
+}
+
+/* What was asked for meanwhile is in the same transaction: a row that is taken back was never there. */
+static void a_full_disk_is_tried_again(void **state) {
+  Scene *s = *state;
+
+  fill_disk(s);
+  put(s, "b", "refused");
+  assert_int_equal(store_drop(s->store, TEXT("b"), &s->wanted), 0);
+  make_room(s);
   assert_int_equal(s->full, 1);
   assert_int_equal(s->well, 1);
   assert_false(s->failed);
@@ -480,15 +498,9 @@ static void a_row_that_rots_is_named(void **state) {
 static void rows_are_read_while_the_disk_is_full(void **state) {
   Scene *s = *state;
 
-  assert_int_equal(reopen_patient(s), 0);
-  put(s, "a", "before");
-  settle(s);
-  disk_fail(DISK_WRITE, 1, SQLITE_FULL);
-  put(s, "a", "after");
-  assert_int_equal(loop_run_until(s->loop, has_become_full, s, clock_monotonic_us() + DEADLINE_US), 0);
+  fill_disk(s);
   assert_string_equal(read_row(s, "a").value, "before");
-  disk_fail(DISK_WRITE, 0, 0);
-  settle(s);
+  make_room(s);
   assert_string_equal(read_row(s, "a").value, "after");
 }
 
@@ -525,32 +537,47 @@ static void number_of(void *userdata, Text key, Bytes value) {
   numbers[i] = strtoull(text, NULL, 10);
 }
 
-/* What a power cut after so many entries may have left is opened: what was acknowledged is there, and nothing is without
-   what was asked for before it. */
-static void check_image(Scene *s, size_t entries, uint64_t seed) {
-  uint64_t numbers[2] = {0, 0};
-  char path[160];
+/* Opens what a power cut after so many entries may have left, and looks at it. */
+typedef void CheckImage(const Scene *cut, size_t entries, uint64_t seed);
 
-  disk_image(entries, seed, s->folder);
-  assert_int_equal(reopen(s), 0);
-  store_each(s->store, number_of, numbers);
+static void check_image(Scene *cut, size_t entries, uint64_t seed, CheckImage *check) {
+  disk_image(entries, seed, cut->folder);
+  assert_int_equal(reopen(cut), 0);
+  check(cut, entries, seed);
+  store_close(&cut->store);
+  remove_files(cut);
+}
+
+enum { SEEDS = 8 };
+
+/* All that the power cuts of this test may leave. Images are opened without being noted. */
+static void check_all_images(const Scene *s, CheckImage *check) {
+  Scene cut = {.loop = s->loop};
+  size_t entries = disk_size();
+
+  make_folder(&cut);
+  for (size_t at = 0; at <= entries; at++)
+    for (uint64_t seed = 0; seed < SEEDS; seed++)
+      check_image(&cut, at, seed, check);
+  rmdir(cut.folder);
+}
+
+/* What was acknowledged is there, and nothing is without what was asked for before it. */
+static void check_numbers(const Scene *cut, size_t entries, uint64_t seed) {
+  uint64_t numbers[2] = {0, 0};
+
+  store_each(cut->store, number_of, numbers);
   if (numbers[1] < disk_acknowledged(entries) || numbers[0] < numbers[1] || numbers[0] > numbers[1] + 1)
     fail_msg("cut after %zu, seed %llu: %llu and %llu, acknowledged %llu", entries, (unsigned long long)seed,
              (unsigned long long)numbers[0], (unsigned long long)numbers[1],
              (unsigned long long)disk_acknowledged(entries));
-  store_close(&s->store);
-  unlink(s->path);
-  snprintf(path, sizeof path, "%s-journal", s->path);
-  unlink(path);
 }
 
-enum { COMMITS = 12, SEEDS = 8 };
+enum { COMMITS = 12 };
 
 static void a_power_cut_takes_nothing_back(void **state) {
   Scene *s = *state;
-  Scene cut = {.loop = s->loop};
   char value[600];
-  size_t entries;
 
   for (unsigned i = 1; i <= COMMITS; i++) {
     snprintf(value, sizeof value, "%u%*s", i, (int)(i * 40), ""); /* they grow over a page */
@@ -559,15 +586,7 @@ static void a_power_cut_takes_nothing_back(void **state) {
     settle(s);
     disk_acknowledge(i);
   }
-  entries = disk_size();
-  snprintf(cut.folder, sizeof cut.folder, "/tmp/pons-store-XXXXXX");
-  assert_non_null(mkdtemp(cut.folder));
-  snprintf(cut.path, sizeof cut.path, "%s/a.db", cut.folder);
-  /* images are opened without being noted */
-  for (size_t at = 0; at <= entries; at++)
-    for (uint64_t seed = 0; seed < SEEDS; seed++)
-      check_image(&cut, at, seed);
-  rmdir(cut.folder);
+  check_all_images(s, check_numbers);
 }
 
 /* A body, and the row that speaks of it: as durable requests are written. */
@@ -592,25 +611,16 @@ static void pair_up(void *userdata, Text key, Bytes value) {
   pairing->bodies |= UINT64_C(1) << (key.data[1] - '0');
 }
 
-static void check_pair(Scene *s, size_t entries, uint64_t seed) {
+static void check_pair(const Scene *cut, size_t entries, uint64_t seed _unused_) {
   Pairing pairing = {0};
-  char path[160];
 
-  disk_image(entries, seed, s->folder);
-  assert_int_equal(reopen(s), 0);
-  store_each(s->store, pair_up, &pairing);
+  store_each(cut->store, pair_up, &pairing);
   assert_true(pairing.row >= disk_acknowledged(entries));
   assert_true(pairing.row == 0 || (pairing.bodies & UINT64_C(1) << pairing.row));
-  store_close(&s->store);
-  unlink(s->path);
-  snprintf(path, sizeof path, "%s-journal", s->path);
-  unlink(path);
 }
 
 static void a_power_cut_leaves_no_row_without_its_body(void **state) {
   Scene *s = *state;
-  Scene cut = {.loop = s->loop};
-  size_t entries;
 
   for (int i = 1; i <= BODIES; i++) {
     char key[] = {'b', (char)('0' + i), '\0'};
@@ -627,14 +637,7 @@ static void a_power_cut_leaves_no_row_without_its_body(void **state) {
     settle(s);
     disk_acknowledge((uint64_t)i);
   }
-  entries = disk_size();
-  snprintf(cut.folder, sizeof cut.folder, "/tmp/pons-store-XXXXXX");
-  assert_non_null(mkdtemp(cut.folder));
-  snprintf(cut.path, sizeof cut.path, "%s/a.db", cut.folder);
-  for (size_t at = 0; at <= entries; at++)
-    for (uint64_t seed = 0; seed < SEEDS; seed++)
-      check_pair(&cut, at, seed);
-  rmdir(cut.folder);
+  check_all_images(s, check_pair);
 }
 
 int main(void) {
