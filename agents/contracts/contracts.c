@@ -3,24 +3,21 @@
 #define CONTRACT_DEF "agents/contracts/families.def"
 #include "bus/wire/contract-tables.h"
 
+#define ROW(service_, method_, version_, request_, chunk_, reply_, flags_, about_)                                     \
+  {.service = service_,                                                                                                \
+   .method = method_,                                                                                                  \
+   .version = version_,                                                                                                \
+   .about = about_,                                                                                                    \
+   .request = CONTRACT(request_),                                                                                      \
+   .reply = CONTRACT(reply_),                                                                                          \
+   .chunk = chunk_,                                                                                                    \
+   .flags = flags_},
+
 static const MethodContract methods[] = {
-#define METHOD(service_, method_, version_, request_, reply_, flags_, about_)                                          \
-  {.service = service_,                                                                                                \
-   .method = method_,                                                                                                  \
-   .version = version_,                                                                                                \
-   .about = about_,                                                                                                    \
-   .request = CONTRACT(request_),                                                                                      \
-   .reply = CONTRACT(reply_),                                                                                          \
-   .flags = METHOD_##flags_},
-#define STREAM(service_, method_, version_, request_, chunk_, reply_, flags_, about_)                                  \
-  {.service = service_,                                                                                                \
-   .method = method_,                                                                                                  \
-   .version = version_,                                                                                                \
-   .about = about_,                                                                                                    \
-   .request = CONTRACT(request_),                                                                                      \
-   .reply = CONTRACT(reply_),                                                                                          \
-   .chunk = CONTRACT(chunk_),                                                                                          \
-   .flags = METHOD_##flags_ | METHOD_STREAMING},
+#define METHOD(service, method, version, request, reply, flags, about)                                                 \
+  ROW(service, method, version, request, NULL, reply, METHOD_##flags, about)
+#define STREAM(service, method, version, request, chunk, reply, flags, about)                                          \
+  ROW(service, method, version, request, CONTRACT(chunk), reply, METHOD_##flags | METHOD_STREAMING, about)
 #include "bus/wire/contract-rows.h"
 };
 

@@ -11,27 +11,24 @@
 
 /* --- list --- */
 
+static void add_cells(Grid *grid, const json_t *row) {
+  bool damaged = strcmp(view_text(row, "state"), "damaged") == 0;
+
+  grid_cell(grid, "%s", view_text(row, "id"));
+  grid_cell(grid, "%s", view_text(row, "state"));
+  grid_cell(grid, "%s%s%s", view_text(row, "service"), damaged ? "" : ".", view_text(row, "method"));
+  grid_cell(grid, "%" PRIu64, view_number(row, "attempts"));
+  grid_cell_time(grid, view_number(row, damaged ? "accepted_us" : "ended_us"));
+  grid_cell(grid, "%s", view_text(row, "status"));
+  grid_cell(grid, "%s", view_text(row, "message"));
+}
+
 static void print_rows(const json_t *rows, Buffer *ret) {
   static const GridColumn columns[] = {{"ID", GRID_LEFT},        {"STATE", GRID_LEFT}, {"METHOD", GRID_LEFT},
                                        {"ATTEMPTS", GRID_RIGHT}, {"SINCE", GRID_LEFT}, {"STATUS", GRID_LEFT},
                                        {"MESSAGE", GRID_LEFT}};
-  _cleanup_(grid_done) Grid grid;
-  const json_t *row;
-  size_t i;
 
-  grid_init(&grid, columns, ELEMENTS(columns));
-  json_array_foreach(rows, i, row) {
-    bool damaged = strcmp(view_text(row, "state"), "damaged") == 0;
-
-    grid_cell(&grid, "%s", view_text(row, "id"));
-    grid_cell(&grid, "%s", view_text(row, "state"));
-    grid_cell(&grid, "%s%s%s", view_text(row, "service"), damaged ? "" : ".", view_text(row, "method"));
-    grid_cell(&grid, "%" PRIu64, view_number(row, "attempts"));
-    grid_cell_time(&grid, view_number(row, damaged ? "accepted_us" : "ended_us"));
-    grid_cell(&grid, "%s", view_text(row, "status"));
-    grid_cell(&grid, "%s", view_text(row, "message"));
-  }
-  grid_print(&grid, ret);
+  view_print_rows(columns, ELEMENTS(columns), rows, add_cells, ret);
 }
 
 /* Damage and a disk that takes nothing are no answer that a script should take for an empty list. */

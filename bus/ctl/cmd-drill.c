@@ -56,7 +56,6 @@ static pid_t find_process(void *userdata, uint32_t machine, const char *name) {
   json_t *status = NULL;
   pid_t pid = 0;
   Folder folder;
-  size_t i;
 
   name_broker(drill, &broker);
   if (!name)
@@ -64,10 +63,9 @@ static pid_t find_process(void *userdata, uint32_t machine, const char *name) {
   name_control(drill, machine, &folder);
   if (control_ask(folder.control, "status", false, ASK_MS, &status))
     return 0;
-  json_array_foreach(json_object_get(status, "processes"), i, process) {
-    if (strcmp(view_text(process, "name"), name) == 0)
-      pid = (pid_t)view_number(process, "pid");
-  }
+  process = view_find(json_object_get(status, "processes"), "name", name);
+  if (process)
+    pid = (pid_t)view_number(process, "pid");
   json_decref(status);
   return pid;
 }

@@ -11,19 +11,16 @@
 
 /* --- list --- */
 
+static void add_cells(Grid *grid, const json_t *flag) {
+  grid_cell(grid, "%s", view_text(flag, "name"));
+  grid_cell(grid, "%s", view_text(flag, "value"));
+  grid_cell(grid, "%" PRIu64 ".%" PRIu64, view_number(flag, "epoch"), view_number(flag, "counter"));
+}
+
 static void print_flags(const json_t *flags, Buffer *ret) {
   static const GridColumn columns[] = {{"FLAG", GRID_LEFT}, {"VALUE", GRID_LEFT}, {"VERSION", GRID_RIGHT}};
-  _cleanup_(grid_done) Grid grid;
-  const json_t *flag;
-  size_t i;
 
-  grid_init(&grid, columns, ELEMENTS(columns));
-  json_array_foreach(flags, i, flag) {
-    grid_cell(&grid, "%s", view_text(flag, "name"));
-    grid_cell(&grid, "%s", view_text(flag, "value"));
-    grid_cell(&grid, "%" PRIu64 ".%" PRIu64, view_number(flag, "epoch"), view_number(flag, "counter"));
-  }
-  grid_print(&grid, ret);
+  view_print_rows(columns, ELEMENTS(columns), flags, add_cells, ret);
 }
 
 static CtlExit list(Ctl *ctl, Reach *reach) {

@@ -4,28 +4,25 @@
 #include "bus/ctl/reach.h"
 #include "bus/ctl/view.h"
 
+static void add_cells(Grid *grid, const json_t *lease) {
+  _cleanup_(buffer_done) Buffer span = {0};
+
+  grid_print_span(&span, view_number(lease, "remaining_us"));
+  grid_cell(grid, "%s", view_text(lease, "name"));
+  grid_cell(grid, "%s", view_text(lease, "holder"));
+  grid_cell(grid, "%" PRIu64 ".%" PRIu64, view_number(lease, "epoch"), view_number(lease, "counter"));
+  grid_cell(grid, "%.*s", (int)span.size, (const char *)span.data);
+  grid_cell(grid, "%s", json_is_true(json_object_get(lease, "may_double")) ? "may" : "");
+}
+
 static void print_leases(const json_t *leases, Buffer *ret) {
   static const GridColumn columns[] = {{"LEASE", GRID_LEFT},
                                        {"HOLDER", GRID_LEFT},
                                        {"TOKEN", GRID_RIGHT},
                                        {"REMAINING", GRID_RIGHT},
                                        {"DOUBLE", GRID_LEFT}};
-  _cleanup_(grid_done) Grid grid;
-  const json_t *lease;
-  size_t i;
 
-  grid_init(&grid, columns, ELEMENTS(columns));
-  json_array_foreach(leases, i, lease) {
-    _cleanup_(buffer_done) Buffer span = {0};
-
-    grid_print_span(&span, view_number(lease, "remaining_us"));
-    grid_cell(&grid, "%s", view_text(lease, "name"));
-    grid_cell(&grid, "%s", view_text(lease, "holder"));
-    grid_cell(&grid, "%" PRIu64 ".%" PRIu64, view_number(lease, "epoch"), view_number(lease, "counter"));
-    grid_cell(&grid, "%.*s", (int)span.size, (const char *)span.data);
-    grid_cell(&grid, "%s", json_is_true(json_object_get(lease, "may_double")) ? "may" : "");
-  }
-  grid_print(&grid, ret);
+  view_print_rows(columns, ELEMENTS(columns), leases, add_cells, ret);
 }
 
 static void show(const Ctl *ctl, json_t *reply) {

@@ -39,14 +39,7 @@ typedef struct Views {
 } Views;
 
 static bool offers(const json_t *registry, const char *service) {
-  const json_t *row;
-  size_t i;
-
-  json_array_foreach(json_object_get(registry, "instances"), i, row) {
-    if (strcmp(view_text(row, "service"), service) == 0)
-      return true;
-  }
-  return false;
+  return view_find(json_object_get(registry, "instances"), "service", service) != NULL;
 }
 
 static BrokerView ask_broker(Reach *reach) {
@@ -121,8 +114,6 @@ static bool has_missing(const json_t *supervisor) {
 
 static bool is_whole(const json_t *supervisor, const Views *views) {
   const json_t *registry = main_view(views)->registry;
-  const json_t *row;
-  size_t i;
 
   for (uint32_t k = 0; k < views->count; k++)
     if (is_behind(views, k))
@@ -130,10 +121,8 @@ static bool is_whole(const json_t *supervisor, const Views *views) {
 
   if (!registry || json_array_size(json_object_get(registry, "mismatches")) || has_missing(supervisor))
     return false;
-  json_array_foreach(json_object_get(registry, "instances"), i, row) {
-    if (strcmp(view_text(row, "state"), "suspect") == 0)
-      return false;
-  }
+  if (view_find(json_object_get(registry, "instances"), "state", "suspect"))
+    return false;
   return !supervisor || strcmp(view_text(supervisor, "state"), "ready") == 0;
 }
 

@@ -79,14 +79,7 @@ void fleet_state_pass(const json_t *state, bool on) {
 }
 
 static const json_t *find_saved(const json_t *state, const char *name) {
-  const json_t *each;
-  size_t i;
-
-  json_array_foreach(json_object_get(state, "children"), i, each) {
-    if (strcmp(view_text(each, "name"), name) == 0)
-      return each;
-  }
-  return NULL;
+  return view_find(json_object_get(state, "children"), "name", name);
 }
 
 static bool is_planned(const Plan *plan, const char *name) {

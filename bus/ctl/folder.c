@@ -31,3 +31,16 @@ int folder_make(const char *path) {
     return -ENOTDIR;
   return status.st_uid == geteuid() || status.st_uid == 0 ? 0 : FOLDER_E_FOREIGN;
 }
+
+int folder_write(int fd, Bytes bytes) {
+  while (bytes.size > 0) {
+    ssize_t n = write(fd, bytes.data, bytes.size);
+
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return -errno;
+    bytes = (Bytes){bytes.data + n, bytes.size - (size_t)n};
+  }
+  return 0;
+}

@@ -25,5 +25,7 @@ void folder_name(const Config *config, Folder *ret);
 /* Makes a folder and those above it, with mode 0700. Returns 0, also when it was there; FOLDER_E_FOREIGN when it
    belongs to neither this user nor root, so that nobody lays a trap in /tmp; negative errno. */
 int folder_make(const char *path);
+/* Writes all of it to a descriptor. Returns 0 or negative errno. */
+int folder_write(int fd, Bytes bytes);
 
 #endif

@@ -4,17 +4,6 @@
 
 #include "bus/ctl/view.h"
 
-static bool is_taken(const json_t *processes, const char *instance) {
-  const json_t *process;
-  size_t i;
-
-  json_array_foreach(processes, i, process) {
-    if (strcmp(view_text(process, "instance"), instance) == 0)
-      return true;
-  }
-  return false;
-}
-
 /* The instance of one process, or "". */
 static const char *find_instance(const json_t *processes, const json_t *process, const json_t *connections) {
   const char *agent = view_text(process, "agent");
@@ -31,7 +20,7 @@ static const char *find_instance(const json_t *processes, const json_t *process,
     if (view_number(connection, "pid") == pid)
       return instance;
     if (!*by_name && view_number(connection, "pid") == 0 && strcmp(view_text(connection, "agent"), agent) == 0 &&
-        !is_taken(processes, instance))
+        !view_find(processes, "instance", instance))
       by_name = instance;
   }
   return by_name;

@@ -112,26 +112,15 @@ bool keyfolder_has_secret(const KeyFolder *folder, const char *name) {
 
 /* --- written --- */
 
-static int write_all(int fd, Bytes bytes) {
-  while (bytes.size > 0) {
-    ssize_t n = write(fd, bytes.data, bytes.size);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return -errno;
-    bytes = (Bytes){bytes.data + n, bytes.size - (size_t)n};
-  }
-  return fsync(fd) < 0 ? -errno : 0;
-}
-
 static int write_file(const char *path, Bytes bytes) {
   int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   int r;
 
   if (fd < 0)
     return -errno;
-  r = write_all(fd, bytes);
+  r = folder_write(fd, bytes);
+  if (r == 0 && fsync(fd) < 0)
+    r = -errno;
   if (close(fd) < 0 && r == 0)
     r = -errno;
   return r;

@@ -9,14 +9,7 @@
 enum { WAIT_MS = 1000, SLACK_US = 200000 /* what was on its way, and clocks */ };
 
 static bool offers_authority(const json_t *registry) {
-  const json_t *row;
-  size_t i;
-
-  json_array_foreach(json_object_get(registry, "instances"), i, row) {
-    if (strcmp(view_text(row, "service"), "pons.authority") == 0)
-      return true;
-  }
-  return false;
+  return view_find(json_object_get(registry, "instances"), "service", "pons.authority") != NULL;
 }
 
 static void ask_times(Reach *reach, Look *ret) {
@@ -75,14 +68,7 @@ void look_object(const Look *leaving, const Look *staying, Buffer *ret) {
 }
 
 static bool has_client(const Look *look, const char *client) {
-  const json_t *row;
-  size_t i;
-
-  json_array_foreach(json_object_get(look->connections, "connections"), i, row) {
-    if (strcmp(view_text(row, "client"), client) == 0)
-      return true;
-  }
-  return false;
+  return view_find(json_object_get(look->connections, "connections"), "client", client) != NULL;
 }
 
 /* How long the youngest instance has been there: it vouches for no request that may be older than itself. */

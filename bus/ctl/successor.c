@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bus/ctl/folder.h"
 #include "bus/ctl/spawn.h"
 
 enum { SAID_BYTES = 512, READ_BYTES = 4096, READS_AT_END = 64, STATE_MAX_BYTES = 64 << 20 };
@@ -40,24 +41,12 @@ static json_t *state_of(const Successor *successor) {
 
 /* --- the state's file --- */
 
-static int write_all(int fd, const char *text, size_t size) {
-  while (size) {
-    ssize_t written = write(fd, text, size);
-
-    if (written < 0)
-      return -errno;
-    text += written;
-    size -= (size_t)written;
-  }
-  return 0;
-}
-
 /* At a number above those that a child is handed. */
 static int write_state(const json_t *state, int *ret) {
   char *text = json_dumps(state, JSON_COMPACT);
   int made = memfd_create("pons-supervisor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   int fd = made < 0 ? -1 : fcntl(made, F_DUPFD_CLOEXEC, SPAWN_FD_LEAST);
-  int r = fd < 0 ? -errno : text ? write_all(fd, text, strlen(text)) : -ENOMEM;
+  int r = fd < 0 ? -errno : text ? folder_write(fd, (Bytes){(const uint8_t *)text, strlen(text)}) : -ENOMEM;
 
   if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0)
     r = -errno;

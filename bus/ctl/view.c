@@ -3,8 +3,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "bus/ctl/grid.h"
-
 const char *view_text(const json_t *object, const char *key) {
   const char *text = json_string_value(json_object_get(object, key));
 
@@ -16,6 +14,30 @@ uint64_t view_number(const json_t *object, const char *key) {
   json_int_t number = json_integer_value(value);
 
   return number > 0 ? (uint64_t)number : 0;
+}
+
+const json_t *view_find(const json_t *rows, const char *key, const char *text) {
+  const json_t *row;
+  size_t i;
+
+  json_array_foreach(rows, i, row) {
+    if (strcmp(view_text(row, key), text) == 0)
+      return row;
+  }
+  return NULL;
+}
+
+void view_print_rows(const GridColumn *columns, uint32_t column_count, const json_t *rows,
+                     void (*add_cells)(Grid *grid, const json_t *row), Buffer *ret) {
+  _cleanup_(grid_done) Grid grid;
+  const json_t *row;
+  size_t i;
+
+  grid_init(&grid, columns, column_count);
+  json_array_foreach(rows, i, row) {
+    add_cells(&grid, row);
+  }
+  grid_print(&grid, ret);
 }
 
 enum { SHOWN_MS = 100 /* a change is on its way for less */ };
@@ -52,36 +74,43 @@ static void cells_of_process(Grid *grid, const json_t *process, uint64_t now_us)
   cell_span(grid, view_number(process, "since_us"), now_us);
 }
 
-void view_print_processes(const json_t *supervisor, uint64_t now_us, Buffer *ret) {
-  static const GridColumn columns[] = {{"NAME", GRID_LEFT},      {"PID", GRID_RIGHT},   {"STATE", GRID_LEFT},
-                                       {"RESTARTS", GRID_RIGHT}, {"SINCE", GRID_RIGHT}, {"ENDPOINT", GRID_LEFT}};
+/* Two tables of processes with other cells behind. */
+static void print_processes(const GridColumn *columns, uint32_t column_count, const json_t *supervisor, uint64_t now_us,
+                            void (*add_cells)(Grid *grid, const json_t *process), Buffer *ret) {
   _cleanup_(grid_done) Grid grid;
   const json_t *process;
   size_t i;
 
-  grid_init(&grid, columns, ELEMENTS(columns));
+  grid_init(&grid, columns, column_count);
   json_array_foreach(json_object_get(supervisor, "processes"), i, process) {
     cells_of_process(&grid, process, now_us);
-    cell_list(&grid, json_object_get(process, "endpoints"));
+    add_cells(&grid, process);
   }
   grid_print(&grid, ret);
+}
+
+static void cells_of_endpoints(Grid *grid, const json_t *process) {
+  cell_list(grid, json_object_get(process, "endpoints"));
+}
+
+void view_print_processes(const json_t *supervisor, uint64_t now_us, Buffer *ret) {
+  static const GridColumn columns[] = {{"NAME", GRID_LEFT},      {"PID", GRID_RIGHT},   {"STATE", GRID_LEFT},
+                                       {"RESTARTS", GRID_RIGHT}, {"SINCE", GRID_RIGHT}, {"ENDPOINT", GRID_LEFT}};
+
+  print_processes(columns, ELEMENTS(columns), supervisor, now_us, cells_of_endpoints, ret);
+}
+
+static void cells_of_services(Grid *grid, const json_t *process) {
+  grid_cell(grid, "%s", view_text(process, "instance"));
+  cell_list(grid, json_object_get(process, "services"));
 }
 
 void view_print_fleet(const json_t *supervisor, uint64_t now_us, Buffer *ret) {
   static const GridColumn columns[] = {{"NAME", GRID_LEFT},      {"PID", GRID_RIGHT},   {"STATE", GRID_LEFT},
                                        {"RESTARTS", GRID_RIGHT}, {"SINCE", GRID_RIGHT}, {"INSTANCE", GRID_LEFT},
                                        {"SERVICES", GRID_LEFT}};
-  _cleanup_(grid_done) Grid grid;
-  const json_t *process;
-  size_t i;
 
-  grid_init(&grid, columns, ELEMENTS(columns));
-  json_array_foreach(json_object_get(supervisor, "processes"), i, process) {
-    cells_of_process(&grid, process, now_us);
-    grid_cell(&grid, "%s", view_text(process, "instance"));
-    cell_list(&grid, json_object_get(process, "services"));
-  }
-  grid_print(&grid, ret);
+  print_processes(columns, ELEMENTS(columns), supervisor, now_us, cells_of_services, ret);
 }
 
 /* Why a process is not ready, as far as it is known: how the last one ended, and the last that it wrote. */
@@ -114,28 +143,25 @@ void view_print_troubles(const json_t *supervisor, Buffer *ret) {
   }
 }
 
+static void cells_of_instance(Grid *grid, const json_t *row) {
+  grid_cell(grid, "%s", view_text(row, "service"));
+  grid_cell(grid, "%s", view_text(row, "version"));
+  grid_cell(grid, "%s", view_text(row, "instance"));
+  grid_cell(grid, "%s", view_text(row, "state"));
+  grid_cell(grid, "%" PRIu64, view_number(row, "credit"));
+  grid_cell(grid, "%" PRIu64, view_number(row, "outstanding"));
+  grid_cell(grid, "%" PRIu64, view_number(row, "queued"));
+  cell_span(grid, 0, view_number(row, "latency_us"));
+}
+
 void view_print_instances(const json_t *registry, Buffer *ret) {
   static const GridColumn columns[] = {{"SERVICE", GRID_LEFT}, {"VERSION", GRID_LEFT}, {"INSTANCE", GRID_LEFT},
                                        {"STATE", GRID_LEFT},   {"CREDIT", GRID_RIGHT}, {"OUTSTANDING", GRID_RIGHT},
                                        {"QUEUED", GRID_RIGHT}, {"LATENCY", GRID_RIGHT}};
   const json_t *instances = json_object_get(registry, "instances");
   size_t rows = json_array_size(instances);
-  _cleanup_(grid_done) Grid grid;
-  const json_t *row;
-  size_t i;
 
-  grid_init(&grid, columns, ELEMENTS(columns));
-  json_array_foreach(instances, i, row) {
-    grid_cell(&grid, "%s", view_text(row, "service"));
-    grid_cell(&grid, "%s", view_text(row, "version"));
-    grid_cell(&grid, "%s", view_text(row, "instance"));
-    grid_cell(&grid, "%s", view_text(row, "state"));
-    grid_cell(&grid, "%" PRIu64, view_number(row, "credit"));
-    grid_cell(&grid, "%" PRIu64, view_number(row, "outstanding"));
-    grid_cell(&grid, "%" PRIu64, view_number(row, "queued"));
-    cell_span(&grid, 0, view_number(row, "latency_us"));
-  }
-  grid_print(&grid, ret);
+  view_print_rows(columns, ELEMENTS(columns), instances, cells_of_instance, ret);
   if (view_number(registry, "total") > rows)
     buffer_printf(ret, "%zu of %" PRIu64 " rows\n", rows, view_number(registry, "total"));
 }

@@ -254,35 +254,37 @@ static inline int read_typed(const MsgpackReader *reader, MsgpackType type, Head
   return ret->type == type ? 0 : MSGPACK_E_TYPE;
 }
 
-int msgpack_get_nil(MsgpackReader *reader) {
-  Head head;
-  int r = read_typed(reader, MSGPACK_NIL, &head);
+/* The same, and the reader stands behind it: at what it is the head of. */
+static inline int take_head(MsgpackReader *reader, MsgpackType type, Head *ret) {
+  int r = read_typed(reader, type, ret);
 
   if (r == 0)
-    reader->at = head.content;
+    reader->at = ret->content;
   return r;
+}
+
+int msgpack_get_nil(MsgpackReader *reader) {
+  Head head;
+
+  return take_head(reader, MSGPACK_NIL, &head);
 }
 
 int msgpack_get_bool(MsgpackReader *reader, bool *ret) {
   Head head;
-  int r = read_typed(reader, MSGPACK_BOOL, &head);
+  int r = take_head(reader, MSGPACK_BOOL, &head);
 
-  if (r)
-    return r;
-  *ret = head.number != 0;
-  reader->at = head.content;
-  return 0;
+  if (r == 0)
+    *ret = head.number != 0;
+  return r;
 }
 
 int msgpack_get_uint(MsgpackReader *reader, uint64_t *ret) {
   Head head;
-  int r = read_typed(reader, MSGPACK_UINT, &head);
+  int r = take_head(reader, MSGPACK_UINT, &head);
 
-  if (r)
-    return r;
-  *ret = head.number;
-  reader->at = head.content;
-  return 0;
+  if (r == 0)
+    *ret = head.number;
+  return r;
 }
 
 int msgpack_get_int(MsgpackReader *reader, int64_t *ret) {
@@ -355,26 +357,22 @@ int msgpack_get_bytes(MsgpackReader *reader, Bytes *ret) {
   return 0;
 }
 
-int msgpack_get_array(MsgpackReader *reader, uint32_t *ret) {
+/* How many values, or pairs of them, follow. */
+static inline int take_count(MsgpackReader *reader, MsgpackType type, uint32_t *ret) {
   Head head;
-  int r = read_typed(reader, MSGPACK_ARRAY, &head);
+  int r = take_head(reader, type, &head);
 
-  if (r)
-    return r;
-  *ret = (uint32_t)head.number;
-  reader->at = head.content;
-  return 0;
+  if (r == 0)
+    *ret = (uint32_t)head.number;
+  return r;
+}
+
+int msgpack_get_array(MsgpackReader *reader, uint32_t *ret) {
+  return take_count(reader, MSGPACK_ARRAY, ret);
 }
 
 int msgpack_get_map(MsgpackReader *reader, uint32_t *ret) {
-  Head head;
-  int r = read_typed(reader, MSGPACK_MAP, &head);
-
-  if (r)
-    return r;
-  *ret = (uint32_t)head.number;
-  reader->at = head.content;
-  return 0;
+  return take_count(reader, MSGPACK_MAP, ret);
 }
 
 int msgpack_skip(MsgpackReader *reader) {

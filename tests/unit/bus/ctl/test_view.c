@@ -45,6 +45,17 @@ static void test_processes(void **state _unused_) {
   json_decref(json);
 }
 
+static void test_rows_are_found_by_a_text(void **state _unused_) {
+  json_t *json = parse(supervisor);
+  const json_t *processes = json_object_get(json, "processes");
+
+  assert_ptr_equal(view_find(processes, "name", "tts"), json_array_get(processes, 1));
+  assert_ptr_equal(view_find(processes, "last_end", ""), json_array_get(processes, 0));
+  assert_null(view_find(processes, "name", "tt"));
+  assert_null(view_find(NULL, "name", "tts"));
+  json_decref(json);
+}
+
 static void test_instances(void **state _unused_) {
   _cleanup_(buffer_done) Buffer got = {0};
   json_t *json = parse(registry);
@@ -101,11 +112,9 @@ static void test_who_is_behind(void **state _unused_) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_processes),
-      cmocka_unit_test(test_instances),
-      cmocka_unit_test(test_who_waits_for_the_broker),
-      cmocka_unit_test(test_what_is_not_there),
-      cmocka_unit_test(test_who_is_behind),
+      cmocka_unit_test(test_processes),         cmocka_unit_test(test_rows_are_found_by_a_text),
+      cmocka_unit_test(test_instances),         cmocka_unit_test(test_who_waits_for_the_broker),
+      cmocka_unit_test(test_what_is_not_there), cmocka_unit_test(test_who_is_behind),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
