@@ -45,11 +45,14 @@ static void on_held(void *userdata, LeaseToken token) {
 }
 
 /* What was not begun is for the next holder, and what was is told to stop: the youngest first, or a thread that has stopped would begin what
-   waits. */
+   waits. What is done is told to the end: DRAINING would have it done again. */
 static void stop_calls(Runtime *runtime) {
   for (List *at = runtime->running.previous, *older; at != &runtime->running; at = older) {
+    Call *call = CONTAINER_OF(at, Call, in_runtime);
+
     older = at->previous;
-    call_stop(CONTAINER_OF(at, Call, in_runtime), STATUS_DRAINING);
+    if (!call->sending)
+      call_stop(call, STATUS_DRAINING);
   }
 }
 

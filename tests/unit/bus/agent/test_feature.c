@@ -17,6 +17,12 @@ static void on_keep(Call *call, const void *request _unused_) {
   call_keep(call);
 }
 
+static void on_large(Call *call, const void *request _unused_) {
+  static const uint8_t large[2 * LIMIT_BODY_BYTES + 5];
+
+  call_reply_raw(call, (Bytes){large, sizeof large}, NULL, TEXT("text/plain"));
+}
+
 static void on_lease(Runtime *runtime, bool held) {
   assert_int_equal(runtime_holds(runtime, NULL), held);
   leases += held ? 1 : -1;
@@ -24,7 +30,8 @@ static void on_lease(Runtime *runtime, bool held) {
 
 #define METHODS                                                                                                        \
   AGENT_SERVICES({"test", .methods = AGENT_METHODS({"hello", on_hello, .inline_ = true, .untyped = true},              \
-                                                   {"keep", on_keep, .inline_ = true, .untyped = true})})
+                                                   {"keep", on_keep, .inline_ = true, .untyped = true},                \
+                                                   {"large", on_large, .inline_ = true, .untyped = true})})
 
 static const Agent plain = {.name = "plain", .services = METHODS};
 static const Agent single = {
@@ -161,6 +168,26 @@ static void without_its_lease_it_stops(void **state _unused_) {
   stage_stop(&stage);
 }
 
+static void what_is_done_is_told_to_the_end(void **state _unused_) {
+  Header window = {.kind = KIND_WINDOW, .window_bytes = UINT64_MAX};
+  Stage stage = {0};
+  Taken *taken;
+
+  single_start(&stage);
+  give_lease(&stage, expect_lease(&stage, "acquire"), 5, 60 * US_PER_S);
+  expect_on(&stage);
+  window.id = stage_ask_pieces(&stage, "large", 0, 1);
+  free(fake_take(&stage.fake, KIND_CHUNK));
+  tell_flag(&stage, "agent.single", "off", 1, false);
+  expect_lease(&stage, "release");
+  fake_send(&stage.fake, &window, BYTES_NONE);
+  taken = fake_take(&stage.fake, KIND_REPLY);
+  assert_true(request_id_equal(taken->header.id, window.id));
+  assert_int_equal(taken->body.size, 5);
+  free(taken);
+  stage_stop(&stage);
+}
+
 /* What a broker had sent before it heard DRAIN, and what waited in the socket of a machine that was suspended. */
 static void who_does_not_hold_its_lease_begins_nothing(void **state _unused_) {
   Stage stage = {0};
@@ -200,6 +227,7 @@ int main(void) {
       cmocka_unit_test(what_it_has_it_finishes),
       cmocka_unit_test(a_singleton_serves_while_it_holds_its_lease),
       cmocka_unit_test(without_its_lease_it_stops),
+      cmocka_unit_test(what_is_done_is_told_to_the_end),
       cmocka_unit_test(who_does_not_hold_its_lease_begins_nothing),
       cmocka_unit_test(the_end_gives_it_back),
   };
