@@ -13,7 +13,7 @@ durable, singletons = parts.process_test("durable"), parts.process_test("singlet
 PAIRS = (("c", "aio"), ("sync", "c"), ("aio", "sync"))
 
 
-class Durable(parts.Parts, durable.Two):
+class Durable(parts.Parts, durable.Both):
     """CLIENT submits to both brokers' service, AGENT does it."""
 
     def setUp(self):
@@ -70,63 +70,21 @@ class Durable(parts.Parts, durable.Two):
         return parts.Parts.asker(self)
 
     def asker(self, node):
-        return durable.Two.asker(self, node)
-
-    # The cases of the base are those of tests/process.
-    test_both_have_it_and_either_may_be_asked = test_a_killed_leader_is_followed_and_nothing_is_done_twice = None
-    test_a_returner_takes_the_completions_first = test_a_broker_that_lost_its_file_gets_it_back = None
-    test_alone_it_says_one_copy_and_the_other_catches_up = test_dead_letters_are_reached_at_both = None
+        return durable.Both.asker(self, node)
 
 
-class Leases(singletons.Holders):
-    """CLIENT holds the lease, AGENT wants it too."""
+class Leases(singletons.Scenes, singletons.Holders):
+    """The scenes of agents in C, where CLIENT holds the lease and AGENT wants it too."""
 
     CLIENT = AGENT = "c"
 
-    def start_two(self):
-        for name, kind in (("one", self.CLIENT), ("two", self.AGENT)):
-            if kind == "c":
-                self.start_holder(name)
-            else:
-                self.holders[name] = self.start(parts.PYTHON, os.path.join(parts.HERE, "hold.py"), kind, self.ends, "guarded",
-                                                environment={"SINGLETON_LOG": self.log})
-            if name == "one":
-                self.wait_writer(name)
-        self.wait_moment()
-        return "one", "two"
-
-    def test_the_holder_is_killed(self):
-        one, two = self.start_two()
-        self.holders[one].kill()
-        self.tell("killed", self.wait_writer(two))
-        self.assertEqual(self.check(), 2)
-
-    def test_the_holder_is_frozen_and_wakes(self):
-        one, two = self.start_two()
-        self.holders[one].freeze()
-        self.tell("frozen", self.wait_writer(two))
-        self.holders[one].thaw()
-        self.wait(lambda: "has lost the lease" in self.holders[one].log(), "the frozen one does not notice")
-        self.wait_moment()
-        self.holders[two].kill()
-        self.wait_writer(one)  # it is given the lease anew
-        self.assertEqual(self.check(), 3)
-
-    def test_the_holder_is_stopped_and_gives_it_back(self):
-        one, two = self.start_two()
-        self.holders[one].terminate()
-        self.assertEqual(self.holders[one].wait(), 0)
-        self.tell("stopped", self.wait_writer(two))
-        self.check()
-        self.assertEqual(len(self.ask(self.leader, "pons.lease", "list")["leases"]), 1)
-
-    def test_the_leading_broker_is_killed(self):
-        one, _ = self.start_two()
-        self.nodes[self.leader].kill()
-        self.wait_leads(self.other)
-        self.wait_moment()
-        self.assertIn(self.holders[one].pid, {row[2] for row in self.written()})
-        self.check()
+    def start_holder(self, name, *arguments):
+        kind = self.CLIENT if name == "one" else self.AGENT
+        if kind == "c":
+            return super().start_holder(name, *arguments)
+        self.holders[name] = self.start(parts.PYTHON, os.path.join(parts.HERE, "hold.py"), kind, self.ends, "guarded",
+                                        environment={"SINGLETON_LOG": self.log})
+        return self.holders[name]
 
 
 class Flags(parts.Parts, singletons.Holders):

@@ -314,7 +314,9 @@ class Commands(One):
         self.assertIn("takes no durable requests", self.pons("a", "status")[0])
 
 
-class Two(Durable, authority.Pair):
+class Both(Durable, authority.Pair):
+    """Two brokers, a witness, and no case yet: also for test_durable_large.py and tests/conformance."""
+
     WITNESS = True
 
     def agents(self):
@@ -327,6 +329,12 @@ class Two(Durable, authority.Pair):
         for node in ("a", "b"):
             self.wait_durable(node, lambda status: status["level"])
 
+    def agents_at(self, node):
+        self.start("pons-agent-echo", "--endpoint", f"ipc://{self.folder}/{node}", "--name", "echo")
+        self.wait_service(self.asker(node), "echo")
+
+
+class Two(Both):
     def test_both_have_it_and_either_may_be_asked(self):
         leader, other = self.start_pair()
         self.both_level()
@@ -369,10 +377,6 @@ class Two(Durable, authority.Pair):
         self.wait_leads(other)
         self.assertEqual(self.ended(other, more)["text"], "while you were away")
         self.assertEqual(self.counters(self.asker(other))["DURABLE_DELIVERED"], 0)
-
-    def agents_at(self, node):
-        self.start("pons-agent-echo", "--endpoint", f"ipc://{self.folder}/{node}", "--name", "echo")
-        self.wait_service(self.asker(node), "echo")
 
     def test_a_broker_that_lost_its_file_gets_it_back(self):
         leader, other = self.start_pair()

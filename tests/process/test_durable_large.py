@@ -189,11 +189,7 @@ class Alone(Large, durable.One):
         self.assertEqual([key for key, _ in self.rows() if kept.id in key], [])
 
 
-class Pair(Large, durable.Two):
-    test_both_have_it_and_either_may_be_asked = test_a_killed_leader_is_followed_and_nothing_is_done_twice = None
-    test_a_returner_takes_the_completions_first = test_a_broker_that_lost_its_file_gets_it_back = None
-    test_alone_it_says_one_copy_and_the_other_catches_up = test_dead_letters_are_reached_at_both = None
-
+class Pair(Large, durable.Both):
     def setUp(self):
         super().setUp()
         self.leader, self.other = self.start_pair()

@@ -83,7 +83,9 @@ class Holders(test_authority.Pair):
         print(f"{what}: nobody for {pause_s * 1000:.0f} ms (the vote, which is the lease, is {test_authority.VOTE_S * 1000:.0f} ms)")
 
 
-class Singletons(Holders):
+class Scenes:
+    """What becomes of a lease when somebody dies: beside Holders, whoever it is that holds it (tests/conformance/test_kept.py)."""
+
     def test_the_holder_is_killed(self):
         one, two = self.start_two()
         self.holders[one].kill()
@@ -146,6 +148,8 @@ class Singletons(Holders):
         self.wait_moment()
         self.assertEqual(self.check(), 2)
 
+
+class Singletons(Scenes, Holders):
     def test_only_the_holder_is_asked(self):
         one, two = self.start_two()
         for node in ("a", "b"):
