@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -25,6 +26,16 @@ def process_test(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+# For a broker that is alone, and leads soon.
+LEADS = {"PONS_AUTHORITY_NODE": "alone", "PONS_AUTHORITY_VOTE_MS": "600", "PONS_AUTHORITY_RENEW_MS": "150", "PONS_AUTHORITY_RETRY_MS": "40"}
+
+
+def wait_leader(case, bus):
+    due = time.monotonic() + harness.DEADLINE_S
+    while bus.ask("pons.authority.status", {})["state"] != "leader":
+        case.assertLess(time.monotonic(), due)
 
 
 # Who asks, who answers.

@@ -436,8 +436,7 @@ class Led(Zoo):
 
     def setUp(self):
         super(Zoo, self).setUp()
-        self.start_broker(environment={"PONS_AUTHORITY_NODE": "alone", "PONS_AUTHORITY_VOTE_MS": "600", "PONS_AUTHORITY_RENEW_MS": "150",
-                                       "PONS_AUTHORITY_RETRY_MS": "40"})
+        self.start_broker(environment=parts.LEADS)
         self.watcher = self.client("watcher")
 
     def wait_state(self, ready):
@@ -448,11 +447,6 @@ class Led(Zoo):
                 return
             self.assertLess(time.monotonic(), due, rows)
 
-    def wait_leader(self, bus):
-        due = time.monotonic() + harness.DEADLINE_S
-        while bus.ask("pons.authority.status", {})["state"] != "leader":
-            self.assertLess(time.monotonic(), due)
-
 
 class Switched(Led):
     def test_by_a_flag(self):
@@ -460,7 +454,7 @@ class Switched(Led):
         with pons.Client(self.endpoint, "operator") as bus:
             self.start_zoo()
             self.wait_service(self.watcher, "zoo")
-            self.wait_leader(bus)
+            parts.wait_leader(self, bus)
             for value, ready in (("off", False), ("on", True), ("off", False)):
                 bus.ask("pons.flags.set", {"name": "agent.zoo", "value": value})
                 self.wait_state(ready)
@@ -485,7 +479,7 @@ class Singletons(Led):
 
     def test_one_serves_and_another_takes_over(self):
         with pons.Client(self.endpoint, "operator") as bus:
-            self.wait_leader(bus)
+            parts.wait_leader(self, bus)
             agents = {name: self.start_zoo("--name", name, "--singleton", "zoo.only") for name in ("one", "two")}
             first, token = self.wait_holder(bus)
             self.assertEqual({answer.instance.partition(":")[0] for answer in bus.collect("zoo@*.token")}, {first})

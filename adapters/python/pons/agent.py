@@ -18,20 +18,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import concurrent.futures
 import inspect
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from . import aio, contract, wire
 from . import call as core_call
-from .bus import Raw, default_endpoint, packed, split_target
+from .bus import Raw, annotations_size, default_endpoint, packed, split_target
+from .driver import boot_us
 from .durable import Kept
 from .errors import BadName, Cancelled, Internal, Invalid, PonsError, Status
 from .instance import Instance, Service
@@ -40,8 +42,17 @@ from .wire import MSGPACK, MethodFlag, value_of
 
 log = logging.getLogger("pons")
 READY_S = 0.2  # the second broker is waited for, before READY is said
+THREADS_MAX = 1024
 EXIT_FAILED, EXIT_USAGE, EXIT_REFUSED = 1, 2, 3
 Handler = Callable[..., Any]
+
+
+def _check_target(target: str) -> None:
+    """Raises BadName for what is no SERVICE.METHOD."""
+    service, method = split_target(target)
+    name, _, _ = service.partition("@")
+    if not wire.is_name(name) or not wire.is_name(method) or len(service.encode()) > wire.LIMITS["TARGET_BYTES"]:
+        raise BadName(f"{target!r}: {Status.BAD_NAME.about}")
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,14 @@ class Forward:
     annotations: dict[str, Any] | None
 
     def __init__(self, *targets: str, annotations: dict[str, Any] | None = None) -> None:
-        """targets: SERVICE.METHOD or SERVICE@INSTANCE.METHOD. annotations replace those of the request; None = kept."""
+        """targets: SERVICE.METHOD or SERVICE@INSTANCE.METHOD. annotations replace those of the request; None = kept. Raises ValueError, and
+        TypeError, for what no broker would take."""
+        if not 1 <= len(targets) <= wire.LIMITS["FORWARD_TARGETS"]:
+            raise ValueError(f"1 to {wire.LIMITS['FORWARD_TARGETS']} targets, not {len(targets)}")
+        for target in targets:
+            _check_target(target)
+        if annotations_size(annotations) > wire.LIMITS["ANNOTATIONS_BYTES"]:
+            raise ValueError(f"annotations: at most {wire.LIMITS['ANNOTATIONS_BYTES']} bytes as msgpack")
         object.__setattr__(self, "targets", targets)
         object.__setattr__(self, "annotations", annotations)
 
@@ -80,6 +98,8 @@ class Call:
         self._changed = threading.Condition()
         self._task: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
+        self._stopped = False  # who has it in hand was told that nobody waits
+        self._asked: set[concurrent.futures.Future[Any]] = set()  # what its threads wait for
 
     @property
     def instance(self) -> str:
@@ -106,14 +126,34 @@ class Call:
         """Of a singleton: epoch and counter of its lease, which what it guards is shown; None when it is not the holder any more. To
         be asked before each thing that only the holder may do."""
         lease = self._runtime.instance.lease
-        return lease.token(self._runtime.driver.now()) if lease else None
+        return lease.token(boot_us()) if lease else None
 
     def _on_change(self) -> None:
         with self._changed:
             self._changed.notify_all()
+            stops, self._stopped = self.cancelled and not self._stopped, self.cancelled
+            asked = list(self._asked) if stops else []
         self._room.set()
-        if self.cancelled and self._task:
+        if stops and self._task:
             self._task.cancel()
+        for future in asked:
+            future.cancel()
+
+    def _wait_for(self, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Waits in a thread for what the loop does; it is taken back when nobody waits for the call any more."""
+        future = self._runtime.begin(make)
+        with self._changed:
+            self._asked.add(future)
+            stopped = self._stopped
+        if stopped:
+            future.cancel()
+        try:
+            return future.result()
+        except concurrent.futures.CancelledError:
+            raise Cancelled() from None
+        finally:
+            with self._changed:
+                self._asked.discard(future)
 
     def _piece(self, value: Any) -> bytes:
         if isinstance(value, Raw):
@@ -138,7 +178,10 @@ class Call:
         data = self._piece(piece)
         if len(data) > wire.BODY_BYTES:
             raise ValueError(f"a piece has at most {wire.BODY_BYTES} bytes, and this one {len(data)}")
-        while not self._runtime.on_loop(lambda: self._take(data)):
+        async def take() -> bool:
+            return self._take(data)
+
+        while not self._runtime.begin(take).result():
             with self._changed:
                 self._changed.wait_for(lambda: self.cancelled or self._core.has_room, max(0.001, self.left_s))
 
@@ -153,40 +196,50 @@ class Call:
 
     def wait(self, seconds: float) -> bool:
         """Waits in a thread, no longer than somebody waits for the answer; False when nobody does."""
+        self._runtime.must_be_thread()
         with self._changed:
             return not self._changed.wait_for(lambda: self.cancelled, min(seconds, self.left_s)) and self.left_s > 0
 
     def ask(self, target: str, value: Any = None, **how: Any) -> Any:
         """Asks others, from a thread; within what is left of our own time, and in its trace."""
         how = {"deadline_s": max(0.001, self.left_s), "trace": self.trace, "priority": self.priority, **how}
-        return asyncio.run_coroutine_threadsafe(self.bus.ask(target, value, **how), self._runtime.driver.loop).result()
+        return self._wait_for(lambda: self.bus.ask(target, value, **how))
 
     def submit(self, target: str, value: Any = None, **how: Any) -> Kept:
         """Has others do it later, whatever dies meanwhile, from a thread: see aio.Client.submit."""
         how = {"deadline_s": max(0.001, self.left_s), "priority": self.priority, **how}
-        return asyncio.run_coroutine_threadsafe(self.bus.submit(target, value, **how), self._runtime.driver.loop).result()
+        kept: Kept = self._wait_for(lambda: self.bus.submit(target, value, **how))
+        return kept
 
 
 class Agent:
-    def __init__(self, name: str, *, about: str = "an agent on the pons bus", contracts: contract.Contracts | str | None = None,
+    def __init__(self, name: str, *, about: str = "an agent on the pons bus", contracts: contract.Contracts | str | os.PathLike[str] | None = None,
                  concurrency: int = 4, calls: list[str] | None = None, singleton: str = "", may_double: bool = False) -> None:
         """contracts: a table such as agents/contracts/echo.def, or several read by Contracts. concurrency: calls executed at a
         time, and the threads for those that are no `async def`. calls: SERVICE.METHOD that the agent calls. singleton: it serves only
         while it holds the lease of this name; may_double: two holders do no harm."""
         if not wire.is_name(name):
             raise BadName(f"{name!r}: {Status.BAD_NAME.about}")
+        if not 1 <= concurrency <= wire.LIMITS["CREDIT"]:
+            raise ValueError(f"concurrency: a whole number from 1 to {wire.LIMITS['CREDIT']}")
         self.name, self.about, self.concurrency, self.calls = name, about, concurrency, calls or []
         self.singleton, self.may_double = singleton, may_double
-        self.contracts = contract.Contracts(contracts) if isinstance(contracts, str) else contracts
+        self.contracts = contract.Contracts(contracts) if isinstance(contracts, str | os.PathLike) else contracts
         self._methods: dict[tuple[str, str], _Method] = {}
 
     def method(self, target: str, *, idempotent: bool = False, streaming: bool = False) -> Callable[[Handler], Handler]:
         """Offers SERVICE.METHOD. Where there is a contract, it says what the method is; else idempotent: doing it twice is as
         good as once, and streaming: it sends pieces."""
         service, name = split_target(target)
+        if not wire.is_name(service) or not wire.is_name(name):
+            raise BadName(f"{target!r}: {Status.BAD_NAME.about}")
+        if (service, name) in self._methods:
+            raise ValueError(f"{target} has a handler already")
         known = self.contracts.find(service, name) if self.contracts else None
 
         def add(handler: Handler) -> Handler:
+            if inspect.isasyncgenfunction(handler):
+                raise TypeError(f"{target}: an async def sends its pieces with `await call.asend(piece)`, and not with yield")
             streams = streaming or inspect.isgeneratorfunction(handler)
             flags = (MethodFlag.IDEMPOTENT if idempotent else MethodFlag.ONCE) | (MethodFlag.STREAMING if streams else 0)
             self._methods[service, name] = _Method(handler, known.flags if known else flags, known)
@@ -210,7 +263,15 @@ class Agent:
         3 refused by the broker for good. --help lists the options, which are those of every agent."""
         options = _options(self, arguments)
         logging.basicConfig(level=options.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-        sys.exit(asyncio.run(self.serve(options)))
+        sys.exit(asyncio.run(self._run(options)))
+
+    async def _run(self, options: argparse.Namespace) -> int:
+        status = await self.serve(options)
+        if status in (EXIT_FAILED, EXIT_REFUSED):
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(status)  # else the interpreter would wait for handlers that run yet
+        return status
 
     async def serve(self, options: argparse.Namespace) -> int:
         """The same inside a loop that runs; returns the exit status."""
@@ -237,7 +298,8 @@ class _Runtime:
         concurrency = options.concurrency or agent.concurrency
         self.instance = Instance(core, agent.services(**more), concurrency, self._begin, self._on_ready,
                                  options.singleton or agent.singleton, agent.may_double)
-        self.threads = ThreadPoolExecutor(concurrency, "pons-call")
+        self.threads = ThreadPoolExecutor(min(concurrency, THREADS_MAX), "pons-call")
+        self._loop_thread = threading.get_ident()
         self.done: asyncio.Future[int] = self.loop.create_future()
         self.was_ready = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -246,12 +308,15 @@ class _Runtime:
     def driver(self) -> Any:
         return self.client._driver
 
-    def on_loop(self, fn: Callable[[], Any]) -> Any:
-        """Runs fn in the loop, from a thread."""
-        async def run() -> Any:
-            return fn()
+    def must_be_thread(self) -> None:
+        if threading.get_ident() == self._loop_thread:
+            raise PonsError("this waits, so it is for handlers that run in a thread; an `async def` says await call.bus.ask, call.bus.submit, "
+                            "call.asend, asyncio.sleep")
 
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result()
+    def begin(self, make: Callable[[], Coroutine[Any, Any, Any]]) -> concurrent.futures.Future[Any]:
+        """Has the loop do it, from a thread."""
+        self.must_be_thread()
+        return asyncio.run_coroutine_threadsafe(make(), self.loop)
 
     # --- life ---
 
@@ -338,15 +403,17 @@ class _Runtime:
                 raise fault.error(Invalid) from None
         try:
             return value_of(call.body, call.content_type)
-        except Exception as error:  # not msgpack, though it says so
-            raise Invalid(f"the body is not msgpack: {error}") from None
+        except PonsError as error:
+            raise Invalid(error.message) from None
 
     def _outcome(self, call: Call, error: BaseException) -> PonsError:
         """What an exception of a handler is told as."""
-        if call.cancelled or isinstance(error, asyncio.CancelledError):
-            return PonsError.of(call._core.cancelled or Status.CANCELLED)()
-        if isinstance(error, PonsError):
+        if isinstance(error, PonsError) and not isinstance(error, Cancelled):
             return error
+        if call.cancelled:
+            return PonsError.of(call._core.cancelled or Status.CANCELLED)()
+        if isinstance(error, Cancelled) or self.driver.closed:
+            return Cancelled()
         log.error("%s.%s failed", call.service, call.method, exc_info=error)
         return Internal(f"the handler failed: {type(error).__name__}")
 
@@ -377,12 +444,14 @@ class _Runtime:
             pass  # the loop has ended: the process was stopped by a second signal
 
     def _drive(self, call: Call, pieces: Any) -> Any:
-        """Sends what a generator yields; returns what it returns."""
-        while True:
-            try:
+        """Sends what a generator yields; returns what it returns. A generator that nobody reads any more is closed."""
+        try:
+            while True:
                 call.send(next(pieces))
-            except StopIteration as end:
-                return end.value
+        except StopIteration as end:
+            return end.value
+        finally:
+            pieces.close()
 
     def _finish_from_thread(self, call: Call, result: Any) -> None:
         if self.driver and not self.driver.closed:
@@ -390,22 +459,28 @@ class _Runtime:
             self._finish(call, result)
 
     def _finish(self, call: Call, result: Any) -> None:
-        core = call._core
         try:
-            if isinstance(result, PonsError):
-                core.error(result)
-            elif isinstance(result, Forward):
-                core.forward([split_target(target) for target in result.targets], result.annotations)
-            elif isinstance(result, Raw):
-                core.reply(result.body, result.content_type)
-            else:
-                if call._method.contract:
-                    call._method.contract.check_answer({} if result is None else result)
-                core.reply(packed({} if result is None else result))
+            self._answer(call, result)
         except PonsError as error:
             log.error("%s.%s answered what does not fit: %s", call.service, call.method, error)
-            core.error(Internal(error.message, path=error.path))
+            call._core.error(Internal(error.message, path=error.path))
+        except Exception as error:  # whatever it is: a call without an answer would keep its place for ever
+            log.error("%s.%s answered what can't be sent", call.service, call.method, exc_info=error)
+            call._core.error(Internal(f"the handler's answer can't be sent: {type(error).__name__}"))
         self.instance.done()
+
+    def _answer(self, call: Call, result: Any) -> None:
+        core = call._core
+        if isinstance(result, PonsError):
+            core.error(result)
+        elif isinstance(result, Forward):
+            core.forward([split_target(target) for target in result.targets], result.annotations)
+        elif isinstance(result, Raw):
+            core.reply(result.body, result.content_type)
+        else:
+            if call._method.contract:
+                call._method.contract.check_answer({} if result is None else result)
+            core.reply(packed({} if result is None else result))
 
 
 # --- options ---

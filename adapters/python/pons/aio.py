@@ -11,15 +11,16 @@ with its reply, with an exception named after its status, or by being cancelled.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from . import wire
-from .bus import AskOptions, Bus, Collected, Pieces, collected, is_collect, packed
+from .bus import AskOptions, Bus, Collected, Pieces, collected, is_collect, microseconds, packed
 from .contract import Contracts
 from .driver import Driver
 from .durable import SERVICE, Kept, Waiting
@@ -30,7 +31,15 @@ from .lease import Token
 from .request import Answer, Pending
 from .watch import Events, Flag, Lease, Reader
 
+log = logging.getLogger("pons")
 EVENTS_WAITING = 1024  # of one subscription; over it the oldest are lost, and counted
+OnEnd = Callable[[Answer], None]
+
+
+class Begun(Protocol):
+    """What ends with an Answer, unless it is taken back."""
+
+    def cancel(self) -> None: ...
 
 
 class Client:
@@ -44,9 +53,10 @@ class Client:
         have keys, the file of this process's; then each broker's public one stands behind a bar in endpoint: "tcp://10.0.0.1:7100|…"."""
         self._key = None if key is None else Key.read(key)
         self._bus = Bus.make(endpoint, agent, time.time_ns() // 1000, contracts, calls or [], site=site, attempts=attempts,
-                             deadline_us=int(deadline_s * 1e6), on_state=self._on_state, has_key=key is not None)
+                             deadline_us=microseconds(deadline_s), on_state=self._on_state, on_refusal=self._on_refusal,
+                             has_key=key is not None)
         self._driver: Driver | None = None
-        self._opened: asyncio.Future[None] | None = None
+        self._changed = asyncio.Event()  # state
         self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
         self._leases: list[Lease] = []
         self.state = "connecting"  # for a person: whether somebody can be asked, and why not
@@ -62,6 +72,8 @@ class Client:
 
     def start(self) -> None:
         """Begins to connect, in the running loop. Requests wait inside until a broker is there."""
+        if self._driver:
+            raise PonsError("the client was started before; what was closed is not started again, make another")
         self._driver = Driver(self._bus.core, self._key)
         self._driver.start()
 
@@ -71,21 +83,24 @@ class Client:
             lease.close()
         if self._driver:
             self._driver.close()
+        self._changed.set()
         for reader in self._readers:
             reader.wake()
 
     def _on_state(self, is_open: bool, status: Status, why: str) -> None:
         self.state = "open" if is_open else why
-        if is_open and self._opened and not self._opened.done():
-            self._opened.set_result(None)
+        self._changed.set()
+
+    def _on_refusal(self, status: Status, why: str) -> None:
+        log.warning("a broker refuses an event or a subscription: %s", why)
 
     async def wait_open(self, timeout_s: float = 10.0) -> None:
         """Returns when a broker can be asked. Raises TimeoutError, which says why there is none."""
-        if self._bus.core.home:
-            return
-        self._opened = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait_for(self._opened, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                while not (self._here() and self._bus.core.home):
+                    self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError:
             raise TimeoutError(f"no broker within {timeout_s} s: {self.state}") from None
 
@@ -116,23 +131,36 @@ class Client:
         self._driver.begin()
         return self._driver
 
-    # --- asking ---
+    def _here(self) -> Driver:
+        """For who waits: another loop would never hear of the end."""
+        driver = self._begin()
+        if driver.loop is not asyncio.get_running_loop():
+            raise PonsError("the client runs in another event loop; each loop needs its own, and threads have pons.Client")
+        return driver
 
-    async def request(self, target: str, value: Any = None, **how: Any) -> Answer:
-        """Asks and returns the whole Answer, whatever its status. how: the fields of AskOptions."""
-        driver, future = self._begin(), asyncio.get_running_loop().create_future()
+    async def _end_of(self, begin: Callable[[OnEnd], Begun]) -> Answer:
+        """Begins something and waits for its end; whoever is cancelled takes it back."""
+        driver = self._here()
+        future: asyncio.Future[Answer] = driver.loop.create_future()
 
         def on_end(answer: Answer) -> None:
             if not future.done():
                 future.set_result(answer)
 
-        pending = self._bus.core.ask(self._bus.prepare(target, value, AskOptions(**how), on_end))
+        begun = begin(on_end)
         try:
-            return await future  # type: ignore[no-any-return]
+            return await future
         except asyncio.CancelledError:
-            driver.begin()
-            pending.cancel()
+            if not driver.closed:
+                driver.begin()
+                begun.cancel()
             raise
+
+    # --- asking ---
+
+    async def request(self, target: str, value: Any = None, **how: Any) -> Answer:
+        """Asks and returns the whole Answer, whatever its status. how: the fields of AskOptions."""
+        return await self._end_of(lambda on_end: self._bus.core.ask(self._bus.prepare(target, value, AskOptions(**how), on_end)))
 
     async def ask(self, target: str, value: Any = None, **how: Any) -> Any:
         """Asks SERVICE.METHOD and returns what the reply says. Raises the exception of its status: NoService, Deadline, ..."""
@@ -144,23 +172,14 @@ class Client:
 
     async def collect(self, target: str, value: Any = None, **how: Any) -> list[Collected]:
         """Asks all instances: `service@*.method`. Each one's value or error."""
-        driver, future, answers = self._begin(), asyncio.get_running_loop().create_future(), list[Collected]()
-
-        def on_end(answer: Answer) -> None:
-            if not future.done():
-                future.set_result(answer)
+        answers = list[Collected]()
 
         def on_chunk(message: wire.Message) -> None:
             if is_collect(message):
                 answers.append(collected(message))
 
-        pending = self._bus.core.ask(self._bus.prepare(target, value, AskOptions(**how), on_end, on_chunk))
-        try:
-            answer: Answer = await future
-        except asyncio.CancelledError:
-            driver.begin()
-            pending.cancel()
-            raise
+        answer = await self._end_of(lambda on_end: self._bus.core.ask(
+            self._bus.prepare(target, value, AskOptions(**how), on_end, on_chunk)))
         if answer.status:
             raise answer.error()
         return answers
@@ -180,23 +199,10 @@ class Client:
     async def result(self, kept: Kept | str, *, deadline_s: float | None = None) -> Any:
         """Waits for the end of a durable request, of whatever process, and returns what its reply says. Raises what it ended with;
         `code` is dead_letter when a person has to look. Deadline: it goes on, and can be waited for again."""
-        driver, future = self._begin(), asyncio.get_running_loop().create_future()
-
-        def on_end(answer: Answer) -> None:
-            if not future.done():
-                future.set_result(answer)
-
         mine = kept if isinstance(kept, Kept) else Kept(kept)
         core = self._bus.core
-        deadline_us = core.options.deadline_us if deadline_s is None else int(deadline_s * 1e6)
-        waiting = Waiting(core, mine.id, deadline_us, on_end, mine is kept)
-        try:
-            answer = await future
-        except asyncio.CancelledError:
-            if not driver.closed:
-                driver.begin()
-                waiting.cancel()
-            raise
+        deadline_us = core.options.deadline_us if deadline_s is None else microseconds(deadline_s)
+        answer = await self._end_of(lambda on_end: Waiting(core, mine.id, deadline_us, on_end, mine is kept))
         return self._bus.reply_of(mine.target, answer)
 
     # --- leases and flags: docs/authority.md ---
@@ -204,7 +210,7 @@ class Client:
     def lease(self, name: str, *, may_double: bool = False, duration_s: float | None = None,
               on_held: Callable[[Token], None] | None = None, on_lost: Callable[[str], None] | None = None) -> Lease:
         """Wants a lease, and keeps it: `async with bus.lease("nightly") as lease:` waits until this process is the holder, and gives it
-        back. may_double: two holders do no harm. on_held, on_lost: called in the loop; on_lost is told why."""
+        back. may_double: two holders do no harm. on_held, on_lost: called by the loop, soon; on_lost is told why."""
         self._begin()
         return Lease(self, name, may_double, duration_s, on_held, on_lost)
 
@@ -241,6 +247,8 @@ class Client:
     def subscribe(self, pattern: str, *, waiting: int = EVENTS_WAITING) -> Events:
         """`async for event in client.subscribe("news.*")`: first the last values, then what comes. waiting: how many may wait
         to be read; over it the oldest are lost."""
+        if waiting < 1:
+            raise ValueError("waiting: how many events may wait to be read, from 1 on")
         self._begin()
         return Events(self, pattern, waiting)
 
@@ -255,7 +263,7 @@ class Stream:
         self._answer: Answer | None = None
         self._fault: PonsError | None = None
         self._changed = asyncio.Event()
-        client._begin()
+        client._here()
         self._pending: Pending = client.bus.core.ask(client.bus.prepare(target, value, options, self._on_end, self._on_chunk, True))
         self.reply: Any = None  # of the end
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from .core import Core, Options
 from .errors import BadName, ContractMismatch, Invalid, PonsError, Status
 from .request import WINDOW_DEFAULT_BYTES, Answer, Ask
 from .session import error_body
-from .wire import MSGPACK, Flag, Message, value_of
+from .wire import LIMITS, MSGPACK, Flag, Message, value_of
+
 
 @dataclass(frozen=True)
 class Raw:
@@ -22,6 +24,13 @@ class Raw:
 
     body: bytes
     content_type: str = "application/octet-stream"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.body, bytes | bytearray | memoryview):
+            raise TypeError(f"Raw takes bytes, not {type(self.body).__name__}; a text has to be encoded")
+        object.__setattr__(self, "body", bytes(self.body))  # which nobody changes any more
+        if len(self.content_type.encode()) > LIMITS["CONTENT_TYPE_BYTES"]:
+            raise ValueError(f"content_type: at most {LIMITS['CONTENT_TYPE_BYTES']} bytes")
 
 
 @dataclass
@@ -44,6 +53,33 @@ class AskOptions:
     trace: bytes = b""
     attempts: int = 0  # greatest number of times that it is asked; 0 = the client's
     window_bytes: int = WINDOW_DEFAULT_BYTES  # how far a stream, or a large reply, may run ahead
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no broker would take."""
+        if self.priority not in (wire.INTERACTIVE, wire.NORMAL, wire.BATCH):
+            raise ValueError("priority: INTERACTIVE, NORMAL or BATCH")
+        if self.trace and (not isinstance(self.trace, bytes) or len(self.trace) != wire.TRACE_BYTES):
+            raise ValueError(f"trace: {wire.TRACE_BYTES} bytes: W3C trace id, parent id and flags")
+        if self.attempts < 0 or self.window_bytes < 1:
+            raise ValueError("attempts: from 0 on; window_bytes: from 1 on")
+        annotations_size(self.annotations)
+
+
+def annotations_size(annotations: dict[str, Any] | None) -> int:
+    """Raises TypeError for what is no map, and ValueError for what msgpack can't say."""
+    if annotations is None:
+        return 0
+    if not isinstance(annotations, dict):
+        raise TypeError(f"annotations: a dict, not {type(annotations).__name__}")
+    try:
+        return wire.map_size(annotations)
+    except wire.WireError as error:
+        raise ValueError(str(error)) from None
+
+
+def microseconds(seconds: float) -> int:
+    """What is no time is 0, which no request may have as its deadline."""
+    return int(seconds * 1e6) if math.isfinite(seconds) else 0
 
 
 def default_endpoint() -> str:
@@ -106,7 +142,10 @@ def collected(message: Message) -> Collected:
     instance = str(message.fields.get("annotations", {}).get("instance", ""))
     status = message.number("status")
     if not status:
-        return Collected(instance, value_of(message.body, message.fields.get("content_type", "")))
+        try:
+            return Collected(instance, value_of(message.body, message.fields.get("content_type", "")))
+        except PonsError as error:
+            return Collected(instance, error=error)
     known = Status.of(status)
     return Collected(instance, error=Answer(known, **error_body(message.body, known)).error())
 
@@ -145,7 +184,7 @@ class Bus:
                 method.request.check({} if value is None else value)
             body, content_type = packed({} if method and value is None else value), ""
         declared = bool(method and method.flags & wire.MethodFlag.IDEMPOTENT)
-        deadline_us = self.core.options.deadline_us if options.deadline_s is None else int(options.deadline_s * 1e6)
+        deadline_us = self.core.options.deadline_us if options.deadline_s is None else microseconds(options.deadline_s)
         return Ask(service, name, body, deadline_us, on_end, on_chunk, content_type, options.annotations, options.trace,
                    options.priority, declared if options.idempotent is None else options.idempotent, stream, stream,
                    options.window_bytes, options.attempts)

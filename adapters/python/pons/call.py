@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from .session import Session
 
 TEXT_BOUNDS = {"message": 1024, "path": 256, "code": 64}
+RETRY_AFTER_S = 3600
 
 
 def _at_most(text: str, size: int) -> str:
     """As much of a text as a field takes, without cutting a character in two."""
-    data = text.encode(errors="replace")
-    return text if len(data) <= size else data[:size].decode(errors="ignore")
+    return text.encode(errors="replace")[:size].decode(errors="ignore")
 
 
 class Call:
@@ -105,8 +105,8 @@ class Call:
             return
         elif self.assembling or self.instance.unqueue(self):
             self.refuse(status)
-        else:
-            self.cancelled = self.cancelled or status
+        elif self.cancelled is None:
+            self.cancelled = status
             if self.on_change:
                 self.on_change()
 
@@ -189,7 +189,7 @@ class Call:
                                 if getattr(error, name) or name == "message"}
         body["origin"] = self.core.options.agent
         if error.retry_after_s > 0:
-            body["retry_after_us"] = min(int(error.retry_after_s * 1e6), 3_600_000_000)
+            body["retry_after_us"] = int(min(error.retry_after_s, RETRY_AFTER_S) * 1e6)
         if 400 <= error.http_status <= 599:
             body["http_status"] = error.http_status
         self.out = (Kind.ERROR, {"status": error.status}, msgpack.packb(body))
@@ -227,7 +227,7 @@ class Call:
         if kind == Kind.REPLY:
             fields = {**fields, "number": self.chunks}
         leads_to_a_piece = self.instance.keeps and (self.chunks > 0 or kind == Kind.FORWARD)
-        if not self.forgettable or leads_to_a_piece:
+        if not self.forgettable or (leads_to_a_piece and fields.get("status") != Status.CANCELLED):
             pieces = [(number, flags, data) for number, (flags, data) in enumerate(self.pieces, self.pieces_first)]
             reply = Reply(kind, fields, body, self.chunks, self.before_bytes, pieces)
             self.instance.memory.put(self.id, self.hop, self.attempt, reply, self.core.now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from . import aio, watch
 from .bus import AskOptions, Collected
 from .contract import Contracts
 from .durable import Kept
-from .errors import PonsError
+from .errors import Cancelled, PonsError
 from .events import Event
 from .flag import FlagState
 from .lease import Token
@@ -31,28 +32,52 @@ T = TypeVar("T")
 class Client:
     def __init__(self, endpoint: str | None = None, agent: str = "python", *, site: str = "", contracts: Contracts | None = None,
                  calls: list[str] | None = None, deadline_s: float = 30.0, attempts: int = 3, key: str | os.PathLike[str] | None = None) -> None:
-        """As aio.Client. It begins to connect at once."""
+        """As aio.Client. It begins to connect at once. It belongs to the process that makes it: after a fork the child makes its own."""
         self._aio = aio.Client(endpoint, agent, site=site, contracts=contracts, calls=calls, deadline_s=deadline_s, attempts=attempts,
                                key=key)
         self._loop = asyncio.new_event_loop()
-        self._closed = False
+        self._closed, self._ended, self._pid = False, False, os.getpid()
+        self._lock = threading.Lock()  # over _closed: what the loop was given before it was closed is done
         self._thread = threading.Thread(target=self._run, name="pons", daemon=True)
         self._thread.start()
         self._call(self._aio.start)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        while not self._ended:
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:  # of a callback: a thread can't end the process
+                self._loop.call_exception_handler({"message": "a callback wants to end the process", "exception": error})
         left = asyncio.all_tasks(self._loop)
         for task in left:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
 
+    @property
+    def _is_here(self) -> bool:
+        """On the client's own thread, in a callback."""
+        return threading.current_thread() is self._thread
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[None]:
+        """The loop takes what it is given in here, and does it."""
+        if os.getpid() != self._pid:
+            raise PonsError("the client belongs to the process that has made it; after a fork make another")
+        with self._lock:
+            if self._closed:
+                raise PonsError("the client was closed")
+            yield
+
+    def _must_wait_elsewhere(self) -> None:
+        if self._is_here:
+            raise PonsError("a callback runs on the client's own thread, which can't wait for itself; have another thread do it")
+
     def _call(self, fn: Callable[[], T]) -> T:
         """Runs fn in the loop and returns what it returns."""
-        if self._closed:
-            raise PonsError("the client was closed")
+        if self._is_here:
+            return fn()
         done: concurrent.futures.Future[T] = concurrent.futures.Future()
 
         def begin() -> None:
@@ -61,16 +86,25 @@ class Client:
             except BaseException as error:
                 done.set_exception(error)
 
-        self._loop.call_soon_threadsafe(begin)
+        with self._open():
+            self._loop.call_soon_threadsafe(begin)
         return done.result()
+
+    def _call_if_open(self, fn: Callable[[], Any]) -> None:
+        """What is over with the client anyway."""
+        if not self._closed and os.getpid() == self._pid:
+            with contextlib.suppress(PonsError):
+                self._call(fn)
 
     def _await(self, make: Callable[[], Any]) -> Any:
         """Waits for a coroutine in the loop; whoever is interrupted takes it back."""
-        if self._closed:
-            raise PonsError("the client was closed")
-        future = asyncio.run_coroutine_threadsafe(make(), self._loop)
+        self._must_wait_elsewhere()
+        with self._open():
+            future = asyncio.run_coroutine_threadsafe(make(), self._loop)
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            raise Cancelled("the client was closed") from None
         except BaseException:
             future.cancel()
             raise
@@ -84,13 +118,22 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Gives its leases back, says BYE and ends what is unanswered with Cancelled."""
-        if self._closed:
-            return
-        self._call(self._aio.close)
-        self._closed = True
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        """Gives its leases back, says BYE and ends what is unanswered with Cancelled. Returns when that is done, whoever began it."""
+        self._must_wait_elsewhere()
+        if os.getpid() != self._pid:
+            return  # it is the parent's
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._loop.call_soon_threadsafe(self._end)
         self._thread.join()
+
+    def _end(self) -> None:
+        try:
+            self._aio.close()
+        finally:
+            self._ended = True
+            self._loop.stop()
 
     def wait_open(self, timeout_s: float = 10.0) -> None:
         """Returns when a broker can be asked. Raises TimeoutError, which says why there is none."""
@@ -116,29 +159,30 @@ class Client:
 
     def request(self, target: str, value: Any = None, **how: Any) -> Answer:
         """Asks and returns the whole Answer, whatever its status. how: the fields of AskOptions."""
-        options, bus, driver = AskOptions(**how), self._aio.bus, self._aio._begin
-        if self._closed:
-            raise PonsError("the client was closed")
+        self._must_wait_elsewhere()
+        bus, driver = self._aio.bus, self._aio._begin
         done: concurrent.futures.Future[Answer] = concurrent.futures.Future()
-        ask, asked = bus.prepare(target, value, options, done.set_result), list[Pending]()
+        ask, asked = bus.prepare(target, value, AskOptions(**how), done.set_result), list[Pending]()
 
         def begin() -> None:
             try:
                 driver()
                 asked.append(bus.core.ask(ask))
-            except PonsError as error:
+            except BaseException as error:
                 done.set_exception(error)
 
         def cancel() -> None:
-            if asked:
+            for pending in asked:
                 driver()
-                asked[0].cancel()
+                pending.cancel()
 
-        self._loop.call_soon_threadsafe(begin)
+        with self._open():
+            self._loop.call_soon_threadsafe(begin)
         try:
             return done.result()
-        except (KeyboardInterrupt, SystemExit):
-            self._loop.call_soon_threadsafe(cancel)
+        except BaseException:
+            if not done.done():  # a signal's handler has raised, whatever it is
+                self._call_if_open(cancel)
             raise
 
     def ask(self, target: str, value: Any = None, **how: Any) -> Any:
@@ -169,7 +213,7 @@ class Client:
 
     def lease(self, name: str, **how: Any) -> Lease:
         """Wants a lease, and keeps it: `with bus.lease("nightly") as lease:` waits until this process is the holder, and gives it back.
-        See aio.Client.lease; what it calls, it calls on the client's thread."""
+        See aio.Client.lease; what it calls, it calls on the client's thread, which must not wait there: no `ask` in a callback."""
         return Lease(self, self._call(lambda: self._aio.lease(name, **how)))
 
     def flag(self, name: str) -> Flag:
@@ -229,14 +273,14 @@ class Stream:
 
     def cancel(self) -> None:
         """Takes it back; what has come can still be read."""
-        self._client._call(self._stream.cancel)
+        self._client._call_if_open(self._stream.cancel)
 
     def __enter__(self) -> Stream:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Whoever leaves early takes it back."""
-        self._client._await(lambda: self._stream.__aexit__())
+        self.cancel()
 
 
 class Events:
@@ -270,7 +314,8 @@ class Events:
         return event
 
     def close(self) -> None:
-        self._client._call(self._events.close)
+        """Ends the subscription; what waits can still be read."""
+        self._client._call_if_open(self._events.close)
 
 
 class Lease:
@@ -300,8 +345,7 @@ class Lease:
 
     def close(self) -> None:
         """Gives it back, for good."""
-        if not self._client._closed:
-            self._client._call(self._lease.close)
+        self._client._call_if_open(self._lease.close)
 
     def __enter__(self) -> Lease:
         self._client._await(self._lease.__aenter__)
@@ -348,5 +392,4 @@ class Flag:
 
     def close(self) -> None:
         """Watches no longer."""
-        if not self._client._closed:
-            self._client._call(self._flag.close)
+        self._client._call_if_open(self._flag.close)

@@ -90,7 +90,11 @@ class Field:
         fits = _TYPES[self.type](value)
         if not fits:
             raise Fault("WRONG_TYPE", path, f"wanted {self.wanted()}, got {_type(value)}")
+        if self.type == "ANY" and not _is_flat(value):
+            raise Fault("MALFORMED", path, f"wanted {self.wanted()}, got a value nested over {DEPTH_MAX} deep")
         size = _SIZES[self.type](value)
+        if size == -1 and self.type == "ANY":
+            raise Fault("WRONG_TYPE", path, f"wanted {self.wanted()}, got one that msgpack can't say")
         wrong = value not in self.allowed if self.allowed else self.type != "BOOL" and not self.low <= size <= self.high
         if wrong or self.type == "NAME" and not wire.is_name(value):
             raise Fault("OUT_OF_RANGE", path, f"wanted {self.wanted()}, got {_told(self.type, value, size)}")
@@ -122,9 +126,22 @@ def _text_size(value: str) -> int:
     return len(value.encode(errors="surrogatepass"))
 
 
+def _is_flat(value: Any) -> bool:
+    """Whether it is nested at most DEPTH_MAX deep."""
+    inside = [value]
+    for _ in range(DEPTH_MAX + 1):
+        groups = [one for one in inside if isinstance(one, list | tuple | dict)]
+        if not groups:
+            return True
+        inside = [item for one in groups for item in ([*one.keys(), *one.values()] if isinstance(one, dict) else one)]
+    return False
+
+
 def _any_size(value: Any) -> int:
-    body: bytes = msgpack.packb(value)
-    return len(body)
+    try:
+        return len(msgpack.packb(value))
+    except (TypeError, ValueError, OverflowError):
+        return -1
 
 
 _SIZES: dict[str, Callable[[Any], float]] = {

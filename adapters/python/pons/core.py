@@ -17,7 +17,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import wire
 from .errors import Status
@@ -26,6 +26,9 @@ from .request import Answer, Ask, Pending, may_retry, retry_wait_us
 from .session import Session
 from .timers import Timer, Timers
 from .wire import LIMITS, TIMES_US, Kind, Message
+
+if TYPE_CHECKING:
+    from .durable import Waiting
 
 BROKERS = 2
 RETRY_TOKENS_X10 = 100  # a full budget; none is retried at half of it or less
@@ -40,6 +43,7 @@ class InstanceHooks(Protocol):
     def on_open(self, session: Session) -> None: ...
     def on_lost(self, session: Session, why: str) -> None: ...
     def on_message(self, session: Session, message: Message) -> bool: ...
+    def on_fault(self, session: Session, message: Message, status: Status) -> None: ...
     def flush(self) -> None: ...
 
 
@@ -70,6 +74,7 @@ class Options:
     attempts: int = 3  # greatest number of times that one request is asked, retries included
     deadline_us: int = TIMES_US["DEADLINE_DEFAULT"]
     on_state: Callable[[bool, Status, str], None] | None = None  # whether somebody can be asked; and why
+    on_refusal: Callable[[Status, str], None] | None = None  # a broker refuses what has no answer: an event, a subscription
     seed: int | None = None
 
 
@@ -84,7 +89,7 @@ class Core:
         if not wire.is_name(options.agent) or (options.site and not wire.is_name(options.site)):
             raise ValueError(f"agent, site: {Status.BAD_NAME.about}")
         self.options = options
-        self.now, self.turn_late_us = 0, 0
+        self.now, self.boot, self.turn_late_us = 0, 0, 0
         self.random = random.Random(options.seed)
         self.client = secrets.randbits(64) or 1
         self.sequence = 0
@@ -92,6 +97,7 @@ class Core:
         self.actions: list[tuple[Any, ...]] = []
         self.stats = Stats()
         self.requests: dict[bytes, Pending] = {}
+        self.waiting: set[Waiting] = set()
         self.kept_bytes = self.reply_bytes = 0
         self.retry_tokens_x10 = RETRY_TOKENS_X10
         self.events = Events(self)
@@ -107,9 +113,10 @@ class Core:
 
     # --- being driven ---
 
-    def begin(self, now: int) -> None:
-        """A turn begins at this time, in microseconds."""
-        self.now = now
+    def begin(self, now: int, boot: int | None = None) -> None:
+        """A turn begins at this time, in microseconds. boot: the same by the clock that goes on while the machine is suspended, for what
+        somebody elsewhere counts too; read not later than now."""
+        self.now, self.boot = now, now if boot is None else boot
 
     def start(self) -> None:
         for session in self.sessions:
@@ -150,9 +157,11 @@ class Core:
         return actions
 
     def close(self) -> None:
-        """The end, without waiting: BYE, and every unanswered request ends CANCELLED."""
+        """The end, without waiting: BYE, and every unanswered request, and every wait for the end of one, ends CANCELLED."""
         for pending in list(self.requests.values()):
             pending.end_with(Status.CANCELLED, "the client was closed")
+        for waiting in list(self.waiting):
+            waiting.close()
         for session in self.sessions:
             session.close(self.instance is None)
 
@@ -189,7 +198,7 @@ class Core:
         pending = Pending(self, ask)
         status, why = pending.check()
         if not status:
-            room = self.was_home.welcome["outstanding_max"] if self.was_home else LIMITS["CLIENT_REQUESTS"]
+            room = (self.was_home and self.was_home.welcome["outstanding_max"]) or LIMITS["CLIENT_REQUESTS"]
             if len(self.requests) >= room or self.kept_bytes + len(ask.body) > LIMITS["CLIENT_BYTES"]:
                 status = Status.QUOTA
         self.requests[pending.id] = pending
@@ -226,6 +235,14 @@ class Core:
             pending = self.requests.get(message.id)
             return pending is not None and pending.chunk(session, message)
         return False
+
+    def on_fault(self, session: Session, message: Message, status: Status) -> None:
+        """A REQUEST or a REPLY that can't be used: it ends by name, since somebody waits for it."""
+        pending = self.requests.get(message.id)
+        if message.kind == Kind.REQUEST and self.instance and session.is_open:
+            self.instance.on_fault(session, message, status)
+        elif message.kind == Kind.REPLY and pending and pending.at is session:
+            pending.end_with(status, "the header of the reply can't be read")
 
     def on_open(self, session: Session) -> None:
         if session.index == 0 and not session.cold:

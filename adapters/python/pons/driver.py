@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections import deque
 
 import zmq
@@ -24,6 +25,11 @@ EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOS
 REFUSALS = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the broker does not admit the key of this process, or has another key itself; see its log and `pons keys list`",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "only one of broker and this process has keys; see keys.dir in pons.yaml"}
+
+
+def boot_us() -> int:
+    """The clock that goes on while the machine is suspended; the loop's stands still."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
 
 
 def _option(socket: zmq.Socket[bytes], option: int) -> int:
@@ -50,7 +56,11 @@ class _Link:
         self.fds = [_option(self.socket, zmq.FD), _option(self.monitor, zmq.FD)]
         for fd in self.fds:
             driver.loop.add_reader(fd, driver.schedule)
-        self.socket.connect(endpoint)
+        try:
+            self.socket.connect(endpoint)
+        except BaseException:  # the loop must not watch descriptors that are another's soon
+            self.close(0)
+            raise
 
     def close(self, linger_ms: int) -> None:
         for fd in self.fds:
@@ -121,10 +131,14 @@ class Driver:
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
-        core.begin(self.now())
+        self._set_time()
 
     def now(self) -> int:
         return int(self.loop.time() * 1e6)
+
+    def _set_time(self) -> None:
+        boot = boot_us()
+        self.core.begin(self.now(), boot)
 
     def start(self) -> None:
         self.begin()
@@ -132,7 +146,7 @@ class Driver:
 
     def begin(self) -> None:
         """Before the core is given something to do, outside of a turn."""
-        self.core.begin(self.now())
+        self._set_time()
         self.schedule()
 
     def schedule(self) -> None:
@@ -146,7 +160,7 @@ class Driver:
         if self.closed:
             return
         core, more = self.core, False
-        core.begin(self.now())
+        self._set_time()
         for link in list(self._links.values()):
             more |= link.receive(core)
             link.take_events(core)
@@ -204,7 +218,7 @@ class Driver:
         """Ends every request, says BYE and drops the sockets; what was said leaves within 100 ms in the background."""
         if self.closed:
             return
-        self.core.begin(self.now())
+        self._set_time()
         self.core.close()
         self._apply()
         self.closed = True

@@ -57,6 +57,7 @@ class Waiting:
         self._timer = Timer(lambda now: self._look())
         self._asked: Pending | None = None
         self._over = False
+        core.waiting.add(self)
         core.timers.set(self._timer, core.now)
 
     def _look(self) -> None:
@@ -67,9 +68,17 @@ class Waiting:
 
     def _end(self, answer: Answer) -> None:
         if not self._over:
-            self._over = True
-            self._core.timers.stop(self._timer)
+            self._stop()
             self._on_end(answer)
+
+    def _stop(self) -> None:
+        self._over = True
+        self._core.waiting.discard(self)
+        self._core.timers.stop(self._timer)
+
+    def close(self) -> None:
+        """The client is closed: a wait between two questions ends too."""
+        self._end(Answer(Status.CANCELLED, message="the client was closed"))
 
     def _is_last_word(self, answer: Answer) -> bool:
         """Whether an error is about the request, and not about the way to who could tell."""
@@ -88,8 +97,7 @@ class Waiting:
 
     def cancel(self) -> None:
         """Waits no longer; the request goes on."""
-        self._over = True
-        self._core.timers.stop(self._timer)
+        self._stop()
         if self._asked:
             self._asked.cancel()
 

@@ -76,17 +76,17 @@ class PonsError(Exception):
     status = Status.INTERNAL
     _of: dict[Status, type[PonsError]] = {}
 
-    def __init__(self, message: str = "", *, path: str = "", code: str = "", http_status: int = 0, retry_after_s: float = 0.0,
+    def __init__(self, message: object = "", *, path: str = "", code: str = "", http_status: int = 0, retry_after_s: float = 0.0,
                  origin: str = "", request: str = "", attempts: int = 0) -> None:
-        """message: one sentence for a person. path: the field that is wrong. code: the cause for a program. origin: who says
+        """message: one sentence for a person, or what says one, such as another exception. path: the field that is wrong. code: the cause for a program. origin: who says
         so, empty for this process. request: the id that `pons trace` takes. attempts: how often it was asked."""
-        super().__init__(message or self.status.about)
-        self.message = message or self.status.about
-        self.path, self.code, self.http_status = path, code, http_status
-        self.retry_after_s, self.origin, self.request, self.attempts = retry_after_s, origin, request, attempts
+        self.message = str(message) or self.status.about
+        super().__init__(self.message)
+        self.path, self.code, self.http_status = str(path), str(code), int(http_status)
+        self.retry_after_s, self.origin, self.request, self.attempts = float(retry_after_s), origin, request, attempts
 
     def __init_subclass__(cls) -> None:
-        cls._of[cls.status] = cls
+        cls._of.setdefault(cls.status, cls)  # a program's own kinds of them are raised by that program alone
 
     def __str__(self) -> str:
         return f"{self.status.name}: {self.path + ': ' if self.path else ''}{self.message}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgpack
@@ -65,14 +65,6 @@ class Phase(enum.IntEnum):
     SERVING, DRAINING, DRAINED, LEAVING = range(4)
 
 
-@dataclass
-class Switch:
-    """The flag agent.NAME, which switches this agent off and on."""
-
-    off: bool = False
-    on_switch: list[Callable[[bool], None]] = field(default_factory=list)
-
-
 class Instance:
     features = wire.FEATURE_PROBE | wire.FEATURE_CONFIRM
 
@@ -88,7 +80,7 @@ class Instance:
         self.queue: deque[Call] = deque()
         self.chunky: set[Call] = set()
         self.phase = Phase.SERVING
-        self.switch = Switch()
+        self.switched_off = False  # by the flag agent.NAME
         self._at = [At() for _ in core.sessions]
         self._contended, self._contended_at = False, 0
         self._orphans = Timer(lambda now: self._stop_orphans())
@@ -179,9 +171,14 @@ class Instance:
             self._grant(session)
 
     @property
+    def _is_second(self) -> bool:
+        """A singleton that does not hold its lease, by the clock."""
+        return self.lease is not None and self.lease.token(self.core.boot) is None
+
+    @property
     def is_off(self) -> bool:
         """Switched off by its flag, or a singleton that does not hold its lease."""
-        return self.switch.off or self.lease is not None and self.lease.token(self.core.now) is None
+        return self.switched_off or self._is_second
 
     def _is_full(self) -> bool:
         return self.held >= self.concurrency + (0 if self.keeps else PREFETCH_ONE_BROKER)
@@ -284,6 +281,10 @@ class Instance:
             return False
         return True
 
+    def on_fault(self, session: Session, message: Message, status: Status) -> None:
+        """A REQUEST of which the id can be read, and not all else: without an answer its credit would be lost."""
+        self._say(session, Kind.ERROR, message, status)
+
     def _say(self, session: Session, kind: Kind, about: Message, status: Status) -> None:
         session.send(kind, id=about.id, attempt=about.number("attempt"), hop=about.number("hop"), status=status)
 
@@ -293,7 +294,10 @@ class Instance:
             self._say(session, Kind.NACK, message, Status.STALE)
             return
         call = self._find(message.id, hop)
-        if call:  # it is being executed: the answer goes to whoever asked last
+        if call and call.cancelled:  # it is done again when it has stopped
+            self._say(session, Kind.NACK, message, Status.BUSY)
+            self._refuse_more(session)
+        elif call:  # it is being executed: the answer goes to whoever asked last
             call.attach(session, attempt)
             call.open_window(message.number("window"))
         elif not self._answer_again(session, message):
@@ -313,7 +317,7 @@ class Instance:
     def _begin_new(self, session: Session, message: Message) -> None:
         service = self._services.get(message.fields["service"])
         method = service.methods.get(message.fields["method"]) if service else None
-        if self.phase > Phase.DRAINING:
+        if self.phase > Phase.DRAINING or self._is_second:
             self._say(session, Kind.NACK, message, Status.DRAINING)
         elif self._is_full():
             self._say(session, Kind.NACK, message, Status.BUSY)
@@ -348,7 +352,7 @@ class Instance:
 
     def _on_probe(self, session: Session, body: bytes) -> None:
         try:
-            items = [(bytes(item["id"]), int(item["attempt"]), int(item.get("hop", 0)), int(item["age_us"]), int(item.get("chunk", 0)),
+            items = [(wire.sound_id(item["id"]), int(item["attempt"]), int(item.get("hop", 0)), int(item["age_us"]), int(item.get("chunk", 0)),
                       int(item.get("window_bytes", 0))) for item in msgpack.unpackb(body)["requests"]]
         except Exception:  # the broker takes no answer for "can't vouch"
             return
@@ -365,6 +369,10 @@ class Instance:
             call = None
         if not call:
             self._answer_from_memory(session, id, attempt, hop, age_us, chunk)
+            return
+        if call.cancelled:  # it is being stopped, and what it will say is no answer: see Reply.was_stopped
+            self.memory.note(id, attempt, self.core.now)
+            self._have(session, id, attempt, hop, "reply_gone")
             return
         call.attach(session, attempt)
         call.drop_pieces(chunk)
@@ -389,7 +397,9 @@ class Instance:
             self._have(session, id, attempt, hop, "reply_gone")
 
     def _replay(self, session: Session, id: bytes, attempt: int, hop: int, reply: Reply, wanted: int, tell: bool) -> bool:
-        """Says an answer again, its pieces from `wanted` on; False when not all of it is kept. tell: after HAVE."""
+        """Says an answer again, its pieces from `wanted` on; False when not all of it is kept, or it is none. tell: after HAVE."""
+        if reply.was_stopped:
+            return False
         first = reply.pieces[0][0] if reply.pieces else reply.chunks
         before = reply.before_bytes + sum(len(data) for number, _, data in reply.pieces if number < wanted)
         if reply.kind == Kind.FORWARD:
@@ -408,20 +418,27 @@ class Instance:
 
     def _on_flag(self, flag: FlagState) -> None:
         off = flag.value in ("off", "false", "0")
-        if off == self.switch.off or self.phase != Phase.SERVING:
+        if off == self.switched_off or self.phase != Phase.SERVING:
             return
-        self.switch.off = off
+        self.switched_off = off
+        held = not self._is_second
         if self.lease:
             self.lease.want(not off)
         self._grant_all()
-        for told in self.switch.on_switch:
-            told(off)
+        if off and self.lease and held:
+            self._stop_holding()
 
     def _on_lease_lost(self, why: str) -> None:
-        """It stops at once: what waits is given to another, and what runs is cancelled."""
         self._grant_all()
+        self._stop_holding()
+
+    def _stop_holding(self) -> None:
+        """It stops at once: what waits is given to another, and what runs is cancelled. What is done is told to the end."""
         for call in self._all():
-            call.stop(Status.DRAINING if call in self.queue else Status.CANCELLED)
+            if call.assembling or call in self.queue:
+                call.stop(Status.DRAINING)
+            elif not call.answered:
+                call.stop(Status.STREAM_LOST if call.chunks else Status.WORKER_LOST)
 
     # --- the end ---
 

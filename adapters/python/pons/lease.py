@@ -1,7 +1,7 @@
 """A lease that this process wants and keeps, pure: asked for until it is given, renewed in time, given up in time.
 
-The holder counts from when it asked, and stops at 0.8 of what it was given, so that it has stopped before anybody else is given the
-lease (docs/authority.md, "Leases"). What it guards looks at the token all the same: a process that is frozen in the middle of a
+The holder counts from when it asked, by the clock that goes on while the machine is suspended, and stops at 0.8 of what it was given, so
+that it has stopped before anybody else is given the lease (docs/authority.md, "Leases"). What it guards looks at the token all the same: a process that is frozen in the middle of a
 write does not know that its time is over."""
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ class Lease:
         self._asking = self._renewing = False
         self._wanted = True
         self._sent = self._next = 0
-        self._held: tuple[Token, int] | None = None  # until when; one object, since other threads look at it
+        self._sent_boot = 0
+        self._held: tuple[Token, int] | None = None  # until when, by boot; one object, since other threads look at it
         core.timers.set(self._timer, core.now)
 
-    def token(self, now: int) -> Token | None:
+    def token(self, boot: int) -> Token | None:
         """Of the holder; None when this process is not it, by the clock. From any thread."""
         held = self._held
-        return held[0] if held and now < held[1] else None
+        return held[0] if held and boot < held[1] else None
 
     def want(self, wanted: bool) -> None:
         """Gives it back and asks no more (on_lost is not called), or asks for it again."""
@@ -67,23 +68,24 @@ class Lease:
         self._on_lost(why)
 
     def _end_in_time(self) -> None:
-        if self._held and self._core.now >= self._held[1]:
+        if self._held and self._core.boot >= self._held[1]:
             self._lose("its time was over before it could be renewed")
 
     def _look(self) -> None:
         """Does what is due, and sets the timer for what is next."""
-        now = self._core.now
+        now, boot = self._core.now, self._core.boot
         self._end_in_time()
         if not self._asking and self._wanted and now >= self._next:
-            self._asking, self._renewing, self._sent = True, self._held is not None, now
+            self._asking, self._renewing = True, self._held is not None
+            self._sent, self._sent_boot = now, boot
             if self._held:
                 (epoch, counter), until = self._held
-                self._ask("renew", {"epoch": epoch, "counter": counter, "duration_us": self._duration_us}, until - now, self._on_end)
+                self._ask("renew", {"epoch": epoch, "counter": counter, "duration_us": self._duration_us}, until - boot, self._on_end)
             else:
                 double = {"may_double": True} if self._may_double else {}
                 self._ask("acquire", {"duration_us": self._duration_us, **double}, ACQUIRE_DEADLINE_US, self._on_end)
         due = [self._next] if not self._asking and self._wanted else []
-        due += [self._held[1]] if self._held else []
+        due += [now + self._held[1] - boot] if self._held else []
         if due:
             self._core.timers.set(self._timer, min(due))
         else:
@@ -114,8 +116,8 @@ class Lease:
 
     def _take(self, token: Token, duration_us: int) -> None:
         """What comes after the holder has stopped changes nothing: another may have been the holder in between."""
-        now, until = self._core.now, self._sent + duration_us // 5 * 4
-        if not self._held if self._renewing else until <= now:
+        now, until = self._core.now, self._sent_boot + duration_us // 5 * 4
+        if not self._held if self._renewing else until <= self._core.boot:
             self._next = now + (0 if self._renewing else PAUSE_US)
             return
         self._next = self._sent + duration_us // 3

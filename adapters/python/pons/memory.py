@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import wire
+from .errors import Status
 from .wire import LIMITS, TIMES_US, Kind
 
 OVERHEAD_BYTES = 128  # of an answer, beside its body
@@ -24,6 +25,11 @@ class Reply:
     chunks: int = 0  # of its stream, or of the reply in parts
     before_bytes: int = 0  # of the chunks before the first that is kept
     pieces: list[tuple[int, int, bytes]] = field(default_factory=list)  # number, flags, bytes
+
+    @property
+    def was_stopped(self) -> bool:
+        """For an attempt that its client has left since: whoever asks now has not cancelled it."""
+        return self.kind == Kind.ERROR and self.fields.get("status") == Status.CANCELLED
 
     @property
     def size(self) -> int:

@@ -121,8 +121,7 @@ class Pending:
             return Status.TOO_LARGE, "the body is over 16 MiB"
         if not 0 < len(ask.service.encode()) <= LIMITS["TARGET_BYTES"] or not wire.is_name(ask.method):
             return Status.BAD_NAME, "not the name of a service, or of a method"
-        header = wire.encode(Kind.REQUEST, annotations=ask.annotations)
-        if len(header) > LIMITS["ANNOTATIONS_BYTES"] + 20 or len(ask.content_type.encode()) > LIMITS["CONTENT_TYPE_BYTES"]:
+        if (ask.annotations and wire.map_size(ask.annotations) > LIMITS["ANNOTATIONS_BYTES"]) or len(ask.content_type.encode()) > LIMITS["CONTENT_TYPE_BYTES"]:
             return Status.TOO_LARGE, "the annotations or the content type are too long"
         return Status.OK, ""
 

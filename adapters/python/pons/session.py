@@ -203,6 +203,9 @@ class Session:
     def _dispatch(self, message: Message) -> bool:
         """True when it was of use."""
         kind = message.kind
+        if message.fault:
+            self.core.on_fault(self, message, message.fault)
+            return False
         if kind == Kind.WELCOME:
             return self._on_welcome(message)
         if kind == Kind.ERROR and not message.id:
@@ -254,6 +257,8 @@ class Session:
         elif status in (Status.NO_HELLO, Status.STALE):
             self.lose(status, text)
         else:
+            if status != Status.UNSUPPORTED and self.core.options.on_refusal:  # which a broker of an earlier version says
+                self.core.options.on_refusal(status, text)
             return False
         return True
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from . import flag as pure_flag
 from . import lease as pure_lease
 from . import wire
+from .driver import boot_us
 from .errors import BadName, Cancelled, Status
 from .events import Event
 from .flag import FlagState
@@ -84,28 +85,40 @@ class Lease(Reader):
 
     def __init__(self, client: Client, name: str, may_double: bool, duration_s: float | None, on_held: Callable[[Token], None] | None,
                  on_lost: Callable[[str], None] | None) -> None:
+        if duration_s is not None and not 0 < duration_s <= pure_lease.DURATION_US / 1e6:
+            raise ValueError(f"duration_s: above 0, and at most {pure_lease.DURATION_US // 10**6}")
         super().__init__(client)
         self.name, self._on_held, self._on_lost = name, on_held, on_lost
-        more = {} if duration_s is None else {"duration_us": int(duration_s * 1e6)}
-        self._lease = pure_lease.Lease(client.bus.core, name, self._held, self._lost, may_double, **more)
+        duration_us = pure_lease.DURATION_US if duration_s is None else max(1, int(duration_s * 1e6))
+        self._lease = pure_lease.Lease(client.bus.core, name, self._held, self._lost, may_double, duration_us)
         client._leases.append(self)
 
     @property
     def token(self) -> Token | None:
         """Epoch and counter, which what the lease guards is shown; None when this process is not the holder, by the clock. To be asked,
         from any thread, before each thing that only the holder may do."""
-        driver = self._driver
-        return self._lease.token(driver.now()) if driver else None
+        return self._lease.token(boot_us()) if self._driver else None
 
     def _held(self) -> None:
         self.wake()
+        self._soon(self._tell_held)
+
+    def _tell_held(self) -> None:
         if self._on_held and (token := self.token):
             self._on_held(token)
 
     def _lost(self, why: str) -> None:
         self.wake()
-        if self._on_lost:
+        self._soon(self._tell_lost, why)
+
+    def _tell_lost(self, why: str) -> None:
+        if self._on_lost and self._driver:
             self._on_lost(why)
+
+    def _soon(self, fn: Callable[..., None], *arguments: str) -> None:
+        """Not inside the core's turn: what a callback raises is the loop's to tell, and it may do what it likes."""
+        if driver := self._driver:
+            driver.loop.call_soon(fn, *arguments)
 
     async def wait_held(self, timeout_s: float | None = None) -> Token:
         """Returns when this process is the holder. Raises TimeoutError."""

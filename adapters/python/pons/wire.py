@@ -12,7 +12,7 @@ from typing import Any
 
 import msgpack
 
-from .errors import Status
+from .errors import ContractMismatch, Status
 
 VERSION = 1
 
@@ -51,6 +51,7 @@ LIMITS = {
 }
 TIMES_US = {"DEADLINE_DEFAULT": 30000000, "HORIZON": 60000000, "RETURN_FIRST": 10000000, "RETURN_LONGEST": 640000000}
 
+TRACE_BYTES = 25
 HEADER_BYTES, BODY_BYTES = LIMITS["HEADER_BYTES"], LIMITS["BODY_BYTES"]
 PACK_BYTES, PACK_MESSAGES = LIMITS["PACK_BYTES"], LIMITS["PACK_MESSAGES"]
 PACKABLE_BYTES = 8192  # a larger body travels alone
@@ -58,7 +59,7 @@ PACKABLE_BYTES = 8192  # a larger body travels alone
 # Position, name, type, largest. Python's whole numbers have no upper end, so 64 bits are a limit here too.
 FIELDS: tuple[tuple[str, type, int], ...] = (
     ("kind", int, 127), ("id", bytes, 16), ("attempt", int, 1000000), ("hop", int, 127), ("service", str, 130), ("method", str, 64),
-    ("deadline", int, 1800000000), ("priority", int, 2), ("flags", int, 2**32 - 1), ("trace", bytes, 25), ("content_type", str, 64),
+    ("deadline", int, 1800000000), ("priority", int, 2), ("flags", int, 2**32 - 1), ("trace", bytes, TRACE_BYTES), ("content_type", str, 64),
     ("credit", int, 65535), ("number", int, 2**64 - 1), ("window", int, 2**64 - 1), ("status", int, 127), ("session", int, 2**64 - 1),
     ("annotations", dict, 2048), ("age", int, 1800000000))
 NAMES = tuple(name for name, _, _ in FIELDS)
@@ -73,11 +74,16 @@ KINDS = {int(kind): kind for kind in Kind}
 
 
 class WireError(Exception):
-    """What a receiver says of a frame that it can't use: a Status, and the id if it could be read."""
+    """What a receiver says of a frame that it can't use: a Status, and the fields that could be read."""
 
-    def __init__(self, status: Status, text: str, request: bytes | None = None) -> None:
+    def __init__(self, status: Status, text: str) -> None:
         super().__init__(f"{status.name}: {text}")
-        self.status, self.request = status, request
+        self.status = status
+        self.fields: dict[str, Any] = {}
+
+    @property
+    def request(self) -> bytes | None:
+        return self.fields.get("id")
 
 
 # --- ids and names ---
@@ -91,6 +97,11 @@ def id_parts(data: bytes) -> tuple[int, int]:
     """Client and sequence."""
     client, sequence = struct.unpack(">QQ", data)
     return client, sequence
+
+
+def sound_id(data: bytes) -> bytes:
+    """The id itself. Raises struct.error or TypeError for what is none."""
+    return request_id(*id_parts(data))
 
 
 def id_text(data: bytes) -> str:
@@ -131,10 +142,13 @@ MSGPACK = ("", "application/msgpack")
 
 
 def value_of(body: bytes, content_type: str = "") -> Any:
-    """What a body says: msgpack becomes a value, everything else stays bytes."""
+    """What a body says: msgpack becomes a value, everything else stays bytes. Raises ContractMismatch for msgpack that is none."""
     if content_type not in MSGPACK:
         return body
-    return msgpack.unpackb(body, strict_map_key=False) if body else None
+    try:
+        return msgpack.unpackb(body, strict_map_key=False) if body else None
+    except Exception as error:  # whatever else it is
+        raise ContractMismatch(f"it is not msgpack: {error}") from None
 
 
 # --- headers ---
@@ -162,23 +176,52 @@ def _check_field(name: str, kind: type, largest: int, value: Any) -> None:
         raise WireError(Status.MALFORMED, f"{name} has the wrong type")
     if kind is bytes and len(value) != largest:
         raise WireError(Status.MALFORMED, f"{name} is not {largest} bytes")
-    size = value if kind is int else len(value.encode() if kind is str else msgpack.packb(value) if kind is dict else value)
+    size = value if kind is int else len(value.encode()) if kind is str else len(value) if kind is bytes else map_size(value)
     if size > largest:
         raise WireError(Status.TOO_LARGE, f"{name} is over {largest}")
 
 
+def map_size(value: dict[Any, Any]) -> int:
+    """Of annotations, encoded. Raises WireError for a map that msgpack for Python can't say, such as one that is nested very deep."""
+    try:
+        return len(msgpack.packb(value))
+    except Exception as error:
+        raise WireError(Status.MALFORMED, f"annotations: {error}") from error
+
+
+def _elements(data: bytes) -> list[Any]:
+    """Those of a header that stand before the first that can't be read."""
+    reader, row = msgpack.Unpacker(strict_map_key=False), []
+    reader.feed(data)
+    try:
+        for _ in range(reader.read_array_header()):
+            row.append(reader.unpack())
+    except Exception:  # every way in which it is not one msgpack value
+        pass
+    return row
+
+
 def decode(data: bytes) -> dict[str, Any]:
     """The fields that are there, by name; kind as Kind. Raises WireError with the status that a broker would answer."""
+    fields: dict[str, Any] = {}
+    try:
+        _decode(data, fields)
+    except WireError as error:
+        error.fields = fields
+        raise
+    return fields
+
+
+def _decode(data: bytes, fields: dict[str, Any]) -> None:
     if len(data) > HEADER_BYTES:
         raise WireError(Status.TOO_LARGE, "the header is over 4096 bytes")
+    late = None
     try:
         row = msgpack.unpackb(data, strict_map_key=False)
-    except Exception as error:  # every way in which it is not one msgpack value
-        raise WireError(Status.MALFORMED, "not msgpack") from error
+    except Exception:  # annotations, of which a broker looks at nothing; or anything else
+        row, late = _elements(data), WireError(Status.MALFORMED, "not msgpack")
     if type(row) is not list:
         raise WireError(Status.MALFORMED, "not an array")
-    fields: dict[str, Any] = {}
-    late = None
     for (name, kind, largest), value in zip(FIELDS, row):
         if value is None:
             continue
@@ -190,21 +233,20 @@ def decode(data: bytes) -> dict[str, Any]:
             late = late or error
         fields[name] = value
     if late:
-        raise WireError(Status.TOO_LARGE, str(late), fields.get("id"))
-    return _check_kind(fields)
+        raise late
+    _check_kind(fields)
 
 
-def _check_kind(fields: dict[str, Any]) -> dict[str, Any]:
+def _check_kind(fields: dict[str, Any]) -> None:
     if not fields.get("kind"):
         raise WireError(Status.MALFORMED, "no kind")
     kind = KINDS.get(fields["kind"])
     if kind is None:
-        raise WireError(Status.UNSUPPORTED, f"kind {fields['kind']}", fields.get("id"))
+        raise WireError(Status.UNSUPPORTED, f"kind {fields['kind']}")
     fields["kind"] = kind
     missing = [name for name in NEEDS.get(kind, ()) if not fields.get(name)]
     if missing:
-        raise WireError(Status.MALFORMED, f"{kind.name} needs {missing[0]}", fields.get("id"))
-    return fields
+        raise WireError(Status.MALFORMED, f"{kind.name} needs {missing[0]}")
 
 
 # --- packs ---
@@ -268,13 +310,14 @@ class Outgoing:
 
 
 class Message:
-    """One message as it came: the header's fields by name, and the body."""
+    """One message as it came: the header's fields by name, and the body. fault: why it can't be used; then it is a REQUEST or a REPLY whose
+    id could be read, and somebody waits for what becomes of it."""
 
-    __slots__ = ("kind", "fields", "body")
+    __slots__ = ("kind", "fields", "body", "fault")
 
-    def __init__(self, fields: dict[str, Any], body: bytes) -> None:
+    def __init__(self, fields: dict[str, Any], body: bytes, fault: Status | None = None) -> None:
         self.kind: Kind = fields["kind"]
-        self.fields, self.body = fields, body
+        self.fields, self.body, self.fault = fields, body, fault
 
     def number(self, name: str) -> int:
         """A field that is a number; 0 when it is absent."""
@@ -287,25 +330,28 @@ class Message:
         return value
 
 
+def _message(header: bytes, body: bytes) -> Message | None:
+    """None when it can't be used, and nobody waits for it by its id."""
+    try:
+        return Message(decode(header), body)
+    except WireError as error:
+        kind = KINDS.get(error.fields.get("kind", 0))
+        if kind not in (Kind.REQUEST, Kind.REPLY) or not error.request:
+            return None
+        known = {name: error.fields[name] for name in ("id", "attempt", "hop") if name in error.fields}
+        return Message({"kind": kind, **known}, b"", error.status)
+
+
 def read(frames: list[bytes]) -> tuple[list[Message], int]:
     """The messages of one ZeroMQ message, PACKs taken apart, and how many could not be used."""
+    if len(frames) > 2:
+        return [], 1
+    message = _message(frames[0], frames[1] if len(frames) == 2 else b"")
+    if message is None or message.kind != Kind.PACK:
+        return ([message], 0) if message else ([], 1)
     try:
-        if len(frames) > 2:
-            raise WireError(Status.MALFORMED, "over two frames")
-        body = frames[1] if len(frames) == 2 else b""
-        fields = decode(frames[0])
-        if fields["kind"] != Kind.PACK:
-            return [Message(fields, body)], 0
-        pairs = unpack(body)
+        inner = [_message(header, body) for header, body in unpack(message.body)]
     except WireError:
         return [], 1
-    messages, dropped = [], 0
-    for header, inner in pairs:
-        try:
-            fields = decode(header)
-            if fields["kind"] == Kind.PACK:
-                raise WireError(Status.MALFORMED, "a PACK in a PACK")
-            messages.append(Message(fields, inner))
-        except WireError:
-            dropped += 1
-    return messages, dropped
+    messages = [one for one in inner if one and one.kind != Kind.PACK]
+    return messages, len(inner) - len(messages)

@@ -15,10 +15,10 @@ WELCOME = {"version": 1, "broker": "b", "site": "s", "incarnation": 7, "ping_int
 
 class World:
     def __init__(self, brokers=2, instance=False, concurrency=2, singleton="", **options):
-        self.now = 1_000_000
+        self.now, self.slept = 1_000_000, 0  # and for how long the machine was suspended
         self.states = []
         self.core = Core(Options(";".join("ab"[:brokers]), "me", 5, seed=1, on_state=lambda *state: self.states.append(state), **options))
-        self.core.begin(self.now)
+        self.begin()
         self.begun = []
         if instance:
             methods = {"do": (MethodFlag.ONCE, 0), "again": (MethodFlag.IDEMPOTENT, 0), "flow": (MethodFlag.ONCE | MethodFlag.STREAMING, 0)}
@@ -29,6 +29,9 @@ class World:
         self.turn()
 
     # --- the shell ---
+
+    def begin(self):
+        self.core.begin(self.now, self.now + self.slept)
 
     def turn(self):
         while actions := self.core.flush():
@@ -48,20 +51,21 @@ class World:
         until = self.now + us
         while (at := self.core.next_wake()) is not None and at <= until:
             self.now = max(self.now, at)
+            self.begin()
             self.core.wake(self.now)
             self.turn()
         self.now = until
-        self.core.begin(until)
+        self.begin()
 
     # --- the brokers ---
 
     def hear(self, broker, kind, body=b"", **fields):
-        self.core.begin(self.now)
+        self.begin()
         self.core.received(broker, [wire.encode(kind, **fields), body] if body else [wire.encode(kind, **fields)])
         self.turn()
 
     def open(self, broker=0, session=11, **welcome):
-        self.core.begin(self.now)
+        self.begin()
         self.core.connected(broker)
         self.turn()
         hello = self.said(broker, Kind.HELLO)
@@ -69,7 +73,7 @@ class World:
         return hello
 
     def lose(self, broker=0):
-        self.core.begin(self.now)
+        self.begin()
         self.core.disconnected(broker, "gone")
         self.turn()
 
@@ -91,7 +95,7 @@ class World:
     def ask(self, deadline_us=5_000_000, body=b"x", **more):
         ends, chunks = [], []
         ask = Ask("svc", "do", body, deadline_us, ends.append, lambda message: chunks.append(message.body), **more)
-        self.core.begin(self.now)
+        self.begin()
         pending = self.core.ask(ask)
         assert not ends, "nobody is told inside ask"
         self.turn()

@@ -66,6 +66,13 @@ class Hashes(unittest.TestCase):
             self.assertEqual(f"{method.hash:016x}", row["hash"], row)
 
 
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 class Checks(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -83,7 +90,9 @@ class Checks(unittest.TestCase):
                                    ({"real": float("nan")}, "WRONG_TYPE", "real"), ({"real": 2.1}, "OUT_OF_RANGE", "real"),
                                    ({"text": ""}, "OUT_OF_RANGE", "text"), ({"text": "äöü"}, "OUT_OF_RANGE", "text"), ({"text": b"a"}, "WRONG_TYPE", "text"),
                                    ({"choice": "c"}, "OUT_OF_RANGE", "choice"), ({"bytes": "a"}, "WRONG_TYPE", "bytes"),
-                                   ({"any": "x" * 9}, "OUT_OF_RANGE", "any"), ({"list": []}, "OUT_OF_RANGE", "list"), ({"list": 1}, "WRONG_TYPE", "list"),
+                                   ({"any": "x" * 9}, "OUT_OF_RANGE", "any"), ({"any": nested(33)}, "MALFORMED", "any"),
+                                   ({"any": nested(600)}, "MALFORMED", "any"), ({"any": [object()]}, "WRONG_TYPE", "any"),
+                                   ({"any": nested(32)}, "OUT_OF_RANGE", "any"), ({"list": []}, "OUT_OF_RANGE", "list"), ({"list": 1}, "WRONG_TYPE", "list"),
                                    ({"list": [0, 10]}, "OUT_OF_RANGE", "list[1]"), ({"one": {}}, "MISSING", "one.name"), ({"one": None}, "WRONG_TYPE", "one"),
                                    ({"more": [{"name": "a"}, {"name": "b c"}]}, "OUT_OF_RANGE", "more[1].name"),
                                    ({"other": 1}, "UNKNOWN_FIELD", "other")):

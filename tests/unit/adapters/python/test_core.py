@@ -186,6 +186,12 @@ class Requests(unittest.TestCase):
         self.assertEqual(self.world.said(1, Kind.CANCEL)[1]["attempt"], 1)
         self.assertEqual(statuses(ends), [Status.CANCELLED])
 
+    def test_a_reply_that_cannot_be_read_is_the_end(self):
+        pending, ends, _ = self.world.ask()
+        self.world.begin()
+        self.world.core.received(0, [wire.encode(Kind.REPLY, id=pending.id, annotations={"a": 1})[:-4] + b"\x81\xa1a\xa1\xff"])
+        self.assertEqual(statuses(ends), [Status.MALFORMED])
+
     def test_close_ends_all(self):
         _, ends, _ = self.world.ask()
         self.world.core.close()

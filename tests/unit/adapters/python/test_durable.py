@@ -124,6 +124,13 @@ class Waits(unittest.TestCase):
         self.world.core.close()
         self.assertEqual([answer.status for answer in self.ends], [Status.CANCELLED])
 
+    def test_the_client_is_closed_between_two_questions(self):
+        self.wait_for()
+        self.refuse(self.asked(), Status.WORKER_LOST)
+        self.world.core.close()
+        self.assertEqual([answer.status for answer in self.ends], [Status.CANCELLED])
+        self.assertEqual(self.world.core.waiting, set())
+
 
 if __name__ == "__main__":
     unittest.main()

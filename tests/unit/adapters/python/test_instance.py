@@ -79,6 +79,15 @@ class OneBroker(Served):
         self.world.request(sequence=2, service="other")
         self.assertEqual(self.world.said(0, Kind.ERROR)[1]["status"], Status.NO_SERVICE)
 
+    def test_a_request_that_cannot_be_read_is_answered(self):
+        """Else its credit would be lost, and with as many of them the agent."""
+        id = wire.request_id(99, 1)
+        header = wire.encode(Kind.REQUEST, id=id, hop=2, service="svc", method="do", deadline=SECOND, annotations={"a": 1})[:-4] + b"\x81\xa1a\xa1\xff"
+        self.world.begin()
+        self.world.core.received(0, [header])
+        self.world.turn()
+        self.assertEqual(self.world.said(0, Kind.ERROR)[1], {"kind": Kind.ERROR, "id": id, "hop": 2, "status": Status.MALFORMED})
+
     def test_no_more_than_it_can_at_a_time(self):
         for sequence in range(1, 4):
             self.world.request(sequence=sequence)
@@ -394,8 +403,53 @@ class TwoBrokers(Served):
         self.probe(1, id)
         self.assertTrue(self.world.said(1, Kind.PASS))
 
+    def test_what_was_stopped_is_no_answer(self):
+        """Its broker thought that nobody waits for it. Who asks for it later has not cancelled it, and does not hear that it was."""
+        id = self.world.request(0)
+        self.world.hear(0, Kind.CANCEL, id=id)
+        call = self.world.begun[0]
+        self.assertEqual(call.cancelled, Status.CANCELLED)
+        self.probe(1, id)
+        self.assertEqual(self.state()[0], "reply_gone")
+        self.world.request(1, attempt=1)
+        self.assertEqual(self.world.said(1, Kind.NACK)[1]["status"], Status.BUSY)
+        call.error(PonsError.of(Status.CANCELLED)())
+        self.instance.done()
+        self.world.turn()
+        self.assertEqual(self.world.said(0, Kind.ERROR)[1]["status"], Status.CANCELLED)
+        self.probe(1, id, attempt=2)
+        self.assertEqual(self.state()[0], "reply_gone")
+        self.world.request(1, attempt=3)
+        self.assertEqual(self.world.said(1, Kind.ERROR)[1]["status"], Status.GONE)
+        self.assertEqual(len(self.world.begun), 1)
+
+    def test_a_stopped_stream_of_idempotent_work_is_done_again(self):
+        id = self.world.request(0, method="again", flags=Flag.STREAM, window=100)
+        call = self.world.begun[0]
+        call.chunk(b"x")
+        self.world.turn()
+        self.world.hear(0, Kind.CANCEL, id=id)
+        call.error(PonsError.of(Status.CANCELLED)())
+        self.instance.done()
+        self.world.turn()
+        self.probe(1, id)
+        self.assertTrue(self.world.said(1, Kind.PASS))
+        self.world.request(1, method="again", attempt=1)
+        self.assertEqual(len(self.world.begun), 2)
+
+    def test_it_is_told_once_that_nobody_waits(self):
+        changes = []
+        id = self.world.request(0, deadline=SECOND)
+        self.world.begun[0].on_change = lambda: changes.append(True)
+        self.world.hear(0, Kind.CANCEL, id=id)
+        self.world.hear(0, Kind.CANCEL, id=id)
+        self.world.wait(2 * SECOND)
+        self.assertEqual((len(changes), self.world.begun[0].cancelled), (1, Status.CANCELLED))
+
     def test_a_probe_that_cannot_be_read(self):
-        self.world.hear(1, Kind.PROBE, b"\x01")
+        for body in (b"\x01", msgpack.packb({"requests": [{"id": 10**9, "attempt": 1, "age_us": 0}]}),
+                     msgpack.packb({"requests": [{"id": b"short", "attempt": 1, "age_us": 0}]})):
+            self.world.hear(1, Kind.PROBE, body)
         self.assertIsNone(self.world.said(1, Kind.PASS, Kind.HAVE))
 
 

@@ -44,7 +44,7 @@ class Leases(unittest.TestCase):
             self.world.hear(0, Kind.PONG)
 
     def token(self):
-        return self.world.instance.lease.token(self.world.now)
+        return self.world.instance.lease.token(self.world.now + self.world.slept)
 
     def test_it_serves_while_it_holds(self):
         self.assertIsNone(self.token())
@@ -69,8 +69,67 @@ class Leases(unittest.TestCase):
         self.assertEqual(self.token(), (2, 1))
         self.pass_time(80_000)
         self.assertIsNone(self.token())
-        self.assertEqual(self.world.begun[0].cancelled, Status.CANCELLED)
+        self.assertEqual(self.world.begun[0].cancelled, Status.WORKER_LOST)
         self.assertEqual(self.world.said(0, Kind.DRAIN)[1]["flags"], Flag.CLEAN)
+
+    def test_a_machine_that_was_suspended(self):
+        """Its clock has stood still, the broker's has not: it holds nothing any more when it wakes, begins nothing, and says so soon."""
+        self.hold()
+        self.world.slept += 2 * SECOND
+        self.assertIsNone(self.token())
+        self.world.request()
+        self.assertEqual(self.world.said(0, Kind.NACK)[1]["status"], Status.DRAINING)
+        self.assertEqual(self.world.begun, [])
+        self.pass_time(400_000)  # a third of the lease: it asks, and what it asks is no renewal
+        self.assertEqual(self.world.said(0, Kind.DRAIN)[1]["flags"], Flag.CLEAN)
+        self.give(self.asked("acquire")[0], counter=2)
+        self.assertEqual(self.token(), (2, 2))
+
+    def test_suspended_between_question_and_answer(self):
+        """It counts from when it asked, by the clock that went on."""
+        id, _ = self.asked("acquire")
+        self.world.slept += 900_000
+        self.give(id)
+        self.assertIsNone(self.token())
+        self.assertNotIn(Kind.CREDIT, [message[0] for message in self.world.sockets[0]])
+        self.pass_time(80_000)
+        self.hold()
+        self.pass_time(400_000)
+        id, _ = self.asked("renew")
+        self.world.slept += 500_000
+        self.give(id)
+        self.assertIsNone(self.token())
+
+    def test_short_sleeps_count_together(self):
+        self.hold()
+        for _ in range(3):
+            self.world.slept += 200_000
+            self.pass_time(40_000)
+        self.assertEqual(self.token(), (2, 1))
+        self.world.slept += 200_000
+        self.assertIsNone(self.token())
+
+    def test_what_waits_is_for_the_next_holder(self):
+        self.hold()
+        for sequence in (1, 2, 3):
+            self.world.request(sequence=sequence)
+        self.assertEqual(len(self.world.begun), 2)
+        self.pass_time(840_000)
+        self.assertEqual([call.cancelled for call in self.world.begun], [Status.WORKER_LOST] * 2)
+        self.assertEqual(self.world.said(0, Kind.ERROR)[1]["status"], Status.DRAINING)
+
+    def test_what_is_done_is_told_to_the_end(self):
+        """DRAINING, or WORKER_LOST, would have it done again."""
+        self.hold()
+        id = self.world.request(window=1)
+        self.world.begun[0].reply(bytes(600_000))
+        self.world.instance.done()
+        self.world.turn()
+        self.pass_time(840_000)
+        self.assertIsNone(self.token())
+        self.assertIsNone(self.world.said(0, Kind.ERROR))
+        self.world.hear(0, Kind.WINDOW, id=id, number=1, window=1_000_000)
+        self.assertEqual(self.world.said(0, Kind.REPLY)[1]["number"], 2)
 
     def test_an_answer_that_comes_too_late(self):
         self.hold()
@@ -127,9 +186,13 @@ class Leases(unittest.TestCase):
 
     def test_given_back_when_it_is_switched_off(self):
         self.hold()
+        for sequence in (1, 2, 3):
+            self.world.request(sequence=sequence)
         row = {"name": "agent.me", "value": "off", "epoch": 2, "counter": 1}
         self.world.hear(0, Kind.EVENT, msgpack.packb(row), service="pons.flags.agent.me", flags=Flag.RETAIN)
         self.asked("release")
+        self.assertEqual([call.cancelled for call in self.world.begun], [Status.WORKER_LOST] * 2)  # another may be the holder now
+        self.assertEqual(self.world.said(0, Kind.ERROR)[1]["status"], Status.DRAINING)
         self.pass_time(400_000)
         self.assertIsNone(self.world.said(0, Kind.REQUEST))
         row.update(value="on", counter=2)

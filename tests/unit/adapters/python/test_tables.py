@@ -112,6 +112,19 @@ class Packing(unittest.TestCase):
         messages, dropped = wire.read([wire.encode(wire.Kind.PACK), wire.pack([(good, b""), (b"\xc1", b""), (wire.encode(wire.Kind.PACK), b"")])])
         self.assertEqual(([message.kind for message in messages], dropped), ([wire.Kind.PING], 2))
 
+    def test_what_names_a_request_is_handed_on_with_its_fault(self):
+        """Annotations are the callers', and no broker looks into them: too deep, not UTF-8, with keys that are none, a broken time."""
+        id = wire.request_id(1, 2)
+        for inside in (b"\x81\xa1a" * 600 + b"\xc0", b"\x81\xa1a" + b"\x91" * 1500 + b"\xc0", b"\x81\xa1a\xa1\xff", b"\x81\x91\x01\x02",
+                       b"\x81\xa1a\xc7\x05\xff12345"):
+            for kind in (wire.Kind.REQUEST, wire.Kind.REPLY):
+                header = wire.encode(kind, id=id, hop=1, service="a", method="b", annotations={"a": 1})
+                header = header[:-4] + inside
+                (message,), dropped = wire.read([header, b"body"])
+                self.assertEqual((message.kind, message.fault, message.fields, dropped),
+                                 (kind, pons.Status.MALFORMED, {"kind": kind, "id": id, "hop": 1}, 0))
+        self.assertEqual(wire.read([wire.encode(wire.Kind.PONG, id=id, annotations={"a": 1})[:-4] + b"\x81\xa1a\xa1\xff"]), ([], 1))
+
 
 if __name__ == "__main__":
     unittest.main()
