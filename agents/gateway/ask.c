@@ -72,7 +72,7 @@ void ask_send(HttpRequest *request, const MethodContract *method, bool stream, c
   request->is_stream = stream;
   request->is_asking = true;
   metrics_add(&request->gateway->metrics, METRIC_BYTES_IN, 0, 0, (int64_t)request->body.size);
-  buffer_done(&request->body);
+  request_let_go(request);
   client_ask(request->gateway->client, &ask, handler, &request->id);
 }
 

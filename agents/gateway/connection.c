@@ -1,5 +1,6 @@
 /* A client's connection. libmicrohttpd reads and writes it; what is ours is what libmicrohttpd does not do: to see a client
    hang up while its request is on the bus, and to bound how long a request may take to come. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -108,6 +109,9 @@ void connection_refuse(HttpConnection *connection, const HttpFault *fault) {
   buffer_printf(&all,
                 "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n",
                 fault->http_status, MHD_get_reason_phrase_for(fault->http_status), json.size);
+  if (fault->retry_after_us)
+    buffer_printf(&all, "Retry-After: %" PRIu64 "\r\nretry-after-ms: %" PRIu64 "\r\n",
+                  fault_retry_seconds(fault->retry_after_us), fault_retry_ms(fault->retry_after_us));
   if (request && request->origin)
     buffer_printf(&all, "Vary: Origin\r\nAccess-Control-Allow-Origin: %s\r\n", request->origin);
   buffer_append(&all, "\r\n", 2);

@@ -91,9 +91,10 @@ struct HttpRequest {
   const Route *route;         /* NULL: no such path */
   RouteKind kind;
   HttpMethod method;
-  const char *origin; /* of the web page that asks, when it is one of gateway.cors_origins; else NULL */
-  Text rest;          /* in place of the route's *; good while libmicrohttpd has the request */
-  Buffer body;        /* as it came */
+  const char *origin;  /* of the web page that asks, when it is one of gateway.cors_origins; else NULL */
+  Text rest;           /* in place of the route's *; good while libmicrohttpd has the request */
+  Buffer body;         /* as it came */
+  uint64_t held_bytes; /* of body and of a whole answer, as they count in the gateway's */
   uint64_t began_us;
   uint64_t whole_us; /* when all of it had come */
   bool has_begun;    /* the headers have come */
@@ -131,6 +132,10 @@ void request_drop(HttpRequest *request);
 void request_release(HttpRequest *request);
 /* libmicrohttpd looks at it again. */
 void request_resume(HttpRequest *request);
+/* It keeps so much more for the request, until request_let_go. */
+void request_hold(HttpRequest *request, uint64_t bytes);
+/* Forgets the body, and that anything is kept. */
+void request_let_go(HttpRequest *request);
 /* A header of the request, or NULL. Good while libmicrohttpd has the request. */
 const char *request_header(const HttpRequest *request, const char *name);
 
@@ -218,6 +223,7 @@ struct Gateway {
   List connections;
   uint32_t connections_count;
   uint32_t running;
+  uint64_t held_bytes; /* by all requests */
   uint64_t started_us;
   bool is_draining;
   bool is_held; /* the runtime waits for our connections */

@@ -1,13 +1,20 @@
 /* pons-gateway: HTTP in, the bus behind it. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "agents/gateway/gateway-internal.h"
+#include "bus/base/log.h"
 #include "bus/loop/limits-setup.h"
 
-enum { REGISTRY_KEEP_US = 200000, STATS_KEEP_US = 1000000, TABLE_KEEP_US = 1000000 };
+enum {
+  REGISTRY_KEEP_US = 200000,
+  STATS_KEEP_US = 1000000,
+  TABLE_KEEP_US = 1000000,
+  OWN_DESCRIPTORS = 64, /* that are not connections of clients */
+};
 
 static Gateway gateway;
 
@@ -58,6 +65,23 @@ static void count_models(void) {
   metrics_init(&gateway.metrics, gateway.models, config->models_count);
 }
 
+/* A descriptor that is a client's must not be the one by which a broker would be reached again. */
+static void fit_connections(ConfigGateway *config) {
+  uint64_t limit = 0;
+  uint64_t room;
+
+  if (loop_raise_nofile(&limit) < 0)
+    return;
+  room = (limit - min_u64(limit, OWN_DESCRIPTORS)) / max_u64(config->listen_count, 1);
+  if (config->connections <= room)
+    return;
+  log_warning("PONS-GATEWAY-DESCRIPTORS",
+              "gateway.connections is %" PRIu32 ", and the %" PRIu64
+              " descriptors of this process are enough for %" PRIu64 " at each address; raise its limit (ulimit -n)",
+              config->connections, limit, room);
+  config->connections = (uint32_t)max_u64(room, 1);
+}
+
 static int init(Runtime *runtime) {
   int r = configure();
 
@@ -76,7 +100,7 @@ static int init(Runtime *runtime) {
              REGISTRY_KEEP_US);
   fetch_init(&gateway.stats, &gateway, "pons", "stats", (Bytes){nothing, 1}, STATS_KEEP_US);
   fetch_init(&gateway.table, &gateway, "ModelManagerSuite", "models", (Bytes){nothing, 1}, TABLE_KEEP_US);
-  loop_raise_nofile(NULL);
+  fit_connections(&gateway.config->gateway);
   return server_inherits(&gateway) ? 0 : server_start(&gateway);
 }
 

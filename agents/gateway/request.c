@@ -37,12 +37,24 @@ void *request_on_line(void *gateway, const char *uri, struct MHD_Connection *mhd
   return request;
 }
 
+void request_hold(HttpRequest *request, uint64_t bytes) {
+  request->held_bytes += bytes;
+  request->gateway->held_bytes += bytes;
+  metrics_add(&request->gateway->metrics, METRIC_HELD, 0, 0, (int64_t)bytes);
+}
+
+void request_let_go(HttpRequest *request) {
+  metrics_add(&request->gateway->metrics, METRIC_HELD, 0, 0, -(int64_t)request->held_bytes);
+  request->gateway->held_bytes -= request->held_bytes;
+  request->held_bytes = 0;
+  buffer_done(&request->body);
+}
+
 /* --- the end --- */
 
 void request_release(HttpRequest *request) {
   if (request->connection || request->is_asking)
     return;
-  buffer_done(&request->body);
   buffer_done(&request->out);
   pieces_done(&request->pieces);
   free(request);
@@ -94,6 +106,7 @@ void request_on_done(void *gateway, struct MHD_Connection *mhd, void **at, enum 
   if (request->is_asking)
     client_cancel(request->gateway->client, request->id);
   list_remove(&request->in_fetch);
+  request_let_go(request);
   if (request->response)
     MHD_destroy_response(request->response);
   request->response = NULL;
@@ -176,20 +189,42 @@ static bool find_meant(Text url, char *ret, size_t size) {
 }
 
 static void refuse_url(HttpRequest *request, Text url) {
+  const Foreign *foreign = route_find_foreign(url);
   char meant[128];
 
-  if (find_meant(url, meant, sizeof meant))
+  if (foreign)
+    respond_error(request, 404, "unknown_url", NULL, "there is no %.*s here, which is of %s; use %s instead",
+                  TEXT_ARG(url), foreign->whose, foreign->instead);
+  else if (find_meant(url, meant, sizeof meant))
     respond_error(request, 404, "unknown_url", NULL, "there is no %.*s here; did you mean %s?", TEXT_ARG(url), meant);
   else
     respond_error(request, 404, "unknown_url", NULL, "there is no %.*s here; docs/gateway.md lists what there is",
                   (int)min_u64(url.size, 200), url.data);
 }
 
+static enum MHD_Result count_length(void *lengths, enum MHD_ValueKind kind, const char *name, const char *value) {
+  (void)kind;
+  (void)value;
+  *(unsigned *)lengths += strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Transfer-Encoding") == 0;
+  return MHD_YES;
+}
+
+/* Two lengths, or one beside a body in chunks: what is one request here may be two for a proxy on the way (RFC 9112, 6.3). */
+static bool is_ambiguous(const HttpRequest *request) {
+  unsigned lengths = 0;
+
+  MHD_get_connection_values(request->connection->mhd, MHD_HEADER_KIND, count_length, &lengths);
+  return lengths > 1;
+}
+
 /* Answers what can be refused by the headers alone. */
 static void check_headers(HttpRequest *request, Text url, const char *method) {
   const Gateway *gateway = request->gateway;
 
-  if (!request->route)
+  if (is_ambiguous(request))
+    respond_error(request, 400, "invalid_header", NULL,
+                  "more than one length: send one Content-Length, or one Transfer-Encoding, and not both");
+  else if (!request->route)
     refuse_url(request, url);
   else if (!(request->route->methods & request->method))
     refuse_method(request, method);
@@ -208,11 +243,11 @@ static void check_headers(HttpRequest *request, Text url, const char *method) {
     respond_error(request, 415, "unsupported_media_type", NULL, "send the body as it is, without Content-Encoding");
 }
 
-/* The size that the client announces; UINT64_MAX for one that comes in chunks, 0 for none. */
+/* The size that the client announces; UINT64_MAX for one that comes in chunks or nobody can tell, 0 for none. */
 static uint64_t announced_bytes(const HttpRequest *request) {
   const char *length = request_header(request, "Content-Length");
 
-  if (request_header(request, "Transfer-Encoding"))
+  if (request_header(request, "Transfer-Encoding") || is_ambiguous(request))
     return UINT64_MAX;
   return length ? strtoull(length, NULL, 10) : 0;
 }
@@ -255,24 +290,38 @@ static enum MHD_Result on_headers(HttpRequest *request, const char *url, const c
 
 /* --- the body --- */
 
+static void keep_body(HttpRequest *request, const char *data, size_t size) {
+  if (request->body.room == 0)
+    buffer_reserve(&request->body, min_u64(announced_bytes(request), BODY_FIRST_BYTES));
+  buffer_append(&request->body, data, size);
+  request_hold(request, size);
+  loop_timer_set(request->connection->timer,
+                 request->began_us + (BODY_MAX_MS + request->body.size / BODY_BYTES_PER_MS) * US_PER_MS);
+}
+
+/* In the middle of a body, which ends the connection. */
+static enum MHD_Result refuse_body(HttpRequest *request, const HttpFault *fault) {
+  request->status = fault->http_status;
+  connection_refuse(request->connection, fault);
+  return MHD_NO;
+}
+
 static enum MHD_Result on_body(HttpRequest *request, const char *data, size_t size) {
   const Gateway *gateway = request->gateway;
   uint64_t most = request->response ? DISCARD_MAX_BYTES : gateway->config->gateway.body_max_bytes;
-  HttpFault fault;
+  HttpFault fault = {.http_status = 503,
+                     .message = TEXT("other requests take all the memory there is for bodies; come again in a second"),
+                     .code = TEXT("overloaded"),
+                     .retry_after_us = US_PER_S};
   char text[96];
 
-  if (request->body.size + size <= most) {
-    if (request->body.room == 0)
-      buffer_reserve(&request->body, min_u64(announced_bytes(request), BODY_FIRST_BYTES));
-    buffer_append(&request->body, data, size);
-    loop_timer_set(request->connection->timer,
-                   request->began_us + (BODY_MAX_MS + request->body.size / BODY_BYTES_PER_MS) * US_PER_MS);
+  if (request->body.size + size > most)
+    refuse_size(request, &fault, text, sizeof text);
+  else if (gateway->held_bytes + size <= gateway->config->gateway.held_max_bytes) {
+    keep_body(request, data, size);
     return MHD_YES;
   }
-  refuse_size(request, &fault, text, sizeof text);
-  request->status = fault.http_status;
-  connection_refuse(request->connection, &fault);
-  return MHD_NO;
+  return refuse_body(request, &fault);
 }
 
 /* --- the answer --- */

@@ -97,6 +97,7 @@ void respond_block(HttpRequest *request, Text json, Block *block) {
                                                                      on_block_sent, block_ref(block))
             : MHD_create_response_from_buffer(json.size, (void *)(uintptr_t)json.data, MHD_RESPMEM_MUST_COPY);
 
+  request_hold(request, json.size);
   give(request, 200, "application/json", response);
 }
 

@@ -32,6 +32,28 @@ const Route *route_find(Text path, Text *ret_rest) {
   return NULL;
 }
 
+static const Foreign foreign[] = {
+#define FOREIGN(path, instead, whose) {path, instead, whose},
+#include "agents/gateway/foreign.def"
+#undef FOREIGN
+};
+
+static bool is_without_version(Text path, const char *row) {
+  static const char version[] = "/v1";
+  size_t size = sizeof version - 1;
+
+  return strncmp(row, version, size) == 0 && text_is(path, row + size);
+}
+
+const Foreign *route_find_foreign(Text path) {
+  while (path.size > 0 && path.data[path.size - 1] == '/')
+    path.size--;
+  for (size_t i = 0; i < ELEMENTS(foreign); i++)
+    if (text_is(path, foreign[i].path) || is_without_version(path, foreign[i].path))
+      return &foreign[i];
+  return NULL;
+}
+
 const char *route_name(RouteKind kind) {
   return kind < ROUTE_NONE ? routes[kind].name : "none";
 }

@@ -1,5 +1,5 @@
-/* What:      which route a path is, and which methods it takes.
- * Owns:      nothing; routes.def is const.
+/* What:      which route a path is, which methods it takes, and what a path of other APIs is called here.
+ * Owns:      nothing; routes.def and foreign.def are const.
  * May use:   base.
  * Threading: any; pure.
  * Spec:      docs/gateway.md; RFC 9110 sections 9 and 15.5.6 */
@@ -30,6 +30,15 @@ typedef struct Route {
 /* The route of a path (unescaped, without its query), and what stands in the place of its *. NULL when there is none; then
    *ret_rest is left alone. */
 const Route *route_find(Text path, Text *ret_rest);
+/* A path of another API. */
+typedef struct Foreign {
+  const char *path;
+  const char *instead; /* a path of ours */
+  const char *whose;
+} Foreign;
+
+/* The row of foreign.def for a path, also one with slashes behind it, or NULL. */
+const Foreign *route_find_foreign(Text path);
 /* The name of a kind; "none" for ROUTE_NONE. */
 const char *route_name(RouteKind kind);
 /* The method of that name, HTTP_NONE for any other. Methods are case-sensitive. */

@@ -14,10 +14,12 @@
 #include <unistd.h>
 
 enum {
-  BATCH = 256,     /* ZeroMQ messages per turn, each a message or a PACK */
-  SEND_QUEUE = 64, /* messages that may wait for one peer in the socket; more wait in its backlog */
+  BATCH = 256,                /* ZeroMQ messages per turn, each a message or a PACK */
+  SEND_QUEUE = 64,            /* messages that may wait for one peer in the socket; more wait in its backlog */
+  SEND_QUEUE_BYTES = 1048576, /* of them: packs for a peer that is a moment behind; what is in the backlog costs more */
   STOP_SWEEP_US = 10000,
   LAST_WORDS_US = 1000000,
+  HALF_BYTES = 268435456, /* of messages that are not whole, at all connections */
   LINGER_MS = 1000,
 };
 
@@ -192,6 +194,8 @@ int broker_new(Broker **ret, Loop *loop, const BrokerOptions *options, const cha
   r = core_new(&broker->core, &options->core, &sink, loop_now_us(loop));
   if (r == 0)
     r = socket_new(loop, SOCKET_ROUTER, SEND_QUEUE, &handler, &broker->socket);
+  if (r == 0)
+    socket_bound(broker->socket, SEND_QUEUE_BYTES, HALF_BYTES);
   if (r == 0)
     r = loop_timer_new(loop, on_timer, broker, &broker->timer);
   if (r == 0)

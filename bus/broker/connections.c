@@ -63,6 +63,7 @@ void connections_take_events(Broker *broker) {
       core_count(broker->core, event.error == -EDQUOT ? COUNTER_KEYS_LIMITED : COUNTER_CONNECTIONS_REFUSED, 1);
     else if (event.type == SOCKET_DOWN) {
       note_refusal(broker, event.error);
+      core_count(broker->core, COUNTER_SLOW_PEERS, event.error == -ENOBUFS);
       on_down(broker, event.peer);
     }
   }

@@ -26,7 +26,7 @@ static void settle(Broker *broker, Peer *peer, int r) {
   if (r == PEER_E_FULL && !peer->hang_up_us) {
     core_count(broker->core, COUNTER_SLOW_PEERS, 1);
     log_warning("PONS-PEER-SLOW", "a peer for which %zu bytes wait does not read and is hung up on",
-                peer->backlog_bytes);
+                peer->backlog_bytes + socket_queued_bytes(broker->socket, peer->number));
   }
   if (r != 0 && r != -EAGAIN)
     hang_up(broker, peer, 0); /* nothing can be sent to it any more */
@@ -133,6 +133,41 @@ static void retry(Broker *broker, uint32_t n) {
   }
 }
 
+/* What waits for a peer here and in the socket; nothing when it is hung up on already. */
+static uint64_t waiting_bytes(const Broker *broker, const Peer *peer) {
+  return peer->hang_up_us ? 0 : peer->backlog_bytes + socket_queued_bytes(broker->socket, peer->number);
+}
+
+/* Whether it may be too much for all together; what is on its way out is counted still. */
+static bool is_much(const Broker *broker) {
+  uint64_t all_bytes = socket_queued_bytes(broker->socket, 0);
+
+  LIST_EACH (&broker->blocked, Peer, in_blocked, peer)
+    all_bytes += peer->backlog_bytes;
+  return all_bytes > LIMIT_OUTBOXES_BYTES;
+}
+
+/* Peers are bounded one by one; when all together are too much, who has the most of it goes. */
+static void bound_all(Broker *broker) {
+  uint64_t all_bytes = 0;
+  uint64_t most_bytes = 0;
+  Peer *most = NULL;
+
+  if (!is_much(broker))
+    return;
+  TABLE_EACH (&broker->peers, Peer, link, peer) {
+    uint64_t bytes = waiting_bytes(broker, peer);
+
+    all_bytes += bytes;
+    if (bytes > most_bytes) {
+      most_bytes = bytes;
+      most = peer;
+    }
+  }
+  if (all_bytes > LIMIT_OUTBOXES_BYTES)
+    settle(broker, most, PEER_E_FULL);
+}
+
 void out_flush(Broker *broker) {
   LIST_EACH (&broker->dirty, Peer, in_dirty, peer) {
     int r = peer_flush(peer, broker->socket);
@@ -143,20 +178,8 @@ void out_flush(Broker *broker) {
       settle(broker, peer, r);
   }
   retry(broker, RETRIES);
-}
-
-/* Backlogs are bounded one by one; when all together are too much, who has the most of it goes. */
-static void bound_all(Broker *broker) {
-  uint64_t all_bytes = 0;
-  Peer *most = NULL;
-
-  LIST_EACH (&broker->blocked, Peer, in_blocked, peer) {
-    all_bytes += peer->hang_up_us ? 0 : peer->backlog_bytes;
-    if (!peer->hang_up_us && (!most || peer->backlog_bytes > most->backlog_bytes))
-      most = peer;
-  }
-  if (all_bytes > LIMIT_OUTBOXES_BYTES)
-    settle(broker, most, PEER_E_FULL);
+  if (socket_queued_bytes(broker->socket, 0) > LIMIT_OUTBOXES_BYTES)
+    bound_all(broker);
 }
 
 bool out_retry(Broker *broker) {

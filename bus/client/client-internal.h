@@ -340,6 +340,8 @@ void client_tell(Client *client, Status status, const char *text);
 void client_left(Client *client);
 /* Pseudo-random, for jitter alone (xorshift64*; S. Vigna, "An experimental exploration of Marsaglia's xorshift generators"). */
 uint64_t client_random(Client *client);
+/* What the bodies of all unanswered requests may have together, as the broker that is asked has said. */
+uint64_t client_kept_max_bytes(const Client *client);
 
 /* Which of the client's brokers it is. */
 static inline uint32_t link_index(const Link *link) {

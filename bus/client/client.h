@@ -176,7 +176,7 @@ typedef struct AskHandler {
 /* Asks. Does not block; what is asked in one turn of the loop leaves together at its end. Returns 0 and *ret (may be NULL)
    is the request's id, good for client_cancel and client_stream_consumed until on_end. What is wrong with the request itself
    is not an error here but the status of its end: NO_DEADLINE (over the maximum), BAD_NAME, TOO_LARGE, QUOTA (too many or
-   too large together, LIMIT_CLIENT_REQUESTS and LIMIT_CLIENT_BYTES). -ENOMEM (other threads only) and nobody is told. */
+   too large together, as the broker said in WELCOME). -ENOMEM (other threads only) and nobody is told. */
 int client_ask(Client *client, const Ask *ask, const AskHandler *handler, RequestId *ret);
 
 /* Asks and waits for the end. Returns 0 and the caller owns *ret, whatever its status. ask->stream must be false

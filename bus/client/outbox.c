@@ -7,8 +7,7 @@
 
 enum {
   AGAIN_US = 1000,
-  OUTBOX_MAX_BYTES = LIMIT_CLIENT_BYTES * 3, /* kept request bodies and what an instance answers; over it the broker
-                                                does not read */
+  ANSWERS_MAX_BYTES = LIMIT_CLIENT_BYTES * 2, /* what an instance answers, besides request bodies that are kept */
 };
 
 typedef struct Out {
@@ -35,9 +34,8 @@ void link_drop_outbox(Link *link) {
 static void on_again(Client *client, ClientTimer *timer, uint64_t now_us) {
   Link *link = CONTAINER_OF(timer, Link, again);
 
-  (void)client;
   (void)now_us;
-  if (link->outbox_bytes > OUTBOX_MAX_BYTES)
+  if (link->outbox_bytes > client_kept_max_bytes(client) + ANSWERS_MAX_BYTES)
     link_lose(link, STATUS_UNAVAILABLE, "the broker does not read");
   else
     link_flush(link);

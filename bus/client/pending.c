@@ -132,13 +132,20 @@ Pending *pending_find(Client *client, RequestId id, bool first) {
   return NULL;
 }
 
+uint64_t client_kept_max_bytes(const Client *client) {
+  const Welcome *said = client->was_home ? &client->was_home->welcome : NULL;
+
+  return said && said->has_kept_max_bytes ? said->kept_max_bytes : LIMIT_CLIENT_BYTES;
+}
+
 /* Why there is no room for it, or OK. */
 static Status over_quota(const Client *client, const Pending *pending) {
   uint64_t said = client->was_home ? client->was_home->welcome.outstanding_max : 0;
   uint64_t most = said ? said : LIMIT_CLIENT_REQUESTS;
 
-  return client->outstanding >= most || client->kept_bytes + pending->body.size > LIMIT_CLIENT_BYTES ? STATUS_QUOTA
-                                                                                                     : STATUS_OK;
+  return client->outstanding >= most || client->kept_bytes + pending->body.size > client_kept_max_bytes(client)
+             ? STATUS_QUOTA
+             : STATUS_OK;
 }
 
 void pending_take(Pending *pending) {

@@ -107,9 +107,12 @@ static void check_routes(const Whole *whole) {
 static void check_orders(const Whole *whole) {
   const ConfigHeartbeat *heartbeat = &whole->config->broker.heartbeat;
   const ConfigLimits *limits = &whole->config->broker.limits;
+  const ConfigGateway *gateway = &whole->config->gateway;
 
   whole_order(whole, "broker.limits.bytes_all", limits->bytes_all, false, "broker.limits.bytes_per_client",
               limits->bytes_per_client);
+  whole_order(whole, "gateway.held_max_bytes", gateway->held_max_bytes, false, "gateway.body_max_bytes",
+              gateway->body_max_bytes);
   whole_order(whole, "broker.heartbeat.timeout_ms", heartbeat->timeout_ms, true, "broker.heartbeat.interval_ms",
               heartbeat->interval_ms);
   whole_order(whole, "broker.heartbeat.idle_ms", heartbeat->idle_ms, false, "broker.heartbeat.interval_ms",

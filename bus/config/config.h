@@ -136,6 +136,7 @@ typedef struct ConfigGateway {
   uint32_t cors_origins_count;
   uint32_t hosts_count;
   uint32_t body_max_bytes;
+  uint64_t held_max_bytes;
   uint32_t connections;
   uint32_t deadline_ms;
   uint32_t idle_ms;

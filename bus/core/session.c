@@ -97,7 +97,7 @@ static void send_welcome(Core *core, Session *session, uint64_t version) {
   Buffer *body = &core->scratch;
 
   buffer_clear(body);
-  msgpack_put_map(body, 13 + core->warming);
+  msgpack_put_map(body, 14 + core->warming);
   put_pair(body, "version", version);
   put_pair(body, "session", session->id.value);
   msgpack_put_text(body, TEXT("broker"));
@@ -111,6 +111,7 @@ static void send_welcome(Core *core, Session *session, uint64_t version) {
   put_pair(body, "idle_interval_us", options->idle_interval_us);
   put_pair(body, "body_max_bytes", LIMIT_BODY_BYTES);
   put_pair(body, "outstanding_max", options->limits.client_requests);
+  put_pair(body, "kept_max_bytes", options->limits.client_bytes);
   put_pair(body, "features", FEATURE_PROBE);
   if (core->warming) {
     msgpack_put_text(body, TEXT("warming"));

@@ -58,7 +58,7 @@ void connection_destroy(Connection *connection) {
   loop_fd_destroy(&connection->watch);
   close(connection->fd);
   connection_drop_queue(connection);
-  held_done(&connection->held);
+  connection_drop_held(connection);
   curve_destroy(&connection->curve);
   free(connection);
 }
@@ -182,17 +182,23 @@ static void send_command(Connection *connection, Bytes frame) {
     connection_send_frames(connection, frame);
 }
 
-int connection_command(Connection *connection, Bytes command) {
+/* Who has something to read already needs no further sign of life, and who reads nothing must not make us keep one for each
+   PING. */
+static int answer_ping(Connection *connection, Bytes context) {
   _cleanup_(buffer_done) Buffer pong = {0};
+  int r = zmtp_pong(context, &pong);
+
+  if (r == 0 && list_is_empty(&connection->queue))
+    send_command(connection, buffer_bytes(&pong));
+  return r;
+}
+
+int connection_command(Connection *connection, Bytes command) {
   Bytes rest;
-  int r = 0;
 
   switch (zmtp_command_read(command, &rest)) {
   case ZMTP_PING:
-    r = zmtp_pong(rest, &pong);
-    if (r == 0)
-      send_command(connection, buffer_bytes(&pong));
-    return r;
+    return answer_ping(connection, rest);
   case ZMTP_READY:
   case ZMTP_ERROR:
     return ZMTP_E_MALFORMED;

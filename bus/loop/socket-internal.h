@@ -47,6 +47,7 @@ typedef struct Connection {
   TableLink link; /* by number */
   List in_ready;  /* something can be read */
   List in_shaking;
+  List in_halves; /* held has something */
   Socket *socket;
   LoopFd *watch;
   int fd;
@@ -60,6 +61,7 @@ typedef struct Connection {
   Held held;
   List queue; /* of Out: what the kernel had no room for */
   uint32_t queued;
+  size_t queued_bytes; /* of them, with what it costs to keep them */
 } Connection;
 
 typedef struct Listener {
@@ -83,6 +85,8 @@ struct Socket {
   Loop *loop;
   ZmtpType type;
   uint32_t send_queue;
+  size_t send_queue_bytes;
+  size_t queued_bytes; /* at all connections */
   SocketHandler handler;
   LoopTask *task;
   bool *is_gone; /* while on_ready runs: to be set by socket_close */
@@ -98,6 +102,9 @@ struct Socket {
   Buffer sealed; /* frames on their way out */
   List shaking;  /* the oldest first */
   LoopTimer *shaking_timer;
+  List halves; /* connections with a message that is not whole, the one that waits longest first */
+  size_t half_bytes;
+  size_t half_max_bytes;
   Connector connector;
   SocketInput *input;
   Connection *current; /* whose bytes unread are, or NULL */
@@ -155,7 +162,8 @@ int connection_receive(Connection *connection, SocketMessage *ret);
 /* Reads once from the kernel, into socket->unread or to where the rest of a message belongs. Returns 0; or -EAGAIN when there is
    nothing, or the connection has come to its end and is freed. */
 int connection_read(Connection *connection);
-void held_done(Held *held);
+/* Forgets what it has of a message that is not whole. */
+void connection_drop_held(Connection *connection);
 void input_unref(SocketInput *input);
 
 /* --- socket-write.c --- */

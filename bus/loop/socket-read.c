@@ -4,9 +4,18 @@
 
 #include "bus/loop/socket-internal.h"
 
-void held_done(Held *held) {
-  free(held->data);
-  *held = (Held){NULL, 0, 0};
+/* What is held is the caller's from now on. */
+static Held take_held(Connection *connection) {
+  Held held = connection->held;
+
+  list_remove(&connection->in_halves);
+  connection->socket->half_bytes -= held.room;
+  connection->held = (Held){NULL, 0, 0};
+  return held;
+}
+
+void connection_drop_held(Connection *connection) {
+  free(take_held(connection).data);
 }
 
 /* The kernel's answer to a read that brought nothing: the end, or nothing now. */
@@ -63,9 +72,22 @@ int connection_read(Connection *connection) {
   socket->current_has_more = (size_t)n == INPUT_BYTES - kept;
   if (kept > 0)
     memcpy(socket->input->bytes, held->data, kept);
-  held_done(held);
+  connection_drop_held(connection);
   socket->unread = (Bytes){socket->input->bytes, kept + (size_t)n};
   return 0;
+}
+
+/* Who began a message and never ends it makes room for those who do. */
+static void bound_halves(const Connection *connection) {
+  Socket *socket = connection->socket;
+
+  while (socket->half_max_bytes && socket->half_bytes > socket->half_max_bytes) {
+    Connection *oldest = LIST_FIRST(&socket->halves, Connection, in_halves);
+
+    if (oldest == connection)
+      return;
+    connection_end(oldest, -ENOBUFS);
+  }
 }
 
 /* Keeps what is left of a message that is not whole; want bytes are known to make it whole, 0 = not known. */
@@ -79,6 +101,9 @@ static void hold(Connection *connection, Bytes rest, size_t want) {
   if (!held->data)
     abort();
   memcpy(held->data, rest.data, rest.size);
+  connection->socket->half_bytes += room;
+  list_push(&connection->socket->halves, &connection->in_halves);
+  bound_halves(connection);
 }
 
 static int error_of(int zmtp_error) {
@@ -124,12 +149,11 @@ static int next(Connection *connection, Bytes *in, ZmtpMessage *ret, size_t *ret
 
 /* A message that was read to memory of its own. */
 static int receive_held(Connection *connection, SocketMessage *ret, ZmtpMessage *ret_message) {
-  Held whole = connection->held;
+  Held whole = take_held(connection);
   Bytes in = {whole.data, whole.size};
   size_t want;
   int r;
 
-  connection->held = (Held){NULL, 0, 0};
   r = next(connection, &in, ret_message, &want);
   if (r == 0)
     ret->memory = whole.data;

@@ -17,9 +17,16 @@ typedef struct Out {
   uint8_t bytes[];
 } Out;
 
+/* What it costs to keep. A body that others keep too counts in full: they may let go of it. */
+static size_t cost_bytes(const Out *out) {
+  return sizeof *out + out->inline_bytes + out->body.size;
+}
+
 static void drop(Connection *connection, Out *out) {
   list_remove(&out->in_queue);
   connection->queued--;
+  connection->queued_bytes -= cost_bytes(out);
+  connection->socket->queued_bytes -= cost_bytes(out);
   block_unref(&out->block);
   free(out);
 }
@@ -72,6 +79,8 @@ static void enqueue(Connection *connection, const struct iovec *parts, size_t co
   }
   list_push(&connection->queue, &out->in_queue);
   connection->queued++;
+  connection->queued_bytes += cost_bytes(out);
+  connection->socket->queued_bytes += cost_bytes(out);
   loop_fd_set_events(connection->watch, EPOLLIN | EPOLLOUT);
 }
 
@@ -92,11 +101,18 @@ static int write_or_queue(Connection *connection, struct iovec *parts, size_t co
   return 0;
 }
 
+static bool is_full(const Connection *connection) {
+  const Socket *socket = connection->socket;
+
+  return (socket->send_queue && connection->queued >= socket->send_queue) ||
+         (socket->send_queue_bytes && connection->queued_bytes >= socket->send_queue_bytes);
+}
+
 int connection_send(Connection *connection, Bytes header, Bytes body, Block *block) {
   uint8_t heads[2][ZMTP_HEAD_BYTES];
   struct iovec parts[PARTS];
 
-  if (connection->socket->send_queue && connection->queued >= connection->socket->send_queue)
+  if (is_full(connection))
     return -EAGAIN;
   if (connection->curve)
     return connection_send_sealed(connection, false, header, body);

@@ -52,6 +52,7 @@ int socket_new(Loop *loop, SocketType type, int send_queue, const SocketHandler 
   list_init(&socket->listeners);
   list_init(&socket->ready);
   list_init(&socket->shaking);
+  list_init(&socket->halves);
   socket->input = malloc(sizeof *socket->input);
   if (!socket->input)
     return -ENOMEM;
@@ -63,6 +64,17 @@ int socket_new(Loop *loop, SocketType type, int send_queue, const SocketHandler 
     return r;
   *ret = TAKE(socket);
   return 0;
+}
+
+void socket_bound(Socket *socket, size_t queue_bytes, size_t half_bytes) {
+  socket->send_queue_bytes = queue_bytes;
+  socket->half_max_bytes = half_bytes;
+}
+
+size_t socket_queued_bytes(const Socket *socket, uint32_t peer) {
+  const Connection *connection = peer ? socket_find(socket, peer) : NULL;
+
+  return connection ? connection->queued_bytes : peer ? 0 : socket->queued_bytes;
 }
 
 void socket_close(Socket **p, int linger_ms) {

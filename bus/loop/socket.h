@@ -41,7 +41,7 @@ typedef struct SocketEvent {
   SocketEventType type;
   uint32_t peer; /* of SOCKET_UP and SOCKET_DOWN */
   int error; /* of SOCKET_FAILED and SOCKET_DOWN: -ECONNREFUSED, -EPROTO for what is no ZMTP of ours, -EMSGSIZE for a frame over
-                    256 KiB, -ETIMEDOUT for a handshake over 5 s, -ENOKEY when one side has keys and the other has not, -EKEYREJECTED
+                    256 KiB, -ENOBUFS for half a message when all have too many, -ETIMEDOUT for a handshake over 5 s, -ENOKEY when one side has keys and the other has not, -EKEYREJECTED
                     when a key is not admitted or is not what it claims to be; 0 = the other side closed it */
 } SocketEvent;
 
@@ -64,6 +64,12 @@ typedef struct SocketGate {
 /* Makes a socket and puts it into the loop. send_queue = messages that may wait per connection behind what the kernel
    takes, 0 = no bound. Returns 0 or -errno. */
 int socket_new(Loop *loop, SocketType type, int send_queue, const SocketHandler *handler, Socket **ret);
+/* Bounds memory by bytes too. queue_bytes: what may wait to be sent per connection; a message is taken while less waits. half_bytes:
+   messages that are not whole yet, of all connections; over it the one that has waited longest for its rest is hung up on, with
+   error -ENOBUFS. 0 = no bound. */
+void socket_bound(Socket *socket, size_t queue_bytes, size_t half_bytes);
+/* What waits at one connection, or at all of them (peer 0), with what it costs to keep it; 0 when the connection is gone. */
+size_t socket_queued_bytes(const Socket *socket, uint32_t peer);
 /* Has a ROUTER speak CURVE with whoever the gate admits, and with nobody else. Before socket_bind; later it changes the gate and leaves
    connections as they are. The call takes its own reference of key. */
 void socket_use_gate(Socket *socket, KeyPair *key, const SocketGate *gate);

@@ -3,12 +3,15 @@
 
 import json
 import signal
+import time
 
 import gateway_fleet
 import harness
 import msgpack
 from gateway_fleet import CHAT, reply
-from harness import Status, service
+from harness import Flag, Kind, Status, service
+
+PART_BYTES = 30000  # of a large reply, so that one fits into the window of the gateway
 
 
 class Plain(gateway_fleet.Gateways):
@@ -189,6 +192,11 @@ class Errors(gateway_fleet.Gateways):
         self.assertEqual((response.status, response.error["code"]), (404, "unknown_url"))
         for path, meant in (("/chat/completions", "/v1/chat/completions"), ("/v1/models/", "/v1/models"), ("/models//", "/v1/models")):
             self.assertIn(f"did you mean {meant}?", self.ask(path).error["message"])
+        for path, instead in (("/v1/completions", "/v1/chat/completions"), ("/completions", "/v1/chat/completions"),
+                              ("/api/tags", "/v1/models"), ("/health/", "/healthz")):
+            response = self.ask(path)
+            self.assertEqual((response.status, response.error["code"]), (404, "unknown_url"))
+            self.assertRegex(response.error["message"], f"there is no {path} here, which is of .*; use {instead} instead")
         response = self.ask("/v1/chat/completions")
         self.assertEqual((response.status, response.headers["allow"]), (405, "POST, OPTIONS"))
         response = self.ask("/v1/models", method="DELETE")
@@ -267,6 +275,17 @@ class Sizes(gateway_fleet.Gateways):
         response = client.response()
         self.assertEqual((response.status, response.error["code"]), (413, "request_too_large"))
         self.assertTrue(client.is_closed)
+
+    def test_two_lengths_are_none(self):
+        """What a proxy may understand otherwise is refused, and its connection closed."""
+        for lengths in (b"Content-Length: 2\r\nContent-Length: 40\r\n", b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+                        b"Transfer-Encoding: chunked\r\ncontent-length: 2\r\n"):
+            with self.subTest(lengths):
+                client = self.http()
+                client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n" + lengths + b"\r\n{}")
+                response = client.response()
+                self.assertEqual((response.status, response.error["code"]), (400, "invalid_header"))
+                self.assertTrue(client.is_closed)
 
     def test_the_largest_body(self):
         worker, client = self.coordinator(), self.http()
@@ -352,6 +371,74 @@ class Sizes(gateway_fleet.Gateways):
                         raise ConnectionResetError
                 except TimeoutError:
                     continue
+
+
+class Crowds(gateway_fleet.Gateways):
+    """Many clients together."""
+
+    CONFIG = "  body_max_bytes: 100000\n  held_max_bytes: 1048576\n"
+    DESCRIPTORS = 128
+
+    def start_gateway(self, *arguments, **options):
+        return super().start_gateway(*arguments, nofile=self.DESCRIPTORS, **options)
+
+    def held(self):
+        text = self.ask("/metrics").body.decode()
+        return int(next(line.split()[1] for line in text.splitlines() if line.startswith("pons_gateway_held_bytes ")))
+
+    def wait_held(self, wanted):
+        due = time.monotonic() + harness.DEADLINE_S
+        while (held := self.held()) != wanted:
+            self.assertLess(time.monotonic(), due, f"{held}, and not {wanted}")
+
+    def test_bodies_of_all_are_bounded_together(self):
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n"
+        halves = [self.http() for _ in range(10)]
+        for client in halves:
+            client.send(head + b" " * 99999)  # and never the last byte
+        self.wait_held(999990)
+        late = self.http()
+        late.send(head + b" " * 99999)
+        response = late.response()
+        self.assertEqual((response.status, response.error["code"], response.error["type"]), (503, "overloaded", "server_error"))
+        self.assertEqual((response.headers["retry-after"], response.headers["retry-after-ms"]), ("1", "1000"))
+        self.assertTrue(late.is_closed)
+        for client in halves:
+            client.close()
+        self.wait_held(0)
+        self.assertEqual(self.refused(b" " * 90000).error["code"], "invalid_json")
+
+    def test_whole_answers_count_too(self):
+        worker, client = self.coordinator(), self.http(receive_buffer=4096)
+        client.post("/v1/chat/completions", CHAT)
+        answer = json.dumps({"text": "x" * 8_000_000})
+        request, body = worker.take(), msgpack.packb(reply(response=answer))
+        parts = [body[at:at + PART_BYTES] for at in range(0, len(body), PART_BYTES)]
+        granted = request.window
+        for number, part in enumerate(parts[:-1]):
+            while (number + 1) * PART_BYTES > granted:
+                granted = worker.expect(Kind.WINDOW, id=request.id).window
+            worker.chunk(request, number, part, Flag.PART)
+        worker.reply(request, parts[-1], number=len(parts) - 1)
+        self.wait_held(len(answer))
+        self.assertEqual(self.refused(CHAT).status, 503)
+        self.assertEqual(len(client.response().body), len(answer))
+        self.wait_held(0)
+
+    def test_clients_leave_a_descriptor_for_the_broker(self):
+        self.broker.kill()
+        crowd = [self.http() for _ in range(2 * self.DESCRIPTORS)]  # some wait to be accepted
+        for client in crowd[:50]:
+            client.get("/metrics")
+            self.assertEqual(client.response().status, 200)
+        self.broker = self.start_broker(endpoints=[self.endpoint])
+        due = time.monotonic() + harness.DEADLINE_S
+        while True:
+            crowd[0].get("/healthz")
+            if crowd[0].response().status == 200:
+                break
+            self.assertLess(time.monotonic(), due, "the gateway does not find the broker again")
+        self.assertIn("are enough for 64 at each address", self.gateway.log())
 
 
 class Fleet(gateway_fleet.Gateways):

@@ -26,7 +26,7 @@ class Hello(harness.Fleet):
         self.assertEqual(welcome["session"], peer.session)
         self.assertEqual((welcome["ping_interval_us"], welcome["ping_timeout_us"], welcome["idle_interval_us"]),
                          (20000000, 60000000, 60000000))
-        self.assertEqual((welcome["body_max_bytes"], welcome["outstanding_max"]), (258048, 4096))
+        self.assertEqual((welcome["body_max_bytes"], welcome["outstanding_max"], welcome["kept_max_bytes"]), (258048, 4096, 33554432))
         self.assertEqual(welcome["mismatches"], [])
 
     def test_sessions_differ(self):

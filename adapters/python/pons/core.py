@@ -192,6 +192,11 @@ class Core:
 
     # --- asking ---
 
+    @property
+    def kept_max_bytes(self) -> int:
+        """Bodies of unanswered requests, all together."""
+        return self.was_home.welcome["kept_max_bytes"] if self.was_home else LIMITS["CLIENT_BYTES"]
+
     def ask(self, ask: Ask) -> Pending:
         """Never tells before this has returned."""
         self.stats.asked += 1
@@ -199,7 +204,7 @@ class Core:
         status, why = pending.check()
         if not status:
             room = (self.was_home and self.was_home.welcome["outstanding_max"]) or LIMITS["CLIENT_REQUESTS"]
-            if len(self.requests) >= room or self.kept_bytes + len(ask.body) > LIMITS["CLIENT_BYTES"]:
+            if len(self.requests) >= room or self.kept_bytes + len(ask.body) > self.kept_max_bytes:
                 status = Status.QUOTA
         self.requests[pending.id] = pending
         self.kept_bytes += len(ask.body)

@@ -18,7 +18,7 @@ from .wire import LIMITS
 RECEIVE_MAX = 256  # messages of one socket per turn
 SEND_QUEUE = 1024  # messages that may wait in a socket; a pack is one
 AGAIN_S = 0.001  # what a full socket did not take is tried again
-OUTBOX_BYTES = 3 * LIMITS["CLIENT_BYTES"]  # over it the broker does not read
+ANSWERS_BYTES = 2 * LIMITS["CLIENT_BYTES"]  # what an instance answers, besides request bodies that are kept
 COPY_BYTES = 65536  # frames above it are not copied
 EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | \
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -168,7 +168,7 @@ class Driver:
         self._apply()
         for link in list(self._links.values()):
             link.flush()
-            if link.outbox_bytes > OUTBOX_BYTES:
+            if link.outbox_bytes > core.kept_max_bytes + ANSWERS_BYTES:
                 core.sessions[link.index].lose(Status.UNAVAILABLE, "the broker does not read")
                 more = True
         # A socket says only once that there is something to read, so it is asked after each use.

@@ -13,7 +13,7 @@ import msgpack
 from . import wire
 from .errors import Status
 from .timers import Timer
-from .wire import Flag, Kind, Message
+from .wire import LIMITS, Flag, Kind, Message
 
 if TYPE_CHECKING:
     from .core import Core
@@ -234,6 +234,7 @@ class Session:
             self.welcome = {name: int(welcome[name]) for name in
                             ("session", "incarnation", "ping_interval_us", "ping_timeout_us", "idle_interval_us", "outstanding_max")}
             self.welcome |= {"features": int(welcome.get("features", 0)), "broker": str(welcome["broker"]),
+                             "kept_max_bytes": int(welcome.get("kept_max_bytes", LIMITS["CLIENT_BYTES"])),
                              "mismatches": list(welcome.get("mismatches", ()))}
             self.cold = bool(welcome.get("warming", False))
         except Exception:  # whatever else a body can be

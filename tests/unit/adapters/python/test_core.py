@@ -158,6 +158,8 @@ class Requests(unittest.TestCase):
                             ({"content_type": "x" * 65}, Status.TOO_LARGE)):
             _, ends, _ = self.world.ask(**how)
             self.assertEqual(statuses(ends), [status])
+        self.world.core.sessions[0].welcome["kept_max_bytes"] = 10
+        self.assertEqual(statuses(self.world.ask(body=b"12345678901")[1]), [Status.QUOTA])
         self.world.core.sessions[0].welcome["outstanding_max"] = 1
         self.world.ask()
         self.assertEqual(statuses(self.world.ask()[1]), [Status.QUOTA])

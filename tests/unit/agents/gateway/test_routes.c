@@ -45,6 +45,35 @@ static void other_paths_have_none(void **state) {
   assert_true(text_is(rest, "untouched"));
 }
 
+static void paths_of_others_are_known(void **state) {
+  static const struct {
+    const char *path;
+    const char *instead; /* NULL: nobody's */
+  } rows[] = {
+      {"/v1/completions", "/v1/chat/completions"},
+      {"/completions", "/v1/chat/completions"},
+      {"/api/tags", "/v1/models"},
+      {"/health//", "/healthz"},
+      {"/chat", NULL},
+      {"/v1/nothing", NULL},
+      {"/", NULL},
+      {"", NULL},
+  };
+
+  (void)state;
+  for (size_t i = 0; i < ELEMENTS(rows); i++) {
+    const Foreign *foreign = route_find_foreign(text_of(rows[i].path));
+    Text rest;
+
+    if (!rows[i].instead) {
+      assert_null(foreign);
+      continue;
+    }
+    assert_string_equal(foreign->instead, rows[i].instead);
+    assert_non_null(route_find(text_of(foreign->instead), &rest));
+  }
+}
+
 static void methods_and_what_is_allowed(void **state) {
   _cleanup_(buffer_done) Buffer allow = {0};
   Text rest;
@@ -64,6 +93,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(paths_find_their_route),
       cmocka_unit_test(other_paths_have_none),
+      cmocka_unit_test(paths_of_others_are_known),
       cmocka_unit_test(methods_and_what_is_allowed),
   };
 

@@ -46,10 +46,11 @@ typedef struct Fake {
   uint32_t frames; /* ZeroMQ messages */
   uint32_t ping_interval_us;
   uint32_t ping_timeout_us;
-  Status refuse; /* HELLO is answered with this; OK = WELCOME */
-  bool mute;     /* answers no PING */
-  bool deaf;     /* answers no HELLO */
-  bool warming;  /* says so in WELCOME */
+  Status refuse;           /* HELLO is answered with this; OK = WELCOME */
+  bool mute;               /* answers no PING */
+  bool deaf;               /* answers no HELLO */
+  bool warming;            /* says so in WELCOME */
+  uint64_t kept_max_bytes; /* in WELCOME; 0: it says none */
   uint32_t features;
   uint32_t mismatches;
   Kind wanted;
@@ -80,6 +81,8 @@ static inline void fake_welcome(Fake *fake) {
       .idle_interval_us = TIME_IDLE_INTERVAL_US,
       .body_max_bytes = LIMIT_BODY_BYTES,
       .outstanding_max = LIMIT_CLIENT_REQUESTS,
+      .has_kept_max_bytes = fake->kept_max_bytes > 0,
+      .kept_max_bytes = fake->kept_max_bytes,
       .has_features = fake->features > 0,
       .features = fake->features,
       .has_warming = true,

@@ -241,6 +241,36 @@ static void over_the_quota_is_refused_here(void **state) {
   assert_int_equal(client_stats(scene->client).outstanding, LIMIT_CLIENT_REQUESTS);
 }
 
+/* Both ways: a broker may keep less than CLIENT_BYTES for one client, and more. */
+static void over_the_quota_of_bytes_is_what_the_broker_says(void **state) {
+  enum { BODY_BYTES = 12 << 20 };
+  static const uint64_t said[] = {0, 20 << 20, 40 << 20};
+  static const unsigned fit[] = {2, 1, 3};
+  Scene *scene = *state;
+  uint8_t *bytes = calloc(1, BODY_BYTES);
+  _cleanup_(block_unref) Block *block = block_adopt((Bytes){bytes, BODY_BYTES}, bytes, free);
+  Ask request = {.service = TEXT("echo"), .method = TEXT("say"), .body = block_bytes(block), .block = block};
+  AskHandler nobody = {.on_end = NULL};
+
+  for (size_t i = 0; i < ELEMENTS(said); i++) {
+    unsigned before = 0;
+
+    scene->fake.kept_max_bytes = said[i];
+    scene_connect(scene);
+    for (; before < fit[i]; before++)
+      assert_int_equal(client_ask(scene->client, &request, &nobody, NULL), 0);
+    scene_ask(scene, &request);
+    scene_wait_end(scene);
+    assert_int_equal(scene->status, STATUS_QUOTA);
+    assert_int_equal(client_stats(scene->client).outstanding, fit[i]);
+    if (i + 1 < ELEMENTS(said)) {
+      scene_tear_down(state);
+      scene_set_up(state);
+      scene = *state;
+    }
+  }
+}
+
 static void destroy_ends_what_is_unanswered(void **state) {
   Scene *scene = *state;
   Ask request = scene_say("x");
@@ -367,6 +397,7 @@ int main(void) {
       CASE(cancel_ends_it_and_tells_the_broker),
       CASE(a_large_body_travels_in_pieces),
       CASE(over_the_quota_is_refused_here),
+      CASE(over_the_quota_of_bytes_is_what_the_broker_says),
       CASE(destroy_ends_what_is_unanswered),
       CASE(a_refusal_without_effect_is_asked_again),
       CASE(retries_are_counted),

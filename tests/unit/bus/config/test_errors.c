@@ -304,6 +304,8 @@ static void test_names(void **state _unused_) {
 
 static void test_orders(void **state _unused_) {
   static const BadFile files[] = {
+      {"gateway:\n  held_max_bytes: 1048576\n",
+       "2:19: gateway.held_max_bytes: is 1048576, must be at least gateway.body_max_bytes, which is 8388608"},
       {"broker:\n  limits:\n    bytes_all: 1048576\n",
        "3:16: broker.limits.bytes_all: is 1048576, must be at least broker.limits.bytes_per_client, which is 33554432"},
       {"broker:\n  heartbeat:\n    timeout_ms: 50\n",

@@ -56,6 +56,7 @@ static void test_welcome_dictates(void **state) {
   assert_int_equal(welcome.ping_timeout_us, 150000);
   assert_int_equal(welcome.idle_interval_us, 5000000);
   assert_int_equal(welcome.body_max_bytes, LIMIT_BODY_BYTES);
+  assert_int_equal(welcome.kept_max_bytes, LIMIT_CLIENT_BYTES);
   assert_int_equal(welcome.mismatches.count, 0);
   assert_int_equal(core_counter(h.core, COUNTER_SESSIONS_OPENED), 3);
   forget(peer);

@@ -314,6 +314,54 @@ static void a_ping_of_zmtp_is_answered(void **state _unused_) {
   close(fd);
 }
 
+/* Halves of messages are bounded together: who waits longest for its rest goes, and who goes on is heard. */
+static void halves_of_messages_are_bounded_together(void **state _unused_) {
+  enum { HALF_BYTES = 100000, BOUND_BYTES = 250000, CONNECTIONS = 3 };
+  static uint8_t frame[9 + HALF_BYTES] = {
+      2, 0, 0, 0, 0, 0, HALF_BYTES >> 16, HALF_BYTES >> 8 & 0xff, HALF_BYTES & 0xff};
+  int fds[CONNECTIONS];
+
+  socket_bound(router.socket, 0, BOUND_BYTES);
+  for (size_t i = 0; i < CONNECTIONS; i++) {
+    fds[i] = plain_connection();
+    shake(fds[i]);
+    say(fds[i], frame, 20000);
+    turn_some();
+    assert_int_equal(router.downs, i == CONNECTIONS - 1);
+  }
+  assert_int_equal(router.error, -ENOBUFS);
+  wanted = CONNECTIONS - 1;
+  for (size_t i = 1; i < CONNECTIONS; i++)
+    say(fds[i], frame + 20000, sizeof frame - 20000);
+  run_until(has_messages, &router);
+  assert_int_equal(router.messages, CONNECTIONS - 1);
+  for (size_t i = 0; i < CONNECTIONS; i++)
+    close(fds[i]);
+}
+
+/* Nothing is kept for who pings and never reads, and the next thing that it sends is still understood. */
+static void pings_of_who_never_reads_cost_nothing(void **state _unused_) {
+  static const char ping[] = "\4\x0a\4PING\0\1ctx";
+  enum { PINGS = 50000, AT_ONCE = 50, KEPT_MAX_BYTES = 1024 };
+  size_t most_bytes = 0;
+  int fd = plain_connection();
+
+  shake(fd);
+  for (int i = 0; i < PINGS; i++) {
+    say(fd, ping, sizeof ping - 1);
+    if (i % AT_ONCE == 0)
+      turn_some();
+    most_bytes = max_u64(most_bytes, socket_queued_bytes(router.socket, 0));
+  }
+  assert_true(most_bytes > 0 && most_bytes < KEPT_MAX_BYTES);
+  say(fd, "\0\1e", 3);
+  wanted = 1;
+  run_until(has_messages, &router);
+  close(fd);
+  run_until(is_down, &router);
+  assert_int_equal(socket_queued_bytes(router.socket, 0), 0);
+}
+
 /* --- large bodies, slow readers --- */
 
 static int connect_in_folder(void **state) {
@@ -361,6 +409,27 @@ static void who_does_not_read_is_full_at_some_time_and_gets_all(void **state _un
   run_until(has_messages, &router);
   assert_int_equal(router.messages, sent);
   assert_int_equal(socket_send(dealer.socket, 0, (Bytes){body, 20}, BYTES_NONE, NULL), 0);
+}
+
+static void what_waits_is_bounded_in_bytes_too(void **state _unused_) {
+  enum { BOUND_BYTES = 100000, BODY_BYTES = 60000, KEEP_BYTES = 200 /* heads, and what it costs to keep them */ };
+  static uint8_t body[BODY_BYTES];
+  _cleanup_(block_unref) Block *block = block_copy((Bytes){body, sizeof body});
+  unsigned sent = 0;
+  size_t waiting;
+
+  wanted = 0;
+  socket_bound(dealer.socket, BOUND_BYTES, 0);
+  while (socket_send(dealer.socket, 0, (Bytes){body, 20}, block_bytes(block), sent % 2 ? block : NULL) == 0)
+    sent++;
+  waiting = socket_queued_bytes(dealer.socket, 0);
+  assert_true(waiting >= BOUND_BYTES && waiting < BOUND_BYTES + BODY_BYTES + KEEP_BYTES);
+  assert_int_equal(socket_queued_bytes(dealer.socket, 1), waiting);
+  assert_int_equal(socket_queued_bytes(dealer.socket, 2), 0);
+  wanted = sent;
+  run_until(has_messages, &router);
+  assert_int_equal(socket_queued_bytes(dealer.socket, 0), 0);
+  assert_int_equal(router.body_bytes, BODY_BYTES);
 }
 
 static void what_is_queued_may_go_out_at_the_close(void **state _unused_) {
@@ -478,8 +547,11 @@ int main(void) {
       IN(a_frame_that_is_too_large_ends_the_connection, listen_in_folder),
       IN(more_than_two_frames_are_one_bad_message, listen_in_folder),
       IN(a_ping_of_zmtp_is_answered, listen_in_folder),
+      IN(halves_of_messages_are_bounded_together, listen_in_folder),
+      IN(pings_of_who_never_reads_cost_nothing, listen_in_folder),
       IN(bodies_of_all_sizes_arrive, connect_in_folder),
       IN(who_does_not_read_is_full_at_some_time_and_gets_all, connect_in_folder),
+      IN(what_waits_is_bounded_in_bytes_too, connect_in_folder),
       IN(what_is_queued_may_go_out_at_the_close, connect_in_folder),
       IN(who_is_gone_is_unreachable, connect_in_folder),
       IN(a_path_in_use_is_not_taken_and_a_stale_one_is, listen_in_folder),
