@@ -93,6 +93,7 @@ def the_agent():
 
     @agent.method("bad.forever")
     async def forever(call, request):
+        seen.append("begun")
         try:
             await asyncio.get_running_loop().create_future()
         finally:
