@@ -12,7 +12,7 @@ enum {
   AT_ONCE_BYTES = 65536, /* and about their bytes */
   ASK_US = 500000,       /* how often the peer is asked to go on */
   SETTLE_US = 100000,
-  FORGET_US = 2000000, /* how often all is asked for, when a durable request could not be taken */
+  FORGET_US = 2000000, /* how often all is asked for, when something could not be taken */
 };
 
 static PairNode peer_of(const Authority *a) {
@@ -302,11 +302,17 @@ void loglink_on_up(Authority *a) {
   a->log.settled_us = now_us + SETTLE_US;
 }
 
+/* Something could not be taken, and might be now: a flag that a later one was in the way of, or for which there was no room. A disk that has
+   failed takes nothing until this broker is started again. */
+static bool is_short(const Authority *a) {
+  return keeper_is_short(a->keeper) || (a->log.refused[CHANGE_FLAG] && !*a->disk);
+}
+
 /* What the peer was asked may not have reached it. */
 void loglink_on_beat(Authority *a, uint64_t now_us) {
   if (!a->log.changes || !peerlink_is_up(a->link))
     return;
-  if (keeper_is_short(a->keeper) && now_us >= a->log.forgot_us + FORGET_US) {
+  if (is_short(a) && now_us >= a->log.forgot_us + FORGET_US) {
     a->log.forgot_us = now_us;
     changes_forget(a->log.changes);
     a->log.again = true;
