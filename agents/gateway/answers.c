@@ -186,33 +186,64 @@ void answer_agent_health(HttpRequest *request) {
     fetch_get(&request->gateway->registry, request, on_agent_health);
 }
 
-static bool is_ready(const PonsRegistry *registry, const char *service) {
+static bool is_ready(const PonsRegistry *registry, Text service) {
   for (size_t i = 0; i < registry->instances.count; i++)
-    if (text_is(registry->instances.items[i].service, service) && text_is(registry->instances.items[i].state, "ready"))
+    if (text_equal(registry->instances.items[i].service, service) &&
+        text_is(registry->instances.items[i].state, "ready"))
       return true;
   return false;
 }
 
-static void on_ready(HttpRequest *request) {
-  _cleanup_(arena_done) Arena arena = {.chunks = NULL};
+static const char *word_of(bool yes) {
+  return yes ? "true" : "false";
+}
+
+/* model: some model for chats whose executor is there. */
+static void tell_ready(HttpRequest *request, bool coordinator, bool models, bool model) {
+  bool all = coordinator && models && model;
   Buffer json = {0};
+
+  buffer_printf(&json, "{\"ready\":%s,\"RequestCoordinator\":%s,\"ModelManagerSuite\":%s,\"model\":%s}\n", word_of(all),
+                word_of(coordinator), word_of(models), word_of(model));
+  respond_json(request, all ? 200 : 503, &json);
+}
+
+static bool can_chat(const Models *models, const PonsRegistry *registry) {
+  for (size_t i = 0; i < models->models.count; i++)
+    if (text_is(models->models.items[i].kind, "chat") && is_ready(registry, models->models.items[i].executor))
+      return true;
+  return false;
+}
+
+/* The registry was fetched before the table, and is still kept. */
+static void on_ready_table(HttpRequest *request) {
+  _cleanup_(arena_done) Arena arena = {.chunks = NULL};
   PonsRegistry registry;
-  bool coordinator, models, executor;
+  Models models;
+
+  if (read_fetched(request, &request->gateway->registry, &arena, &registry) &&
+      read_fetched(request, &request->gateway->table, &arena, &models))
+    tell_ready(request, true, true, can_chat(&models, &registry));
+}
+
+static void on_ready_registry(HttpRequest *request) {
+  _cleanup_(arena_done) Arena arena = {.chunks = NULL};
+  PonsRegistry registry;
+  bool coordinator, models;
 
   if (!read_fetched(request, &request->gateway->registry, &arena, &registry))
     return;
-  coordinator = is_ready(&registry, "RequestCoordinator");
-  models = is_ready(&registry, "ModelManagerSuite");
-  executor = is_ready(&registry, "RemoteApiAdapter") || is_ready(&registry, "TinyLlamaServiceEnhanced");
-  buffer_printf(&json, "{\"ready\":%s,\"RequestCoordinator\":%s,\"ModelManagerSuite\":%s,\"executor\":%s}\n",
-                coordinator && models && executor ? "true" : "false", coordinator ? "true" : "false",
-                models ? "true" : "false", executor ? "true" : "false");
-  respond_json(request, coordinator && models && executor ? 200 : 503, &json);
+  coordinator = is_ready(&registry, TEXT("RequestCoordinator"));
+  models = is_ready(&registry, TEXT("ModelManagerSuite"));
+  if (coordinator && models)
+    fetch_get(&request->gateway->table, request, on_ready_table);
+  else
+    tell_ready(request, coordinator, models, false);
 }
 
 void answer_ready(HttpRequest *request) {
   if (has_session(request))
-    fetch_get(&request->gateway->registry, request, on_ready);
+    fetch_get(&request->gateway->registry, request, on_ready_registry);
 }
 
 /* --- metrics --- */

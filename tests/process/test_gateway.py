@@ -11,6 +11,8 @@ import msgpack
 from gateway_fleet import CHAT, reply
 from harness import Flag, Kind, Status, service
 
+MODEL = {"kind": "chat", "executor": "E", "size": "any", "context_tokens": 10, "state": "up", "requests": 0, "failures": 0,
+         "input_tokens": 0, "output_tokens": 0, "cost_nano_usd": 0}
 PART_BYTES = 30000  # of a large reply, so that one fits into the window of the gateway
 
 
@@ -89,13 +91,11 @@ class Plain(gateway_fleet.Gateways):
             self.assertEqual(told["reasons"], decision["reasons"])
 
     def test_models(self):
-        row = {"kind": "chat", "executor": "E", "size": "any", "context_tokens": 10, "state": "up", "requests": 0,
-               "failures": 0, "input_tokens": 0, "output_tokens": 0, "cost_nano_usd": 0}
         worker = self.worker(service("ModelManagerSuite", "models"), agent="model_manager_suite")
         self.wait_service(self.asker(), "ModelManagerSuite")
         client = self.http()
         client.get("/v1/models")
-        worker.reply(worker.take(), {"models": [{"name": "a/b:1", "provider": "acme", **row}, {"name": "c", **row}]})
+        worker.reply(worker.take(), {"models": [{"name": "a/b:1", "provider": "acme", **MODEL}, {"name": "c", **MODEL}]})
         models = client.response().json
         self.assertEqual([(one["id"], one["owned_by"], one["object"]) for one in models["data"]],
                          [("a/b:1", "acme", "model"), ("c", "pons", "model")])
@@ -466,10 +466,27 @@ class Fleet(gateway_fleet.Gateways):
             self.asker().ask("pons", "ping", {})
         self.fail(f"{path}: {response}")
 
+    def ready(self, *models):
+        """What /readyz says with all services but the local model's, and a model table."""
+        worker, client = self.coordinator(service("ModelManagerSuite", "models"), service("RemoteApiAdapter", "status")), self.http()
+        client.get("/readyz")
+        worker.reply(worker.take(), {"models": models})
+        return client.response()
+
     def test_ready(self):
-        self.assertEqual(self.ask("/readyz").status, 503)
-        self.coordinator(service("ModelManagerSuite", "models"), service("RemoteApiAdapter", "status"))
-        self.wait_health("/readyz", 200)
+        response = self.ready({**MODEL, "name": "a", "executor": "RemoteApiAdapter"})
+        self.assertEqual((response.status, set(response.json.values())), (200, {True}))
+
+    def test_not_ready(self):
+        response = self.ask("/readyz")
+        self.assertEqual((response.status, set(response.json.values())), (503, {False}))
+
+    def test_without_a_model_it_is_not_ready(self):
+        """One whose executor is not there, and one that is not for chats."""
+        response = self.ready({**MODEL, "name": "a", "executor": "TinyLlamaServiceEnhanced"},
+                              {**MODEL, "name": "b", "executor": "RemoteApiAdapter", "kind": "embedding"})
+        self.assertEqual((response.status, response.json),
+                         (503, {"ready": False, "RequestCoordinator": True, "ModelManagerSuite": True, "model": False}))
 
     def test_without_a_broker(self):
         self.broker.kill()
