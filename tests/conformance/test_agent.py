@@ -410,6 +410,10 @@ class KeyedBroker(keyed.Keyed):
         with self.assertRaises(pons.Denied) as caught:
             bus.ask("zoo.seen")
         self.assertIn("guest.here", str(caught.exception))
+        with self.assertLogs("pons", "WARNING") as logs:  # what has no answer of its own
+            bus.subscribe("news.*")
+            bus.ask("zoo.size", {"data": b""})
+        self.assertIn("DENIED", logs.output[0])
 
     def test_who_is_revoked_is_out(self):
         bus = self.guest()

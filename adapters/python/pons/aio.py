@@ -32,6 +32,7 @@ from .request import Answer, Pending
 from .watch import Events, Flag, Lease, Reader
 
 log = logging.getLogger("pons")
+REFUSAL_QUIET_S = 60.0
 EVENTS_WAITING = 1024  # of one subscription; over it the oldest are lost, and counted
 OnEnd = Callable[[Answer], None]
 
@@ -57,6 +58,7 @@ class Client:
                              has_key=key is not None)
         self._driver: Driver | None = None
         self._changed = asyncio.Event()  # state
+        self._quiet_until = 0.0
         self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
         self._leases: list[Lease] = []
         self.state = "connecting"  # for a person: whether somebody can be asked, and why not
@@ -92,7 +94,11 @@ class Client:
         self._changed.set()
 
     def _on_refusal(self, status: Status, why: str) -> None:
-        log.warning("a broker refuses an event or a subscription: %s", why)
+        """Whoever is refused one event is refused many: said once a minute."""
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + REFUSAL_QUIET_S
+            log.warning("%s: a broker refuses %s", self._bus.core.options.agent, why)
 
     async def wait_open(self, timeout_s: float = 10.0) -> None:
         """Returns when a broker can be asked. Raises TimeoutError, which says why there is none."""

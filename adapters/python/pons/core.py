@@ -74,7 +74,7 @@ class Options:
     attempts: int = 3  # greatest number of times that one request is asked, retries included
     deadline_us: int = TIMES_US["DEADLINE_DEFAULT"]
     on_state: Callable[[bool, Status, str], None] | None = None  # whether somebody can be asked; and why
-    on_refusal: Callable[[Status, str], None] | None = None  # a broker refuses what has no answer: an event, a subscription
+    on_refusal: Callable[[Status, str], None] | None = None  # a broker refuses what has no answer: an event, a subscription, the second session
     seed: int | None = None
 
 
@@ -195,7 +195,7 @@ class Core:
     @property
     def kept_max_bytes(self) -> int:
         """Bodies of unanswered requests, all together."""
-        return self.was_home.welcome["kept_max_bytes"] if self.was_home else LIMITS["CLIENT_BYTES"]
+        return int(self.was_home.welcome["kept_max_bytes"]) if self.was_home else LIMITS["CLIENT_BYTES"]
 
     def ask(self, ask: Ask) -> Pending:
         """Never tells before this has returned."""
@@ -281,6 +281,10 @@ class Core:
         self._is_open = is_open
         if self.options.on_state:
             self.options.on_state(is_open, status, why)
+
+    def tell_refusal(self, status: Status, what: str) -> None:
+        if self.options.on_refusal:
+            self.options.on_refusal(status, what)
 
     # --- which broker is asked (section 17.8) ---
 

@@ -42,6 +42,7 @@ class Session:
         self.id = 0
         self.welcome: dict[str, Any] = {}
         self.going_away = self.cold = self.refused = False
+        self.refusal_told = False  # since the last WELCOME
         self.outstanding = 0  # requests whose answer is expected from here
         self.failures = 0
         self.heard = self.pinged = self.beat_at = 0
@@ -112,6 +113,9 @@ class Session:
         self.core.timers.set(self.life, self.core.now + largest // 2 + self.core.random.randrange(largest // 2 + 1))
         if was_open:
             self.core.on_lost(self, why)
+        if self.refused and self.core.home and not self.refusal_told:
+            self.refusal_told = True
+            self.core.tell_refusal(status, f"a session beside the one with the other broker: {why}")
         self.core.tell(status, why)
         self.refused = False
 
@@ -241,7 +245,7 @@ class Session:
             self.lose(Status.MALFORMED, "the broker's WELCOME can't be read")
             return False
         self.state, self.id = State.OPEN, message.number("session")
-        self.failures, self.beat_at = 0, self.core.now
+        self.failures, self.beat_at, self.refusal_told = 0, self.core.now, False
         self.core.stats.sessions += 1
         self.core.timers.set(self.life, self.core.now + self.welcome["ping_interval_us"])
         self.core.on_open(self)
@@ -258,8 +262,8 @@ class Session:
         elif status in (Status.NO_HELLO, Status.STALE):
             self.lose(status, text)
         else:
-            if status != Status.UNSUPPORTED and self.core.options.on_refusal:  # which a broker of an earlier version says
-                self.core.options.on_refusal(status, text)
+            if status != Status.UNSUPPORTED:  # which a broker of an earlier version says
+                self.core.tell_refusal(status, f"an event or a subscription: {text}")
             return False
         return True
 

@@ -64,6 +64,19 @@ class Sessions(unittest.TestCase):
         world.wait(5 * SECOND)
         self.assertEqual(len(world.connects), 2)
 
+    def test_what_has_no_answer_is_told_all_the_same(self):
+        told = []
+        world = fake.World(on_refusal=lambda status, what: told.append((status, what.partition(":")[0])))
+        world.open(0)
+        world.hear(0, Kind.ERROR, msgpack.packb({"message": "no"}), status=Status.DENIED, service="news.x")
+        world.hear(0, Kind.ERROR, status=Status.UNSUPPORTED)  # of a broker of an earlier version
+        for _ in range(2):  # the second broker refuses this client, again and again
+            world.core.connected(1)
+            world.hear(1, Kind.ERROR, msgpack.packb({"message": "no"}), status=Status.DENIED)
+            world.wait(6 * SECOND)
+            world.hear(0, Kind.PONG)
+        self.assertEqual(told, [(Status.DENIED, "an event or a subscription"), (Status.DENIED, "a session beside the one with the other broker")])
+
     def test_a_welcome_that_cannot_be_read(self):
         world = fake.World(brokers=1)
         world.core.connected(0)
