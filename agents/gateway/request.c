@@ -217,11 +217,26 @@ static bool is_ambiguous(const HttpRequest *request) {
   return lengths > 1;
 }
 
+/* Clients of proxies write the whole URL (RFC 9112, 3.2.2). */
+static const char *path_of(const char *url) {
+  const char *host = strncasecmp(url, "http://", 7) == 0    ? url + 7
+                     : strncasecmp(url, "https://", 8) == 0 ? url + 8
+                                                            : NULL;
+
+  return host ? host + strcspn(host, "/") : url;
+}
+
+static bool lacks_host(const HttpRequest *request, const char *version) {
+  return strcmp(version, "HTTP/1.1") == 0 && !request_header(request, "Host");
+}
+
 /* Answers what can be refused by the headers alone. */
-static void check_headers(HttpRequest *request, Text url, const char *method) {
+static void check_headers(HttpRequest *request, const char *version, Text url, const char *method) {
   const Gateway *gateway = request->gateway;
 
-  if (is_ambiguous(request))
+  if (lacks_host(request, version))
+    respond_error(request, 400, "invalid_header", NULL, "HTTP/1.1 wants the header Host (RFC 9112, 3.2)");
+  else if (is_ambiguous(request))
     respond_error(request, 400, "invalid_header", NULL,
                   "more than one length: send one Content-Length, or one Transfer-Encoding, and not both");
   else if (!request->route)
@@ -263,7 +278,7 @@ static enum MHD_Result queue(HttpRequest *request) {
   return MHD_queue_response(request->connection->mhd, request->status, request->response);
 }
 
-static enum MHD_Result on_headers(HttpRequest *request, const char *url, const char *method) {
+static enum MHD_Result on_headers(HttpRequest *request, const char *version, const char *url, const char *method) {
   uint64_t bytes = announced_bytes(request);
   Gateway *gateway = request->gateway;
 
@@ -274,7 +289,7 @@ static enum MHD_Result on_headers(HttpRequest *request, const char *url, const c
   request->origin = origin_find(&gateway->config->gateway, request_header(request, "Origin"));
   gateway->running++;
   metrics_add(&gateway->metrics, METRIC_RUNNING, request->kind, 0, 1);
-  check_headers(request, text_of(url), method);
+  check_headers(request, version, text_of(url), method);
   if (!request->response && bytes != UINT64_MAX && bytes > gateway->config->gateway.body_max_bytes) {
     HttpFault fault;
     char text[96];
@@ -390,11 +405,10 @@ enum MHD_Result request_on_turn(void *gateway, struct MHD_Connection *mhd, const
 
   (void)gateway;
   (void)mhd;
-  (void)version;
   if (!request)
     return MHD_NO;
   if (!request->has_begun)
-    return on_headers(request, url, method);
+    return on_headers(request, version, path_of(url), method);
   if (size == 0)
     return on_whole(request);
   *upload_size = 0;

@@ -287,6 +287,22 @@ class Sizes(gateway_fleet.Gateways):
                 self.assertEqual((response.status, response.error["code"]), (400, "invalid_header"))
                 self.assertTrue(client.is_closed)
 
+    def test_a_request_without_a_host(self):
+        """HTTP/1.1 wants one, as nginx does; HTTP/1.0 knew none."""
+        client = self.http()
+        client.send(b"GET /healthz HTTP/1.1\r\n\r\n")
+        response = client.response()
+        self.assertEqual((response.status, response.error["code"]), (400, "invalid_header"))
+        client.send(b"GET /healthz HTTP/1.0\r\n\r\n")
+        self.assertEqual(client.response().status, 200)
+
+    def test_a_whole_url_in_the_request_line(self):
+        for url, status in ((b"http://127.0.0.1:7180/healthz", 200), (b"HTTPS://localhost/healthz?x=/", 200), (b"http://localhost", 404)):
+            with self.subTest(url):
+                client = self.http()
+                client.send(b"GET " + url + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                self.assertEqual(client.response().status, status)
+
     def test_the_largest_body(self):
         worker, client = self.coordinator(), self.http()
         body = json.dumps(CHAT).encode().ljust(100000)
