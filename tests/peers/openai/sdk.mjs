@@ -67,6 +67,8 @@ const scenarios = {
   wrong_key: async () => new OpenAI({ baseURL, apiKey: "sk-wrong", maxRetries: 0 }).models.list().then(() => ({}), failure),
   no_model: async () => ask("nobody").then(() => ({}), failure),
   bad_request: async () => client.chat.completions.create({ model: "good" }).then(() => ({}), failure),
+  older: async () => client.completions.create({ model: "good", prompt: "x" }).then(() => ({}), failure),
+  newer: async () => client.responses.create({ model: "good", input: "x" }).then(() => ({}), failure),
   limited: async () => ask("limited").then(() => ({}), failure),
   broken: async () => {
     try {

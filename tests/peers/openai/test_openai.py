@@ -136,6 +136,8 @@ class Sdk(harness.Fleet):
         for scenario, expected, status, code in (("wrong_key", "AuthenticationError", 401, "invalid_api_key"),
                                                  ("no_model", "NotFoundError", 404, "model_not_found"),
                                                  ("bad_request", "BadRequestError", 400, None),
+                                                 ("older", "NotFoundError", 404, "unknown_url"),
+                                                 ("newer", "NotFoundError", 404, "unknown_url"),
                                                  ("limited", "RateLimitError", 429, None)):
             with self.subTest(scenario):
                 said = self.sdk(scenario)
@@ -143,6 +145,8 @@ class Sdk(harness.Fleet):
                 if code:
                     self.assertEqual(said["code"], code)
                 self.assertTrue(said["message"])
+                if code == "unknown_url":
+                    self.assertIn("use /v1/chat/completions instead", said["message"])
 
     def test_a_broken_stream_is_an_error(self):
         said = self.sdk("broken")
