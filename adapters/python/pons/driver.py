@@ -26,6 +26,9 @@ REFUSALS = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the broker does not admit the key of this process, or has another key itself; see its log and `pons keys list`",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "only one of broker and this process has keys; see keys.dir in pons.yaml"}
 
+LOSSES = {  # which need not be a refusal
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the broker hung up in the handshake; it does so too when only one of broker and this process has keys"}
+
 
 def boot_us() -> int:
     """The clock that goes on while the machine is suspended; the loop's stands still."""
@@ -116,7 +119,7 @@ class _Link:
             if event in REFUSALS:
                 core.refused(self.index, REFUSALS[event])
             else:
-                core.disconnected(self.index, "the connection to the broker is gone")
+                core.disconnected(self.index, LOSSES.get(event, "the connection to the broker is gone"))
 
 
 class Driver:
