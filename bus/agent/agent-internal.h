@@ -104,8 +104,9 @@ struct Call {
   bool starved;     /* a handler of the loop thread was told -EAGAIN */
   bool forgettable; /* the answer is not to be remembered */
 
-  uint64_t chunks; /* sent */
-  List pieces;     /* of them, those that may be wanted again */
+  uint64_t execution; /* no other has this number, in whatever process */
+  uint64_t chunks;    /* sent */
+  List pieces;        /* of them, those that may be wanted again */
   uint64_t pieces_first;
   uint64_t pieces_before_bytes; /* of the chunks before the first of them */
   bool sending;                 /* its reply is on its way in parts; out_body is what is left of it */
@@ -241,6 +242,7 @@ struct Runtime {
   Memory memory;
   Credit credit;
   uint32_t inline_calls;
+  uint64_t executions; /* number of the last one; they are counted from the client id */
   BrokerSession sessions[CLIENT_BROKERS_MAX];
   LoopTimer *patience; /* for the second broker, and for who asks for what a lost one had */
   bool contended;      /* both brokers have work for us: each is granted half */

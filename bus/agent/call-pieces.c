@@ -15,8 +15,14 @@ static bool keeps(const Call *call) {
   return client_brokers(call->runtime->client) > 1;
 }
 
+/* The first says which execution all are of. */
 static Header header_of(const Call *call, uint64_t number, uint32_t flags) {
-  return (Header){.kind = KIND_CHUNK, .id = call->id, .attempt = call->attempt, .number = number, .flags = flags};
+  return (Header){.kind = KIND_CHUNK,
+                  .id = call->id,
+                  .attempt = call->attempt,
+                  .number = number,
+                  .flags = flags,
+                  .execution = number == 0 ? call->execution : 0};
 }
 
 static void keep(Call *call, uint32_t flags, Bytes bytes, Block *block) {

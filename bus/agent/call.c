@@ -44,6 +44,7 @@ Call *call_new(Runtime *runtime, const Header *header, Bytes body, Block *block,
       .trace = header->trace,
       .references = 1,
       .window_bytes = header->window_bytes,
+      .execution = ++runtime->executions,
   };
   list_init(&call->pieces);
   at = call->tail + struct_bytes;
@@ -82,7 +83,7 @@ static bool leads_to_a_piece(const Call *call) {
   return client_brokers(call->runtime->client) > 1 && (call->chunks > 0 || call->out.kind == KIND_FORWARD);
 }
 
-/* How many chunks there were, and how many bytes went before those that are kept, stands in the header. */
+/* How many chunks there were, of which execution, and how many bytes went before those that are kept, stands in the header. */
 static void remember(Call *call) {
   Runtime *runtime = call->runtime;
   _cleanup_(buffer_done) Buffer pieces = {0};
@@ -92,6 +93,7 @@ static void remember(Call *call) {
     return;
   buffer_clear(&runtime->header);
   header.number = call->chunks;
+  header.execution = call->chunks > 0 ? call->execution : 0;
   header.window_bytes = call->pieces_before_bytes;
   header_encode(&header, &runtime->header);
   if (call->chunks > 0)
@@ -106,8 +108,10 @@ void call_send_end(Call *call) {
 
   call->out.id = call->id;
   call->out.attempt = call->attempt;
-  if (call->out.kind == KIND_REPLY)
+  if (call->out.kind == KIND_REPLY) {
     call->out.number = call->chunks;
+    call->out.execution = call->chunks > 0 ? call->execution : 0;
+  }
   remember(call);
   brokers_send(call, &call->out, call->out_body, call->out_block);
   runtime_unlist(runtime, call);

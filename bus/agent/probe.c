@@ -5,6 +5,8 @@
 #include "bus/agent/agent-internal.h"
 #include "bus/wire/pack.h"
 
+static const Header nowhere;
+
 static void say(Runtime *runtime, uint32_t broker, Header *header, const char *state) {
   Buffer *body = &runtime->scratch;
   HaveBody have = {.state = text_of(state)};
@@ -21,14 +23,15 @@ static void pass(Runtime *runtime, uint32_t broker, const Header *about, Status 
   say(runtime, broker, &header, NULL);
 }
 
-static void have(Runtime *runtime, uint32_t broker, const Header *about, const char *state, uint64_t number,
-                 uint64_t before_bytes) {
+/* from: execution, number and window_bytes of where it goes on. */
+static void have(Runtime *runtime, uint32_t broker, const Header *about, const char *state, const Header *from) {
   Header header = {.kind = KIND_HAVE,
                    .id = about->id,
                    .attempt = about->attempt,
                    .hop = about->hop,
-                   .number = number,
-                   .window_bytes = before_bytes};
+                   .number = from->number,
+                   .window_bytes = from->window_bytes,
+                   .execution = from->execution};
 
   say(runtime, broker, &header, state);
 }
@@ -51,7 +54,7 @@ static void replay(Runtime *runtime, uint32_t broker, const Header *about, const
   end->attempt = about->attempt;
   end->window_bytes = 0;
   if (end->kind != KIND_REPLY)
-    end->number = 0;
+    end->number = end->execution = 0;
   client_send(runtime->client, broker, end, reply->body, NULL);
 }
 
@@ -83,7 +86,8 @@ bool probe_replay(Runtime *runtime, uint32_t broker, const Header *about, const 
   else if (wanted < first || wanted > end.number)
     return false;
   if (tell)
-    have(runtime, broker, about, end.kind == KIND_FORWARD ? "forwarded" : "done", wanted, before_bytes);
+    have(runtime, broker, about, end.kind == KIND_FORWARD ? "forwarded" : "done",
+         &(Header){.number = wanted, .window_bytes = before_bytes, .execution = end.execution});
   replay(runtime, broker, about, reply, &end, wanted);
   return true;
 }
@@ -101,7 +105,7 @@ static void answer_from_memory(Runtime *runtime, uint32_t broker, const Header *
     pass(runtime, broker, about, STATUS_STALE);
   } else {
     if (r == MEMORY_E_GONE || !probe_replay(runtime, broker, about, &reply, true))
-      have(runtime, broker, about, "reply_gone", 0, 0);
+      have(runtime, broker, about, "reply_gone", &nowhere);
     memory_note(&runtime->memory, about->id, about->attempt, now_us);
   }
 }
@@ -121,8 +125,9 @@ static bool is_queued(Call *call) {
 static void attach(Call *call, uint32_t broker, const Header *about, uint64_t window_bytes) {
   call_attach(call, broker, about);
   pieces_drop(call, about->number);
-  have(call->runtime, broker, about, is_queued(call) ? "queued" : "running", call->pieces_first,
-       call->pieces_before_bytes);
+  have(
+      call->runtime, broker, about, is_queued(call) ? "queued" : "running",
+      &(Header){.number = call->pieces_first, .window_bytes = call->pieces_before_bytes, .execution = call->execution});
   pieces_send_again(call);
   if (window_bytes > 0)
     call_open_window(call, window_bytes);
@@ -140,7 +145,7 @@ static void answer(Runtime *runtime, uint32_t broker, const Header *about, const
     call = NULL;
   }
   if (call && atomic_load(&call->cancelled))
-    have(runtime, broker, about, "reply_gone", 0, 0); /* it is being stopped, see was_stopped() */
+    have(runtime, broker, about, "reply_gone", &nowhere); /* it is being stopped, see was_stopped() */
   else if (call)
     attach(call, broker, about, item->has_window_bytes ? item->window_bytes : 0);
   else

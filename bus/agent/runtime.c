@@ -256,6 +256,7 @@ static int make_client(Runtime *runtime) {
   r = client_new(runtime->loop, &from, &runtime->client);
   if (r < 0)
     return r;
+  runtime->executions = client_id(runtime->client).value;
   instance_format(from.agent, client_id(runtime->client), runtime->instance);
   services = methods_hello(runtime, &hooks.services_count);
   hooks.services = services;

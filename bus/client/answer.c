@@ -80,12 +80,17 @@ static void doubt(const Pending *pending, const Link *link, Answer *answer) {
   answer->message = TEXT("the session was lost after it was asked, and now it can't be asked again");
 }
 
+/* Whether a REPLY is of the execution that the chunks are of. Another may have made as many, and others. */
+static bool is_of_it(const Pending *pending, const Header *reply) {
+  return !reply->execution || !pending->execution || reply->execution == pending->execution;
+}
+
 /* A REPLY: whole, with all chunks that the broker passed on before it. */
 static void end_with_reply(Pending *pending, const Message *message, Answer *answer) {
   _cleanup_(block_unref) Block *block = NULL;
   const char *why;
 
-  if (message->header.number > pending->number) {
+  if (message->header.number > pending->number || !is_of_it(pending, &message->header)) {
     answer->status = parts_missing(pending, &why);
     answer->message = text_of(why);
   } else if (pending->reply.size + message->body.size > LIMIT_REPLY_BYTES) {
@@ -101,11 +106,15 @@ static void end_with_reply(Pending *pending, const Message *message, Answer *ans
 /* A reply counts wherever it comes from if all that came before it is here: the first is the answer. What goes wrong with
    an attempt that is not the last does not. */
 static bool counts(const Pending *pending, const Link *link, const Header *header) {
+  bool is_reply = header->kind == KIND_REPLY;
+
   if (!pending || (pending->state != PENDING_SENT && pending->state != PENDING_PAUSED))
     return false;
-  if (header->kind == KIND_ERROR && header->attempt > 0 && header->attempt < pending->attempt)
+  if (is_reply && header->number == pending->number && is_of_it(pending, header))
+    return true;
+  if (header->attempt < pending->attempt && (is_reply || header->attempt > 0))
     return false;
-  return pending->at == link || (header->kind == KIND_REPLY && header->number == pending->number);
+  return pending->at == link;
 }
 
 bool pending_answer(Link *link, const Message *message) {
@@ -220,6 +229,8 @@ bool pending_chunk(Link *link, const Message *message) {
     pending_cancel(pending, status, why);
     return true;
   }
+  if (header->number == 0)
+    pending->execution = header->execution;
   pending->received_bytes += message->body.size;
   if (is_part)
     parts_take(pending, message->body);

@@ -153,9 +153,10 @@ typedef struct Pending {
   bool has_trace;
   Status end_status;
   const char *end_message;
-  uint64_t number; /* of the next chunk; COLLECT counts too */
-  uint64_t pieces; /* of them, those that the caller was given */
-  Buffer reply;    /* as much of it as has come in parts */
+  uint64_t number;    /* of the next chunk; COLLECT counts too */
+  uint64_t pieces;    /* of them, those that the caller was given */
+  uint64_t execution; /* that they are of; 0 = none yet, or the broker did not say */
+  Buffer reply;       /* as much of it as has come in parts */
   uint64_t received_bytes;
   uint64_t consumed_bytes;
   uint64_t granted_bytes;

@@ -39,6 +39,7 @@ void parts_drop(Pending *pending) {
   pending->client->reply_bytes -= pending->reply.size;
   buffer_done(&pending->reply);
   pending->number = 0;
+  pending->execution = 0;
   pending->received_bytes = 0;
   pending->consumed_bytes = 0;
   pending->granted_bytes = pending->window_bytes;

@@ -212,6 +212,7 @@ void pending_send(Pending *pending, Link *link, uint64_t now_us) {
     pending->sent_us = now_us;
   header.age_us = min_u64(now_us - pending->sent_us, LIMIT_DEADLINE_US);
   header.number = pending->attempt ? pending->number : 0;
+  header.execution = pending->execution;
   if (pending->has_trace)
     header.trace = pending->trace;
   if (body.size > LIMIT_BODY_BYTES) {

@@ -16,7 +16,7 @@ static Request *find_own(Core *core, Session *session, const Header *header) {
 }
 
 /* An instance whose broker is gone answers here: its client takes it, if it is with us. */
-static bool pass_on(Core *core, const Header *header, Bytes body, Block *block) {
+static bool pass_on(Core *core, const Session *session, const Header *header, Bytes body, Block *block) {
   const Client *client = core->options.has_peer ? client_find(core, header->id.client) : NULL;
   const Request shadow = {.id = header->id, .attempt = header->attempt, .hop = header->hop};
   Header out = {
@@ -28,6 +28,7 @@ static bool pass_on(Core *core, const Header *header, Bytes body, Block *block) 
       .flags = header->flags & FLAG_PART,
       .content_type = header->content_type,
       .annotations = header->annotations,
+      .execution = header->number > 0 ? probe_execution(session, header) : 0,
   };
 
   if (!client || !client->session || request_find(core, header->id))
@@ -62,7 +63,7 @@ static void measure(Core *core, const Request *request) {
 }
 
 void answer_reply(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
-  Request *request = pass_on(core, header, body, block) ? NULL : find_own(core, session, header);
+  Request *request = pass_on(core, session, header, body, block) ? NULL : find_own(core, session, header);
 
   if (!request)
     return;
@@ -219,6 +220,7 @@ static void pass_chunk(Core *core, Request *request, const Header *header, Bytes
   if (request->chunks++ == 0) {
     request_drop_body(core, request);
     trace_step(core, request, STEP_FIRST_CHUNK, request->worker, STATUS_OK);
+    out.execution = request->execution = probe_execution(request->worker, header);
   }
   request->chunk_bytes += body.size;
   if (header->flags & FLAG_PART) {
@@ -243,7 +245,7 @@ static bool is_in_order(const Request *request, const Header *header, size_t byt
 }
 
 void answer_chunk(Core *core, Session *session, const Header *header, Bytes body, Block *block) {
-  Request *request = pass_on(core, header, body, block) ? NULL : find_own(core, session, header);
+  Request *request = pass_on(core, session, header, body, block) ? NULL : find_own(core, session, header);
   bool part = (header->flags & FLAG_PART) != 0;
 
   if (!request)

@@ -211,6 +211,7 @@ struct Request {
   uint64_t chunk_bytes; /* of the stream so far, and of the reply's parts */
   uint64_t part_bytes;  /* of the reply's parts */
   uint64_t chunks;
+  uint64_t execution; /* that they are of; 0 = none yet, or its client did not say */
   uint32_t attempt;
   uint32_t given; /* the attempt that its instance was told */
   uint32_t flags;

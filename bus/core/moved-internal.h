@@ -77,6 +77,9 @@ void probe_cancel(Core *core, const Request *request);
 /* Stops asking. Nothing happens when it is not being asked for. */
 void probe_stop(Core *core, Request *request);
 void probe_have(Core *core, Session *session, const Header *header, Bytes body);
+/* The execution that a CHUNK, REPLY or HAVE of this instance is of. One that does not say so counts as one: by its client id; by its
+   session, when it can't be asked and so is never found by another broker. */
+uint64_t probe_execution(const Session *session, const Header *header);
 void probe_pass(Core *core, Session *session, const Header *header);
 /* A session has been opened: it is asked what others were asked before. */
 void probe_ask_newcomer(Core *core, Session *session);

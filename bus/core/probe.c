@@ -330,7 +330,21 @@ static void pass_over(Core *core, const Session *session, const Header *have) {
     request->doubtful = true;
 }
 
-/* A stream that is not where its client is: another execution, or a part of it is no longer kept. Nobody can go on with it. */
+uint64_t probe_execution(const Session *session, const Header *header) {
+  if (header->execution)
+    return header->execution;
+  return session->features & FEATURE_PROBE ? session->client->id.value : session->id.value;
+}
+
+/* Whether the client can go on with this execution: it wants it from the first chunk on, or has chunks of it and wants the next. Chunks of
+   two executions must not be mixed: each may have cut the stream elsewhere, or say something else. */
+static bool goes_on(const Request *request, const Session *session, const Header *have) {
+  bool is_it = request->chunks == 0 || request->execution == 0 || request->execution == probe_execution(session, have);
+
+  return is_it && have->number == request->chunks;
+}
+
+/* A stream that its client can't go on with: of another execution, or a part of it is no longer kept. */
 static void dismiss(Core *core, Request *request, Session *session) {
   Header cancel = {.kind = KIND_CANCEL, .id = request->id, .attempt = request->attempt};
 
@@ -398,7 +412,7 @@ void probe_have(Core *core, Session *session, const Header *header, Bytes body) 
     return;
   }
   is_forwarded = text_is(have.state, "forwarded");
-  if (is_forwarded || header->number == request->chunks) {
+  if (is_forwarded || goes_on(request, session, header)) {
     attach(core, request, session, header, is_forwarded);
     return;
   }

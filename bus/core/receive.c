@@ -22,6 +22,7 @@ static uint64_t first_sent_us(const Core *core, const Header *header) {
 static void expect_rest(const Core *core, Request *request, const Header *header) {
   request->first_us = first_sent_us(core, header);
   request->chunks = header->number;
+  request->execution = header->number > 0 ? header->execution : 0;
   request->window_bytes = header->window_bytes;
 }
 
@@ -155,11 +156,16 @@ static bool was_elsewhere(const Core *core, const Request *request, const Header
          request->state != REQUEST_COLLECTING && request->state != REQUEST_ANSWERED;
 }
 
+/* Whether what its client has of the stream is of another execution than what this broker has passed on. */
+static bool has_of_another(const Request *request, const Header *header) {
+  return header->number > 0 && header->execution && request->execution && header->execution != request->execution;
+}
+
 /* Whether its client lacks something of the stream that this broker has passed on. (One that says no age says no chunk.) */
 static bool has_gap(const Request *request, const Header *header) {
   return header->age_us > 0 && request->n_children == 0 &&
          (request->state == REQUEST_EXECUTING || request->state == REQUEST_ANSWERED) &&
-         (request->stream_hole || header->number != request->chunks);
+         (request->stream_hole || header->number != request->chunks || has_of_another(request, header));
 }
 
 /* The same request again, after its client has moved or come back: it is attached, not done again. A body of which a part

@@ -212,6 +212,7 @@ static Header made_sense_of(const Request *request, const Header *header) {
   if (out.kind == KIND_REPLY) {
     out.status = STATUS_OK;
     out.number = request->n_children > 0 ? header->number : request->chunks;
+    out.execution = request->execution;
   } else if (out.status == STATUS_OK) {
     out.status = STATUS_INTERNAL;
   }

@@ -120,8 +120,8 @@ static uint8_t *put_map(uint8_t *at, Bytes map) {
 
 void header_encode(const Header *header, Buffer *buffer) {
   size_t text = header->service.size + header->method.size + header->content_type.size;
-  /* The fixed parts of all 18 positions together take at most 134 bytes. */
-  uint8_t *start = buffer_reserve(buffer, 144 + text + header->annotations.size);
+  /* The fixed parts of all 19 positions together take at most 143 bytes. */
+  uint8_t *start = buffer_reserve(buffer, 152 + text + header->annotations.size);
   uint8_t *at = start + 3;
   uint8_t *end; /* after the last position that was not nil */
   uint32_t positions = 0;
@@ -155,8 +155,9 @@ void header_encode(const Header *header, Buffer *buffer) {
   PUT(HEADER_SESSION, put_number(at, header->session.value));
   PUT(HEADER_ANNOTATIONS, put_map(at, header->annotations));
   PUT(HEADER_AGE, put_number(at, header->age_us));
+  PUT(HEADER_EXECUTION, put_number(at, header->execution));
   for (int i = 1; i <= HEADER_NEXT; i++)
-    PUT((uint32_t)(HEADER_AGE + i), put_uint(at, PROTOCOL_VERSION));
+    PUT((uint32_t)(HEADER_EXECUTION + i), put_uint(at, PROTOCOL_VERSION));
 #undef PUT
 
   if (positions < 16) {

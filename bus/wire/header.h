@@ -75,8 +75,9 @@ typedef struct Header {
   uint64_t number;
   uint64_t window_bytes;
   SessionId session;
-  uint64_t age_us; /* of a REQUEST that is sent again: since it was sent first */
-  Text service;    /* or topic */
+  uint64_t age_us;    /* of a REQUEST that is sent again: since it was sent first */
+  uint64_t execution; /* that CHUNKs are of: a number that its instance drew */
+  Text service;       /* or topic */
   Text method;
   Text content_type;
   Bytes annotations; /* one encoded msgpack map, or empty */

@@ -1,12 +1,14 @@
 /* Streams and cancels: one client that moves, two brokers, two instances of an idempotent stream of PIECES pieces. README.md in this folder
    has the runs and the mutants. Who executes it when nobody can vouch is open, so two executions may job at once: the
    pieces of one must never be mixed with those of the other. Links keep their order; suspicion is arbitrary.
-   Claims:   no piece twice, none skipped, all of one execution; the end after all pieces; no execution whose client waits for it is
-             cancelled.
+   Claims:   no piece twice, none skipped, all of one execution and the end too; the end after all pieces; no execution whose client waits
+             for it is cancelled.
    Faults:   WCRASH an instance dies and comes back with nothing.
    Mutants:  TAKE_OLD the client takes pieces of attempts that it has left behind; AGAIN a stream is begun again after a piece has passed;
              ANY_HAVE an instance is attached wherever it stands; ANY_END the client takes an end without counting; FROM_HERE an instance
-             that is attached goes on from where it is; CANCEL_ANY a cancel counts whatever its attempt. */
+             that is attached goes on from where it is; CANCEL_ANY a cancel counts whatever its attempt; ANY_EXECUTION an execution is
+             attached that is as far as the client, whoever made what the client has; END_OF_ANY an end is taken for the number of its
+             pieces alone. */
 #ifndef PIECES
 #define PIECES 2
 #endif
@@ -16,10 +18,11 @@
 
 mtype = {REQ, DISP, PROBE, PASS, CANT, HAVE, PIECE, LOST, CANCEL, STALE, END};
 
-/* A piece is number + 8 * execution; END has how many there were. */
-chan c2b[2] = [2] of {mtype, byte, byte};       /* type, attempt, next piece wanted */
+/* A piece is number + 8 * execution, and so is where somebody is in a stream: the next piece, and whose those before it are, 0 when there
+   are none. END has it too. */
+chan c2b[2] = [2] of {mtype, byte, byte};       /* type, attempt, where the client is */
 chan b2c[2] = [5] of {mtype, byte, byte};       /* type, attempt, piece */
-chan b2w[4] = [3] of {mtype, byte, byte};       /* type, attempt, next piece wanted; index = broker * 2 + instance */
+chan b2w[4] = [3] of {mtype, byte, byte};       /* type, attempt, where the client is; index = broker * 2 + instance */
 chan w2b[4] = [5] of {mtype, byte, byte};       /* type, attempt, piece */
 
 byte cn = 0, ct = 0;
@@ -53,7 +56,12 @@ inline take_end(n, v) {
 #ifdef ANY_END
   :: true -> assert(got == PIECES); fin = true
 #else
-  :: v == got -> assert(got == PIECES); fin = true
+#ifdef END_OF_ANY
+  :: v % 8 == got ->
+#else
+  :: v == got + 8 * whose ->
+#endif
+     assert(got == PIECES); assert(whose == v / 8); fin = true
   :: else
 #endif
   fi
@@ -74,7 +82,7 @@ proctype client() {
   atomic { c2b[0]!REQ,0,0 }
   do
   :: fin -> break
-  :: atomic { !fin && cn < MAXN && len(c2b[1 - ct]) < 2 -> cn++; ct = 1 - ct; c2b[ct]!REQ,cn,got }
+  :: atomic { !fin && cn < MAXN && len(c2b[1 - ct]) < 2 -> cn++; ct = 1 - ct; c2b[ct]!REQ,cn,got + 8 * whose }
   :: atomic { !fin && len(b2c[0]) > 0 -> from_broker(0) }
   :: atomic { !fin && len(b2c[1]) > 0 -> from_broker(1) }
   od
@@ -95,7 +103,7 @@ inline conclude() {
 #ifdef AGAIN
   :: true -> st = QUEUED
 #else
-  :: next == 0 -> st = QUEUED
+  :: next % 8 == 0 -> st = QUEUED
   :: else -> st = ENDED; tell(LOST, 0)
 #endif
   fi
@@ -105,14 +113,18 @@ inline hear(w) {
   if
   :: w2b[b * 2 + w]?PASS,n,v -> ans[w] = (n == cur -> true : ans[w])
   :: w2b[b * 2 + w]?CANT,n,v -> ans[w] = (n == cur -> true : ans[w])
-  :: w2b[b * 2 + w]?HAVE,n,v -> /* v: from which piece on it will send */
+  :: w2b[b * 2 + w]?HAVE,n,v -> /* v: from where on it will send */
      if
      :: n == cur && st == PROBING ->
         if
 #ifdef ANY_HAVE
         :: true -> st = GIVEN; at = w
 #else
-        :: v == next -> st = GIVEN; at = w
+#ifdef ANY_EXECUTION
+        :: v % 8 == next % 8 -> st = GIVEN; at = w
+#else
+        :: v == next || (next == 0 && v % 8 == 0) -> st = GIVEN; at = w
+#endif
         :: else -> ans[w] = true; to(w, CANCEL, 0)
 #endif
         fi
@@ -120,12 +132,12 @@ inline hear(w) {
      fi
   :: w2b[b * 2 + w]?PIECE,n,v ->
      if
-     :: st == GIVEN && at == w && n <= cur && v % 8 == next -> next++; tell(PIECE, v)
+     :: st == GIVEN && at == w && n <= cur && v % 8 == next % 8 -> next = v + 1; tell(PIECE, v)
 #ifdef ANY_HAVE
-     :: st == GIVEN && at == w && n <= cur && v % 8 > next -> next = v % 8 + 1; tell(PIECE, v)
+     :: st == GIVEN && at == w && n <= cur && v % 8 > next % 8 -> next = v + 1; tell(PIECE, v)
 #endif
 #ifdef FROM_HERE
-     :: st == GIVEN && at == w && n <= cur && v % 8 > next -> next = v % 8 + 1; tell(PIECE, v)
+     :: st == GIVEN && at == w && n <= cur && v % 8 > next % 8 -> next = v + 1; tell(PIECE, v)
 #endif
      :: else
      fi
@@ -194,12 +206,12 @@ inline vouch() {
 #ifdef FROM_HERE
         sent = made;
 #else
-        sent = (v < made -> v : made);
+        sent = (v % 8 < made -> v % 8 : made);
 #endif
 #ifdef FROM_HERE
         say(HAVE, v)
 #else
-        say(HAVE, sent)
+        say(HAVE, sent + 8 * job)
 #endif
      :: else -> if :: young -> say(CANT, 0) :: else -> say(PASS, 0) fi
      fi
@@ -240,7 +252,7 @@ proctype worker(byte w) {
   :: atomic { len(b2w[2 + w]) > 0 -> b = 1; take() }
   :: atomic { job > 0 && sent < made && len(w2b[conn * 2 + w]) < 5 -> w2b[conn * 2 + w]!PIECE,mine,sent + 8 * job; sent++ }
   :: atomic { job > 0 && made < PIECES && sent == made -> made++ }
-  :: atomic { job > 0 && made == PIECES && sent == made && !over && len(w2b[conn * 2 + w]) < 5 -> w2b[conn * 2 + w]!END,mine,PIECES; over = true }
+  :: atomic { job > 0 && made == PIECES && sent == made && !over && len(w2b[conn * 2 + w]) < 5 -> w2b[conn * 2 + w]!END,mine,PIECES + 8 * job; over = true }
 #ifdef WCRASH
   :: atomic { deaths < 1 && job > 0 -> deaths++;
        maxn = 0; job = 0; made = 0; sent = 0; mine = 0; conn = 0; over = false; young = true;

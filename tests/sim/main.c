@@ -44,8 +44,7 @@ int main(int argc, char **argv) {
     if (tally.statuses[i] > 0)
       printf(" %s %llu", status_name((Status)i), (unsigned long long)tally.statuses[i]);
   if (tally.moved > 0)
-    printf("; sent again %llu, taken over %llu, streams of two executions %llu", (unsigned long long)tally.moved,
-           (unsigned long long)tally.taken_over, (unsigned long long)tally.mixed);
+    printf("; sent again %llu, taken over %llu", (unsigned long long)tally.moved, (unsigned long long)tally.taken_over);
   if (tally.pairs.leaders > 0)
     printf("; %llu leaders, %llu leases, %llu renewals", (unsigned long long)tally.pairs.leaders,
            (unsigned long long)tally.pairs.leases, (unsigned long long)tally.pairs.renewals);

@@ -34,6 +34,9 @@ UNIT = {
     "body-of-any-size": (
         "no message exceeds 256 KiB", "unit-bus-core-test_core",
         [("core.c", "  else if (body.size > LIMIT_BODY_BYTES)", "  else if (body.size > 4 * LIMIT_BODY_BYTES)")]),
+    "another-execution-held": (
+        "who comes back with chunks of another execution is asked for anew", "unit-bus-core-test_execution",
+        [("receive.c", " || has_of_another(request, header));", " || (false && has_of_another(request, header)));")]),
     "returns-at-once": (
         "each further loss doubles the time until a client returns", "unit-bus-client-test_prefer",
         [("bus/client/prefer.c", "    wait_us *= 2;", "    wait_us *= 1;")]),

@@ -15,7 +15,6 @@ typedef struct Tally {
   uint64_t statuses[STATUS_END];
   uint64_t moved;      /* requests that were sent again */
   uint64_t taken_over; /* of them, those that an instance had */
-  uint64_t mixed;      /* streams that went on from one execution to another: docs/proof.md, "What it does not show" */
   PairsTally pairs;
 } Tally;
 

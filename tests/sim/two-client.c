@@ -2,6 +2,8 @@
    thinks so, and sends what is unanswered again with one attempt more. */
 #include "tests/sim/two.h"
 
+#include <assert.h>
+
 enum { PING_US = 50000, GIVE_UP_US = 150000, WINDOW_BYTES = 2 * CHUNK_BYTES };
 
 static uint64_t now_of(const World *world, const Peer *peer) {
@@ -34,6 +36,7 @@ static void send_ask(World *world, Peer *peer, Ask *ask) {
       .number = ask->chunks,
       .window_bytes = ask->stream ? ask->chunks * CHUNK_BYTES + WINDOW_BYTES : 0,
       .age_us = ask->attempt > 0 ? now_us - ask->first_us + 1 : 0,
+      .execution = ask->execution,
   };
   uint64_t id[2] = {ask->id.client.value, ask->id.sequence};
 
@@ -205,6 +208,18 @@ void client_die(World *world, Peer *peer) {
 
 /* --- what it hears --- */
 
+/* All that is told of a stream is of one execution. */
+static void check_execution(World *world, Ask *ask, Bytes bytes) {
+  uint64_t whose;
+
+  assert(bytes.size == sizeof whose);
+  memcpy(&whose, bytes.data, sizeof whose);
+  if (ask->chunks > 0 && ask->whose != whose)
+    world_fail(world, "request %llu has chunks of one execution, and was told of another",
+               (unsigned long long)ask->id.sequence);
+  ask->whose = whose;
+}
+
 static void take_chunk(World *world, Conn *conn, Ask *ask, const Header *header, Bytes body) {
   Header window = {.kind = KIND_WINDOW, .id = ask->id, .attempt = ask->attempt};
 
@@ -216,8 +231,9 @@ static void take_chunk(World *world, Conn *conn, Ask *ask, const Header *header,
   if (body.size != CHUNK_BYTES || body.data[0] != (uint8_t)header->number)
     world_fail(world, "chunk %llu of request %llu has the bytes of another", (unsigned long long)header->number,
                (unsigned long long)ask->id.sequence);
-  world->tally->mixed += ask->chunks > 0 && ask->whose != body.data[1];
-  ask->whose = body.data[1];
+  check_execution(world, ask, (Bytes){body.data + 8, 8});
+  if (header->number == 0)
+    ask->execution = header->execution;
   ask->chunks++;
   window.number = ask->chunks;
   window.window_bytes = ask->chunks * CHUNK_BYTES + WINDOW_BYTES;
@@ -252,8 +268,15 @@ static void check_status(World *world, const Ask *ask, Status status) {
                (unsigned long long)ask->id.sequence, status_name(status));
 }
 
-static void take_end(World *world, Peer *peer, Ask *ask, const Header *header) {
-  if (header->kind == KIND_REPLY && header->number != ask->chunks)
+/* Whether a REPLY is the end of what it has. */
+static bool fits(const Ask *ask, const Header *reply) {
+  bool is_other = reply->execution && ask->execution && reply->execution != ask->execution;
+
+  return reply->number == ask->chunks && !is_other;
+}
+
+static void take_end(World *world, Peer *peer, Ask *ask, const Header *header, Bytes body) {
+  if (header->kind == KIND_REPLY && !fits(ask, header))
     return; /* of a stream that went on elsewhere */
   if (header->kind == KIND_ERROR && header->attempt < ask->attempt)
     return;
@@ -267,6 +290,8 @@ static void take_end(World *world, Peer *peer, Ask *ask, const Header *header) {
   if (header->kind == KIND_REPLY && ask->stream && header->number != CHUNKS)
     world_fail(world, "the stream of request %llu ended after %llu chunks", (unsigned long long)ask->id.sequence,
                (unsigned long long)header->number);
+  if (header->kind == KIND_REPLY && ask->stream)
+    check_execution(world, ask, body);
   check_status(world, ask, header->status);
   end(world, peer, ask, header->status);
 }
@@ -298,5 +323,5 @@ void client_take(World *world, Conn *conn, const Header *header, Bytes body) {
   if (header->kind == KIND_CHUNK)
     take_chunk(world, conn, ask, header, body);
   else if (header->kind == KIND_REPLY || header->kind == KIND_ERROR)
-    take_end(world, peer, ask, header);
+    take_end(world, peer, ask, header, body);
 }

@@ -87,25 +87,40 @@ static void send_forward(World *world, Visit *visit) {
   visit->conn = NULL;
 }
 
+/* What chunks and the end of a stream have in them, so that its client knows them apart whatever it is told. */
+static Bytes signature(const Visit *visit) {
+  return (Bytes){(const uint8_t *)&visit->execution, sizeof visit->execution};
+}
+
+/* A basic instance knows nothing of executions. */
+static uint64_t told(const Peer *peer, const Visit *visit) {
+  return peer->is_basic ? 0 : visit->execution;
+}
+
 static void send_answer(Peer *peer, Visit *visit) {
   Header header = {.kind = visit->status == STATUS_OK ? KIND_REPLY : KIND_ERROR,
                    .id = visit->id,
                    .attempt = visit->attempt,
                    .number = visit->chunks,
-                   .status = visit->status};
+                   .status = visit->status,
+                   .execution = visit->chunks > 0 ? told(peer, visit) : 0};
   Conn *conn = answer_conn(peer, visit);
 
   if (conn)
-    conn_send(conn, &header, BYTES_NONE);
+    conn_send(conn, &header, visit->chunks > 0 ? signature(visit) : BYTES_NONE);
   visit->conn = NULL;
 }
 
 static void send_chunk(const Peer *peer, Visit *visit, uint64_t number) {
-  Header header = {.kind = KIND_CHUNK, .id = visit->id, .attempt = visit->attempt, .number = number};
+  Header header = {.kind = KIND_CHUNK,
+                   .id = visit->id,
+                   .attempt = visit->attempt,
+                   .number = number,
+                   .execution = number == 0 ? told(peer, visit) : 0};
   uint8_t bytes[CHUNK_BYTES];
 
   memset(bytes, (int)number, sizeof bytes);
-  bytes[1] = (uint8_t)((unsigned)peer->index << 5 | (peer->incarnation & 31));
+  memcpy(bytes + 8, signature(visit).data, signature(visit).size);
   if (visit->conn)
     conn_send(visit->conn, &header, (Bytes){bytes, sizeof bytes});
 }
@@ -146,6 +161,7 @@ static void say_have(World *world, Peer *peer, Conn *conn, Visit *visit, const P
   if (state != VISIT_GONE)
     attach(visit, conn, header.attempt);
   if (state != VISIT_FORWARDED && state != VISIT_GONE) {
+    header.execution = told(peer, visit);
     header.number = item->chunk < visit->chunks ? item->chunk : visit->chunks;
     header.window_bytes = header.number * CHUNK_BYTES;
     visit->window_bytes = max_u64(visit->window_bytes, item->window_bytes);
@@ -248,6 +264,7 @@ static void take_request(World *world, Peer *peer, Conn *conn, const Header *hea
                                            .hop = header->hop,
                                            .attempt = header->attempt,
                                            .conn = conn,
+                                           .execution = peer->client.value + ++peer->n_executions,
                                            .is_front = text_is(header->service, "front"),
                                            .window_bytes = header->window_bytes};
 }

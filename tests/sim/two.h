@@ -68,11 +68,12 @@ typedef struct Ask {
   uint64_t first_us; /* by that of its client: when it was sent, and when it ends */
   uint64_t due_us;
   uint32_t attempt;
-  uint64_t chunks; /* received, in order, */
-  uint8_t whose;   /* and of which execution */
-  int sent_to;     /* which broker, last */
-  bool stuck;      /* it was told to ask the other broker, and could not yet */
-  bool once;       /* somewhere on its way */
+  uint64_t chunks;    /* received, in order, */
+  uint64_t whose;     /* of which execution, by their bytes, */
+  uint64_t execution; /* and by what was said */
+  int sent_to;        /* which broker, last */
+  bool stuck;         /* it was told to ask the other broker, and could not yet */
+  bool once;          /* somewhere on its way */
   bool stream;
   bool sent;
   bool ended;
@@ -92,6 +93,7 @@ typedef struct Visit {
   Conn *conn; /* who gets the answer, or NULL: its broker is gone */
   bool is_front;
   bool cancelled;
+  uint64_t execution;
   uint64_t chunks; /* made */
   uint64_t window_bytes;
   Status status;
@@ -113,6 +115,7 @@ struct Peer {
   int at; /* a client's broker */
   Visit visits[VISITS_MAX];
   uint32_t n_visits;
+  uint64_t n_executions;
   Memory memory; /* the real one: attempts, and what it can vouch for */
 };
 

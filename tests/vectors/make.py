@@ -17,11 +17,12 @@ import msgpack
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 POSITIONS = ("kind id attempt hop service method deadline priority flags trace content_type credit number window status"
-             " session annotations age").split()
+             " session annotations age execution").split()
 KINDS = ("HELLO WELCOME BYE PING PONG REQUEST CHUNK REPLY ERROR CANCEL FORWARD NACK PROBE HAVE PASS CREDIT WINDOW PACK"
          " PUBLISH EVENT SUBSCRIBE UNSUBSCRIBE LEASE FLAGS DRAIN GOAWAY WARM").split()
 CLIENT, SEQUENCE = 0x0123456789ABCDEF, 42
 ID = struct.pack(">QQ", CLIENT, SEQUENCE)
+EXECUTION = 0xFEDCBA9876543211
 TRACE = bytes(range(0x10, 0x29))
 NOTES = {"sticky": "alice"}
 
@@ -95,11 +96,13 @@ def kinds():
     yield "request_more", vector("The first part of a REQUEST with a body in parts.",
                                  row("REQUEST", id=ID, service="Echo", method="echo", deadline=1, priority=2, flags=5), b"\xc4\x06abc")
     yield "chunk", vector("CHUNK number 0 of a stream: the number may be left out.", row("CHUNK", id=ID), b"\xa5hello")
+    yield "chunk_first", vector("CHUNK number 0 of a stream, with the execution that it and those behind it are of.",
+                                row("CHUNK", id=ID, execution=EXECUTION), b"\xa5hello")
     yield "chunk_more", vector("CHUNK 3 of a request's body; more follow.", row("CHUNK", id=ID, flags=1, number=3), b"\0" * 8)
     yield "chunk_part", vector("CHUNK 2, a part of the reply: it is no piece of the stream.", row("CHUNK", id=ID, flags=64, number=2), b"\xa4part")
     yield "chunk_collect", vector("CHUNK with one instance's ERROR to service@*.",
                                   row("CHUNK", id=ID, flags=32, number=1, status=20, annotations={"instance": "echo:5"}), {"message": "no"})
-    yield "reply", vector("REPLY after three chunks.", row("REPLY", id=ID, number=3), {"usage": 7})
+    yield "reply", vector("REPLY after three chunks.", row("REPLY", id=ID, number=3, execution=EXECUTION), {"usage": 7})
     yield "error", vector("ERROR with the path of the field at fault.", row("ERROR", id=ID, status=13), ERROR)
     yield "error_alone", vector("ERROR that belongs to no request.", row("ERROR", status=24))
     yield "cancel", vector("CANCEL.", row("CANCEL", id=ID))
@@ -110,7 +113,7 @@ def kinds():
     yield "probe", vector("PROBE for one request.", row("PROBE"), PROBE)
     yield "probe_stream", vector("PROBE for a stream of which chunk 9 is wanted next.", row("PROBE"), PROBE_STREAM)
     yield "have", vector("HAVE: it runs; CHUNK 9 is the next, 4,096 bytes went before it.",
-                         row("HAVE", id=ID, attempt=2, number=9, window=4096), {"state": "running"})
+                         row("HAVE", id=ID, attempt=2, number=9, window=4096, execution=EXECUTION), {"state": "running"})
     yield "have_forwarded", vector("HAVE: it was forwarded; the FORWARD follows.", row("HAVE", id=ID, attempt=2, hop=1), {"state": "forwarded"})
     yield "pass", vector("PASS: never begun, and that is sure.", row("PASS", id=ID, attempt=2))
     yield "pass_unsure", vector("PASS: not that this instance remembers, but it cannot vouch for it.", row("PASS", id=ID, attempt=2, status=12))
@@ -129,7 +132,7 @@ def kinds():
     yield "warm", vector("WARM.", row("WARM"))
     yield "request_again", vector("REQUEST that was sent first 250 ms ago; chunk 9 of its stream is wanted next.",
                                   row("REQUEST", id=ID, attempt=2, service="Llm", method="chat", deadline=29000000, flags=2, number=9,
-                                      window=69632, age=250000), b'{"prompt":"hi"}')
+                                      window=69632, age=250000, execution=EXECUTION), b'{"prompt":"hi"}')
 
 
 def encodings():
@@ -141,14 +144,14 @@ def encodings():
     yield "str_long", vector("Texts may come in any str format.", row("SUBSCRIBE", service="a.b"), canonical=False,
                              header=b"\x95\x15\xc0\xc0\xc0\xdb\0\0\0\x03a.b")
     yield "trailing", vector("Elements after the last that is known are skipped, whatever they are.", row("DRAIN"), canonical=False,
-                             header=msgpack.packb(row("DRAIN") + [None] * 17 + [{"new": [1, {2: [b"x", -1.5, True]}]}, msgpack.ExtType(5, b"abc"), "z"]))
+                             header=msgpack.packb(row("DRAIN") + [None] * 18 + [{"new": [1, {2: [b"x", -1.5, True]}]}, msgpack.ExtType(5, b"abc"), "z"]))
     yield "zeros", vector("A number that is 0 and an empty text mean the same as an absent one.", row("PONG"), canonical=False,
                           header=msgpack.packb([5, None, 0, 0, "", "", 0, None, 0, None, "", 0, 0, 0, 0, 0]))
     yield "largest", vector("Every field at its limit.",
                             row("REQUEST", id=b"\xff" * 16, attempt=1000000, hop=127, service="s" * 130, method="m" * 64,
                                 deadline=1800000000, priority=2, flags=2**32 - 1, trace=b"\xff" * 25, content_type="c" * 64,
                                 credit=65535, number=2**64 - 1, window=2**64 - 1, status=127, session=2**64 - 1,
-                                annotations={"k": "a" * 2042}, age=1800000000))
+                                annotations={"k": "a" * 2042}, age=1800000000, execution=2**64 - 1))
 
 
 def bad(name, sentence, cells, result="MALFORMED", header=None):

@@ -50,6 +50,7 @@ class Call:
         # What is idempotent may be done again, so nobody asks what became of it.
         self.forgettable = bool(flags_of_method & MethodFlag.IDEMPOTENT)
         self.window, self.accepted = message.number("window"), 0
+        self.execution = instance.next_execution()
         self.chunks = 0  # sent
         self.waiting = bytearray()  # pieces until the end of the turn
         self.pieces: deque[tuple[int, bytes]] = deque()  # flags and bytes of those that may be wanted again
@@ -138,7 +139,12 @@ class Call:
         else:
             self.pieces_first += 1
             self.before_bytes += len(data)
-        self.instance.send(self, Kind.CHUNK, data, id=self.id, attempt=self.attempt, number=number, flags=flags)
+        self._send_chunk(number, flags, data)
+
+    def _send_chunk(self, number: int, flags: int, data: bytes) -> None:
+        """The first says which execution all are of."""
+        self.instance.send(self, Kind.CHUNK, data, id=self.id, attempt=self.attempt, number=number, flags=flags,
+                           execution=0 if number else self.execution)
 
     def drop_pieces(self, wanted: int) -> None:
         while self.pieces and self.pieces_first < wanted:
@@ -147,7 +153,7 @@ class Call:
 
     def send_pieces_again(self) -> None:
         for number, (flags, data) in enumerate(self.pieces, self.pieces_first):
-            self.instance.send(self, Kind.CHUNK, data, id=self.id, attempt=self.attempt, number=number, flags=flags)
+            self._send_chunk(number, flags, data)
 
     # --- the answer: the first one counts ---
 
@@ -224,12 +230,13 @@ class Call:
     def _finish(self) -> None:
         assert self.out
         kind, fields, body = self.out
+        execution = self.execution if self.chunks else 0
         if kind == Kind.REPLY:
-            fields = {**fields, "number": self.chunks}
+            fields = {**fields, "number": self.chunks, "execution": execution}
         leads_to_a_piece = self.instance.keeps and (self.chunks > 0 or kind == Kind.FORWARD)
         if not self.forgettable or (leads_to_a_piece and fields.get("status") != Status.CANCELLED):
             pieces = [(number, flags, data) for number, (flags, data) in enumerate(self.pieces, self.pieces_first)]
-            reply = Reply(kind, fields, body, self.chunks, self.before_bytes, pieces)
+            reply = Reply(kind, fields, body, self.chunks, self.before_bytes, pieces, execution)
             self.instance.memory.put(self.id, self.hop, self.attempt, reply, self.core.now)
         self.instance.send(self, kind, body, id=self.id, attempt=self.attempt, **fields)
         self.instance.unlist(self)

@@ -77,6 +77,7 @@ class Instance:
         self.memory = Memory(core.now)
         self.calls: dict[bytes, list[Call]] = {}
         self.held = self.running = self.reply_bytes = 0
+        self._executions = core.client
         self.queue: deque[Call] = deque()
         self.chunky: set[Call] = set()
         self.phase = Phase.SERVING
@@ -208,6 +209,11 @@ class Instance:
                     self._grant(session)
 
     # --- calls ---
+
+    def next_execution(self) -> int:
+        """A number that no other execution has, in whatever process."""
+        self._executions = (self._executions + 1) % 2**64
+        return self._executions
 
     def _all(self) -> list[Call]:
         return [call for calls in self.calls.values() for call in calls]
@@ -376,13 +382,16 @@ class Instance:
             return
         call.attach(session, attempt)
         call.drop_pieces(chunk)
-        self._have(session, id, attempt, hop, "queued" if call in self.queue else "running", call.pieces_first, call.before_bytes)
+        self._have(session, id, attempt, hop, "queued" if call in self.queue else "running", call.pieces_first, call.before_bytes,
+                   call.execution)
         call.send_pieces_again()
         if window:
             call.open_window(window)
 
-    def _have(self, session: Session, id: bytes, attempt: int, hop: int, state: str, number: int = 0, before: int = 0) -> None:
-        session.send(Kind.HAVE, msgpack.packb({"state": state}), id=id, attempt=attempt, hop=hop, number=number, window=before)
+    def _have(self, session: Session, id: bytes, attempt: int, hop: int, state: str, number: int = 0, before: int = 0,
+              execution: int = 0) -> None:
+        session.send(Kind.HAVE, msgpack.packb({"state": state}), id=id, attempt=attempt, hop=hop, number=number, window=before,
+                     execution=execution)
 
     def _answer_from_memory(self, session: Session, id: bytes, attempt: int, hop: int, age_us: int, chunk: int) -> None:
         now, found = self.core.now, self.memory.find(id, hop, attempt)
@@ -407,10 +416,11 @@ class Instance:
         elif not first <= wanted <= reply.chunks:
             return False
         if tell:
-            self._have(session, id, attempt, hop, "forwarded" if reply.kind == Kind.FORWARD else "done", wanted, before)
+            self._have(session, id, attempt, hop, "forwarded" if reply.kind == Kind.FORWARD else "done", wanted, before, reply.execution)
         for number, flags, data in reply.pieces:
             if number >= wanted:
-                session.send(Kind.CHUNK, data, id=id, attempt=attempt, number=number, flags=flags)
+                session.send(Kind.CHUNK, data, id=id, attempt=attempt, number=number, flags=flags,
+                             execution=0 if number else reply.execution)
         session.send(reply.kind, reply.body, id=id, attempt=attempt, **reply.fields)
         return True
 

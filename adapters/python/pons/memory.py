@@ -25,6 +25,7 @@ class Reply:
     chunks: int = 0  # of its stream, or of the reply in parts
     before_bytes: int = 0  # of the chunks before the first that is kept
     pieces: list[tuple[int, int, bytes]] = field(default_factory=list)  # number, flags, bytes
+    execution: int = 0  # that the chunks are of
 
     @property
     def was_stopped(self) -> bool:

@@ -101,6 +101,7 @@ class Pending:
         self.refused: set[int] = set()  # brokers that can't take it
         self.was_lost = False  # with a session: it may have been begun
         self.next_chunk = self.pieces = 0
+        self.execution = 0  # that they are of; 0: none yet, or the broker did not say
         self.parts: list[bytes] = []
         self.parts_size = 0
         self.received = self.used = 0
@@ -144,7 +145,8 @@ class Pending:
         session.send(Kind.REQUEST, ask.body[:BODY_BYTES], id=self.id, attempt=self.attempt, service=ask.service, method=ask.method,
                      deadline=max(1, self.due - now), priority=ask.priority, flags=flags, trace=ask.trace,
                      content_type=ask.content_type, window=self.granted, annotations=ask.annotations,
-                     age=min(now - self.sent_at, LIMITS["DEADLINE_US"]), number=self.next_chunk if self.attempt else 0)
+                     age=min(now - self.sent_at, LIMITS["DEADLINE_US"]), number=self.next_chunk if self.attempt else 0,
+                     execution=self.execution)
         for number, at in enumerate(range(BODY_BYTES, len(ask.body), BODY_BYTES), 1):
             session.send(Kind.CHUNK, ask.body[at:at + BODY_BYTES], id=self.id, attempt=self.attempt, number=number,
                          flags=Flag.MORE if at + BODY_BYTES < len(ask.body) else 0)
@@ -261,9 +263,11 @@ class Pending:
         """REPLY or ERROR. A reply counts wherever it comes from if all that came before it is here; what goes wrong with an
         attempt that is not the last does not."""
         is_reply, attempt = message.kind == Kind.REPLY, message.number("attempt")
-        if self.state not in (State.SENT, State.PAUSED) or (not is_reply and 0 < attempt < self.attempt):
+        if self.state not in (State.SENT, State.PAUSED):
             return False
-        if self.at is not session and not (is_reply and message.number("number") == self.next_chunk):
+        fits = is_reply and message.number("number") == self.next_chunk and self._is_of_it(message)
+        is_left = attempt < self.attempt and (is_reply or attempt > 0)
+        if not fits and (is_left or self.at is not session):
             return False
         status = Status.OK if is_reply else Status.of(message.number("status"))
         if self._ask_other(session, status) or self._await_next(session, status):
@@ -320,13 +324,18 @@ class Pending:
 
     def _end_with_reply(self, message: Message) -> None:
         fields = message.fields
-        if message.number("number") > self.next_chunk:
+        if message.number("number") > self.next_chunk or not self._is_of_it(message):
             self.end_with(*self._missing())
         elif self.parts_size + len(message.body) > LIMITS["REPLY_BYTES"]:
             self.end_with(Status.TOO_LARGE, "the reply is over 16 MiB")
         else:
             self.end(Answer(Status.OK, body=b"".join([*self.parts, message.body]) if self.parts else message.body,
                             content_type=fields.get("content_type", ""), annotations=fields.get("annotations", {})))
+
+    def _is_of_it(self, reply: Message) -> bool:
+        """Whether a REPLY is of the execution that the chunks are of. Another may have made as many, and others."""
+        execution = reply.number("execution")
+        return not execution or not self.execution or execution == self.execution
 
     def _missing(self) -> tuple[Status, str]:
         """How a request ends of whose chunks some are missing."""
@@ -337,7 +346,7 @@ class Pending:
     def _drop_parts(self) -> None:
         self.core.reply_bytes -= self.parts_size
         self.parts, self.parts_size = [], 0
-        self.next_chunk, self.received, self.used, self.granted = 0, 0, 0, self.window
+        self.next_chunk, self.execution, self.received, self.used, self.granted = 0, 0, 0, 0, self.window
 
     def chunk(self, session: Session, message: Message) -> bool:
         if not self.is_sent or self.at is not session or message.number("attempt") < self.attempt:
@@ -351,6 +360,8 @@ class Pending:
         if number > self.next_chunk:
             self.cancel(*self._missing())
             return True
+        if number == 0:
+            self.execution = message.number("execution")
         self.received += len(message.body)
         if flags & Flag.PART:
             self._take_part(message.body)

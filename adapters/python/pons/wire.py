@@ -61,7 +61,7 @@ FIELDS: tuple[tuple[str, type, int], ...] = (
     ("kind", int, 127), ("id", bytes, 16), ("attempt", int, 1000000), ("hop", int, 127), ("service", str, 130), ("method", str, 64),
     ("deadline", int, 1800000000), ("priority", int, 2), ("flags", int, 2**32 - 1), ("trace", bytes, TRACE_BYTES), ("content_type", str, 64),
     ("credit", int, 65535), ("number", int, 2**64 - 1), ("window", int, 2**64 - 1), ("status", int, 127), ("session", int, 2**64 - 1),
-    ("annotations", dict, 2048), ("age", int, 1800000000))
+    ("annotations", dict, 2048), ("age", int, 1800000000), ("execution", int, 2**64 - 1))
 NAMES = tuple(name for name, _, _ in FIELDS)
 POSITION = {name: position for position, name in enumerate(NAMES)}
 

@@ -517,6 +517,28 @@ class Streams(unittest.TestCase):
         self.world.hear(1, Kind.REPLY, id=pending.id, number=2, attempt=1)
         self.assertEqual((chunks, statuses(ends)), ([b"0", b"1"], [Status.OK]))
 
+    def test_it_names_the_execution_that_it_has_chunks_of(self):
+        pending, _, _ = self.world.ask(stream=True)
+        self.chunk(pending, 0, execution=7001)
+        self.world.lose(0)
+        self.assertEqual(self.world.said(1, Kind.REQUEST)[1]["execution"], 7001)
+
+    def test_the_end_of_another_execution_is_none(self):
+        pending, ends, _ = self.world.ask(stream=True)
+        self.world.hear(0, Kind.GOAWAY)
+        self.chunk(pending, 0, b"0", 1, attempt=1, execution=7001)
+        self.world.hear(0, Kind.REPLY, id=pending.id, number=1, execution=7002)
+        self.world.hear(1, Kind.REPLY, id=pending.id, number=2)  # of an attempt that was left
+        self.assertEqual(ends, [])
+        self.world.hear(0, Kind.REPLY, id=pending.id, number=1, execution=7001)
+        self.assertEqual(statuses(ends), [Status.OK])
+
+    def test_the_wrong_end_of_an_attempt_loses_it(self):
+        pending, ends, _ = self.world.ask(stream=True)
+        self.chunk(pending, 0, execution=7001)
+        self.world.hear(0, Kind.REPLY, id=pending.id, number=1, execution=7002)
+        self.assertEqual(statuses(ends), [Status.STREAM_LOST])
+
     def test_a_broker_that_does_not_find_out_loses_it(self):
         world = fake.World(brokers=1)
         world.open(0, features=0, incarnation=1)

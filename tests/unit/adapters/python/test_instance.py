@@ -364,6 +364,27 @@ class TwoBrokers(Served):
         self.assertEqual(self.state(), ("done", 1))
         self.assertEqual(self.world.said(1, Kind.CHUNK)[2], b"b")
 
+    def test_each_execution_has_a_number_of_its_own(self):
+        id = self.world.request(0, method="flow", flags=Flag.STREAM, window=1000)
+        for piece in (b"a", b"b"):
+            self.world.begun[0].chunk(piece)
+            self.world.turn()
+        first, second = (self.world.said(0, Kind.CHUNK)[1] for _ in range(2))
+        execution = first["execution"]
+        self.assertNotIn("execution", second)
+        self.probe(1, id)
+        self.assertEqual([self.world.said(1, kind)[1].get("execution") for kind in (Kind.HAVE, Kind.CHUNK, Kind.CHUNK)],
+                         [execution, execution, None])
+        self.reply(self.world.begun[0])
+        self.assertEqual(self.world.said(1, Kind.REPLY)[1]["execution"], execution)
+        self.probe(1, id, attempt=2)
+        self.assertEqual([self.world.said(1, kind)[1].get("execution") for kind in (Kind.HAVE, Kind.CHUNK, Kind.CHUNK, Kind.REPLY)],
+                         [execution, execution, None, execution])
+        self.world.request(0, sequence=2)
+        self.assertNotIn(self.world.begun[1].execution, (0, execution))
+        self.reply(self.world.begun[1])
+        self.assertNotIn("execution", self.world.said(0, Kind.REPLY)[1])
+
     def test_chunks_that_are_not_wanted_any_more_are_dropped(self):
         id = self.world.request(0, method="flow", flags=Flag.STREAM, window=1000)
         self.world.begun[0].chunk(b"a")

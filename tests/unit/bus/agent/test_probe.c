@@ -305,6 +305,39 @@ static void the_end_of_a_stream_is_said_again_with_what_is_wanted(void **state) 
   expect_have(&other, id, 2, "reply_gone", 0);
 }
 
+/* The execution that the next message of this kind is of. */
+static uint64_t take_execution(Fake *fake, Kind kind) {
+  Taken *taken = fake_take(fake, kind);
+  uint64_t execution = taken->header.execution;
+
+  free(taken);
+  return execution;
+}
+
+static void each_execution_has_a_number_of_its_own(void **state) {
+  RequestId id = ask_by(&stage.fake, "stream", FLAG_STREAM);
+  uint64_t execution = take_execution(&stage.fake, KIND_CHUNK);
+
+  (void)state;
+  assert_int_not_equal(execution, 0);
+  assert_int_equal(call_chunk_raw(kept, (Bytes){(const uint8_t *)"two", 3}), 0);
+  assert_int_equal(take_execution(&stage.fake, KIND_CHUNK), 0); /* the first has said it */
+  probe_by(&other, id, 1, US_PER_S, 0);
+  assert_int_equal(take_execution(&other, KIND_HAVE), execution);
+  assert_int_equal(take_execution(&other, KIND_CHUNK), execution);
+  answer_kept("end");
+  assert_int_equal(take_execution(&other, KIND_REPLY), execution);
+  probe_by(&other, id, 2, US_PER_S, 1);
+  assert_int_equal(take_execution(&other, KIND_HAVE), execution); /* from memory */
+  assert_int_equal(take_execution(&other, KIND_REPLY), execution);
+  ask_by(&stage.fake, "stream", FLAG_STREAM);
+  assert_int_not_equal(take_execution(&stage.fake, KIND_CHUNK), execution);
+  answer_kept("end");
+  ask_by(&stage.fake, "echo", 0);
+  free(fake_take(&stage.fake, KIND_REPLY));
+  assert_int_equal(take_execution(&stage.fake, KIND_REPLY), 0); /* no chunk went before it */
+}
+
 static void what_the_reader_has_is_not_kept(void **state) {
   RequestId id = ask_by(&stage.fake, "stream", FLAG_STREAM);
 
@@ -379,6 +412,7 @@ int main(void) {
       CASE(a_request_whose_body_was_cut_was_not_begun),
       CASE(a_stream_goes_on_for_who_asks),
       CASE(the_end_of_a_stream_is_said_again_with_what_is_wanted),
+      CASE(each_execution_has_a_number_of_its_own),
       CASE(what_the_reader_has_is_not_kept),
       CASE(a_stream_that_nobody_asks_for_is_stopped),
       CASE(what_was_stopped_is_no_answer),

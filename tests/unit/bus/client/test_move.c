@@ -336,8 +336,12 @@ static void on_stream_end(void *userdata, const Answer *answer) {
   on_scene_end(&pair->scene, answer);
 }
 
+enum { ITS_OWN = 7001, ANOTHER = 7002 }; /* executions */
+
 static void send_chunk(Fake *fake, RequestId id, uint32_t attempt, uint64_t number, const char *text) {
   Header header = {.kind = KIND_CHUNK, .id = id, .attempt = attempt, .number = number};
+
+  header.execution = number == 0 ? ITS_OWN : 0;
 
   fake_send(fake, &header, (Bytes){(const uint8_t *)text, strlen(text)});
 }
@@ -369,6 +373,7 @@ static void a_stream_goes_on_where_it_was(void **state) {
   again = fake_take(&pair->other, KIND_REQUEST);
   assert_int_equal(again->header.attempt, 1);
   assert_int_equal(again->header.number, 2);
+  assert_int_equal(again->header.execution, ITS_OWN);
   assert_int_equal(again->header.window_bytes, 1000);
   assert_true(again->header.age_us >= 20000);
   send_chunk(&pair->other, id, 1, 1, "B"); /* it is here already */
@@ -378,6 +383,45 @@ static void a_stream_goes_on_where_it_was(void **state) {
   expect_end(pair, STATUS_OK);
   assert_string_equal(pair->text, "abc");
   free(again);
+}
+
+static void send_end(Fake *fake, RequestId id, uint32_t attempt, uint64_t number, uint64_t execution) {
+  Header header = {.kind = KIND_REPLY, .id = id, .attempt = attempt, .number = number, .execution = execution};
+
+  fake_send(fake, &header, BYTES_NONE);
+  fake_run(fake, 20000);
+}
+
+/* The broker that was left, and came back, says the end of what it has begun: as many chunks, or more, and others. */
+static void the_end_of_another_execution_is_none(void **state) {
+  Pair *pair = *state;
+  RequestId id;
+
+  pair->other.features = FEATURE_PROBE;
+  connect_both(pair);
+  id = ask_stream(pair);
+  fake_send(&pair->scene.fake, &(Header){.kind = KIND_GOAWAY}, BYTES_NONE);
+  expect_again(&pair->other, id, 1);
+  send_chunk(&pair->other, id, 1, 0, "a");
+  fake_run(&pair->other, 20000);
+  send_end(&pair->scene.fake, id, 0, 1, ANOTHER);
+  send_end(&pair->other, id, 0, 2, 0);
+  assert_int_equal(pair->scene.ends, 0);
+  send_end(&pair->scene.fake, id, 0, 1, ITS_OWN);
+  expect_end(pair, STATUS_OK);
+  assert_string_equal(pair->text, "a");
+}
+
+/* No broker says so of the attempt that it has; one that does gets a named end. */
+static void the_wrong_end_of_an_attempt_loses_it(void **state) {
+  Pair *pair = *state;
+  RequestId id;
+
+  connect_both(pair);
+  id = ask_stream(pair);
+  send_chunk(&pair->scene.fake, id, 0, 0, "a");
+  send_end(&pair->scene.fake, id, 0, 1, ANOTHER);
+  expect_end(pair, STATUS_STREAM_LOST);
 }
 
 static void without_probes_a_stream_is_lost(void **state) {
@@ -506,6 +550,8 @@ int main(void) {
       CASE(a_worker_that_one_has_lost),
       CASE(a_warming_broker_is_not_preferred),
       CASE(a_stream_goes_on_where_it_was),
+      CASE(the_end_of_another_execution_is_none),
+      CASE(the_wrong_end_of_an_attempt_loses_it),
       CASE(without_probes_a_stream_is_lost),
       CASE(cancel_carries_the_attempt),
       CASE(a_second_broker_that_refuses_is_told_once),
