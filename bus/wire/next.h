@@ -17,11 +17,18 @@ enum { NEXT = true, KIND_NEXT = 120, HEADER_NEXT = 2 /* positions after the last
 enum { NEXT = false, KIND_NEXT = 0, HEADER_NEXT = 0 };
 #endif
 
-/* Adds a pair to the map (of fewer than 15 pairs) that is all of body. Does nothing in a program of this version. */
+/* Adds a pair to the map (of at most 15 pairs) that is all of body. Does nothing in a program of this version. */
 static inline void next_add_field(Buffer *body) {
+  static const uint8_t map_of_16[] = {0xde, 0, 16}; /* 15 is the most that has room in one byte */
+
   if (!NEXT || body->size == 0)
     return;
-  body->data[0]++;
+  if (body->data[0]++ == 0x8f) {
+    buffer_reserve(body, sizeof map_of_16 - 1);
+    memmove(body->data + sizeof map_of_16, body->data + 1, body->size - 1);
+    memcpy(body->data, map_of_16, sizeof map_of_16);
+    body->size += sizeof map_of_16 - 1;
+  }
   msgpack_put_text(body, TEXT("next"));
   msgpack_put_uint(body, PROTOCOL_VERSION);
 }
