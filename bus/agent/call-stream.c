@@ -57,15 +57,18 @@ int call_chunk_raw(Call *call, Bytes bytes) {
 
 int call_chunk(Call *call, const void *chunk) {
   const MethodContract *contract = call->method->contract;
-  _cleanup_(buffer_done) Buffer buffer = {0};
+  _cleanup_(buffer_done) Buffer own = {0};
+  Buffer *buffer =
+      runtime_is_here(call->runtime) ? &call->runtime->scratch : &own; /* it is copied before this returns */
   ContractFault fault;
   int r;
 
   if (!contract || !contract->chunk)
     return -EINVAL;
-  r = contract_encode(contract->chunk, chunk, &buffer, &fault);
+  buffer_clear(buffer);
+  r = contract_encode(contract->chunk, chunk, buffer, &fault);
   if (r == 0)
-    return call_chunk_raw(call, buffer_bytes(&buffer));
+    return call_chunk_raw(call, buffer_bytes(buffer));
   log_error("PONS-CALL-CONTRACT", "%.*s.%.*s: a piece does not fit the contract: %s: %s", TEXT_ARG(call->service),
             TEXT_ARG(call->method_name), fault.path, fault.message);
   call_error_full(call, STATUS_INTERNAL, fault.path, 0, "a piece of the agent's answer does not fit its contract: %s",

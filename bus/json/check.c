@@ -35,7 +35,8 @@ static int fail(Scan *scan, int reason, const char *wanted) {
 /* --- pieces --- */
 
 static void skip_space(Scan *scan) {
-  while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\r' || *scan->at == '\t'))
+  while (scan->at < scan->end && *scan->at <= ' ' &&
+         (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\r' || *scan->at == '\t'))
     scan->at++;
 }
 
@@ -79,19 +80,24 @@ static bool is_plain(uint8_t c) {
   return c >= ' ' && c < 0x80 && c != '"' && c != '\\';
 }
 
-/* Whether all of eight bytes are plain: none is above 0x7f, below a blank, a quote or a backslash. */
-static bool are_plain(const uint8_t *at) {
+/* The highest bit of each of eight bytes that is not plain: above 0x7f, below a blank, a quote or a backslash. Above the lowest of
+   these bits there may be others. */
+static uint64_t find_marks(const uint8_t *at) {
   uint64_t word = json_word(at);
 
-  return !((word | (word - JSON_EACH_BYTE(' '))) & JSON_EACH_BYTE(0x80)) && !json_zeros(word ^ JSON_EACH_BYTE('"')) &&
-         !json_zeros(word ^ JSON_EACH_BYTE('\\'));
+  return ((word | (word - JSON_EACH_BYTE(' '))) & JSON_EACH_BYTE(0x80)) | json_zeros(word ^ JSON_EACH_BYTE('"')) |
+         json_zeros(word ^ JSON_EACH_BYTE('\\'));
 }
 
 size_t json_plain_bytes(const uint8_t *at, const uint8_t *end) {
   const uint8_t *begin = at;
 
-  while (end - at >= 8 && are_plain(at))
-    at += 8;
+  for (; end - at >= 8; at += 8) {
+    uint64_t marks = find_marks(at);
+
+    if (marks)
+      return (size_t)(at - begin) + (size_t)__builtin_ctzll(marks) / 8;
+  }
   while (at < end && is_plain(*at))
     at++;
   return (size_t)(at - begin);

@@ -25,15 +25,30 @@ JsonType json_type(Json value) {
 
 /* --- walking --- */
 
-static bool is_space(char c) {
-  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+/* What stands between values, and what a number or a word ends with. */
+enum { BETWEEN = 1, BEHIND = 2 };
+
+static const uint8_t marks_of[256] = {
+    [' '] = BETWEEN | BEHIND,  ['\n'] = BETWEEN | BEHIND, ['\r'] = BETWEEN | BEHIND,
+    ['\t'] = BETWEEN | BEHIND, [','] = BETWEEN | BEHIND,  [':'] = BETWEEN,
+};
+
+static bool is_mark(char c, uint8_t mark) {
+  return marks_of[(uint8_t)c] & mark;
 }
 
-/* Texts of prompts are long and have few quotes: the C library looks for those, many bytes at a time. One that an odd number
-   of backslashes stands before is part of the string. */
-static const char *skip_string(const char *at) {
+/* Keys and words of a stream are short: their quote is among the next eight bytes. Texts of prompts are long and have few: the C
+   library looks for those, many bytes at a time. One that an odd number of backslashes stands before is part of the string. */
+static const char *skip_string(const char *at, const char *end) {
   const char *begin = at;
+  uint64_t quotes = end - at > 8 ? json_zeros(json_word(at + 1) ^ JSON_EACH_BYTE('"')) : 0;
 
+  if (quotes) {
+    at += 1 + __builtin_ctzll(quotes) / 8;
+    if (at[-1] != '\\')
+      return at + 1;
+    at = begin;
+  }
   for (;;) {
     const char *before = at = rawmemchr(at + 1, '"');
 
@@ -65,7 +80,7 @@ static const char *skip_container(const char *at, const char *end) {
   do {
     at = find_mark(at, end);
     if (*at == '"') {
-      at = skip_string(at);
+      at = skip_string(at, end);
     } else {
       depth += (*at | 0x20) == '{' ? 1 : SIZE_MAX;
       at++;
@@ -79,18 +94,18 @@ static Json take(JsonWalk *walk) {
   const char *begin = walk->at;
 
   if (*begin == '"')
-    walk->at = skip_string(begin);
+    walk->at = skip_string(begin, walk->end);
   else if (*begin == '{' || *begin == '[')
     walk->at = skip_container(begin, walk->end);
   else
-    while (walk->at < walk->end && !is_space(*walk->at) && *walk->at != ',')
+    while (walk->at < walk->end && !is_mark(*walk->at, BEHIND))
       walk->at++;
   return (Json){{begin, (size_t)(walk->at - begin)}};
 }
 
 /* Stands at the next value or key; false at the end. */
 static bool advance(JsonWalk *walk) {
-  while (walk->at < walk->end && (is_space(*walk->at) || *walk->at == ',' || *walk->at == ':'))
+  while (walk->at < walk->end && is_mark(*walk->at, BETWEEN))
     walk->at++;
   return walk->at < walk->end;
 }
@@ -152,6 +167,12 @@ Json json_find(Json object, const char *name) {
 }
 
 /* Most names differ from a key in their first letter. */
+static bool is_name(Text key, const char *name) {
+  if (key.size == 0 || key.data[0] != name[0])
+    return key.size == 0 && *name == '\0';
+  return strncmp(name, key.data, key.size) == 0 && name[key.size] == '\0';
+}
+
 size_t json_which(Json key, const char *const *names, size_t count) {
   _cleanup_(buffer_done) Buffer room = {0};
   Text plain = inside(key);
@@ -161,7 +182,7 @@ size_t json_which(Json key, const char *const *names, size_t count) {
     json_get_string(key, &room);
     plain = buffer_text(&room);
   }
-  while (i < count && (strncmp(names[i], plain.data, plain.size) != 0 || names[i][plain.size] != '\0'))
+  while (i < count && !is_name(plain, names[i]))
     i++;
   return i;
 }
