@@ -17,7 +17,8 @@ AGENT = os.path.join(harness.BUILD, "tests", "singleton")
 class Holders(test_authority.Pair):
     """A pair of brokers, and agents that want the same lease."""
 
-    ENVIRONMENT = harness.QUICK_HEARTBEATS  # a frozen broker is to be noticed
+    # A frozen broker is to be noticed by who waits for it; the peers of the test say nothing for a while.
+    ENVIRONMENT = {**harness.QUICK_HEARTBEATS, "PONS_BROKER_HEARTBEAT_IDLE_MS": "60000"}
 
     def setUp(self):
         super().setUp()
@@ -68,7 +69,8 @@ class Holders(test_authority.Pair):
         return pause_s
 
     def check(self):
-        """One writer at a time, and tokens that rise from one to the next."""
+        """One writer at a time, and tokens that rise from one to the next. Returns how many there were: more than died, when the machine is so
+        busy that a holder comes too late to renew."""
         spans = {}
         for at, token, pid in self.written():
             first, _, owner = spans.setdefault(token, (at, at, pid))
@@ -90,7 +92,7 @@ class Scenes:
         one, two = self.start_two()
         self.holders[one].kill()
         self.tell("killed", self.wait_writer(two))
-        self.assertEqual(self.check(), 2)
+        self.assertGreaterEqual(self.check(), 2)
 
     def test_the_holder_is_frozen_and_wakes(self):
         one, two = self.start_two()
@@ -102,7 +104,7 @@ class Scenes:
         self.check()
         self.holders[two].kill()
         self.wait_writer(one)  # it stands by again, and is given the lease anew
-        self.assertEqual(self.check(), 3)
+        self.assertGreaterEqual(self.check(), 3)
 
     def test_the_holder_is_stopped_and_gives_it_back(self):
         one, two = self.start_two()
@@ -137,7 +139,7 @@ class Scenes:
         self.nodes[self.leader].kill()
         self.holders[one].kill()
         self.tell("killed with the leader", self.wait_writer(two))
-        self.assertEqual(self.check(), 2)
+        self.assertGreaterEqual(self.check(), 2)
 
     def test_the_holder_is_killed_while_the_leading_broker_is_frozen(self):
         one, two = self.start_two()
@@ -146,7 +148,7 @@ class Scenes:
         self.tell("killed while the leader is frozen", self.wait_writer(two))
         self.nodes[self.leader].thaw()
         self.wait_moment()
-        self.assertEqual(self.check(), 2)
+        self.assertGreaterEqual(self.check(), 2)
 
 
 class Singletons(Scenes, Holders):
