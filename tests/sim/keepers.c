@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bus/core/changes.h"
 #include "tests/sim/common.h"
 
-enum { ROWS = 128, WRITES = 512, MAILS = 8192, WISHES = 60, FIRST_STORE = 1000 };
+enum { ROWS = 128, WRITES = 512, WISHES = 60, FIRST_STORE = 1000 };
 
 #define SINCE_1970_US UINT64_C(1700000000000000)
 
@@ -20,44 +19,16 @@ typedef struct Write {
   DurableEntry entry;
 } Write;
 
-/* What a change says; the log has its address. */
-typedef struct Said {
-  struct Said *next;
-  DurableEntry entry;
-  size_t n;
-  DurableHave haves[ROWS];
-} Said;
-
-/* On its way: a change of the other's log, or how far the own was heard. */
-typedef struct Mail {
-  uint64_t at_us;
-  bool is_heard;
-  ChangesHeard heard;
-  uint64_t life;
-  Change change;
-  const Said *said;
-} Mail;
-
 typedef struct Keeper {
   Keepers *all;
   Durable *durable;
   uint64_t now_us;
   uint64_t wall_us; /* its clock, when the world's shows 0 */
-  uint64_t life;
-  bool linked;
   DurableEntry disk[ROWS];
   size_t n_disk;
   Write writes[WRITES];
   size_t n_writes;
   uint64_t serial;
-  Changes *log;
-  Said *said;        /* in this life; mail to the other may point to it */
-  bool level;        /* since it was linked the other has told all */
-  uint64_t asked_us; /* when it was asked to */
-  bool asks;         /* the other to go on */
-  ChangesHeard told; /* the other, how far its log was heard */
-  Mail mail[MAILS];  /* to this one */
-  size_t n_mail;
 } Keeper;
 
 typedef struct Wished {
@@ -69,6 +40,7 @@ typedef struct Wished {
 struct Keepers {
   Chance chance;
   KeepersSink sink;
+  Logs *logs;
   bool quiet;
   Keeper keepers[2];
   Wished wishes[WISHES + 1]; /* by the sequence of the id, from 1 */
@@ -160,21 +132,18 @@ static void run_disk(Keeper *keeper) {
 
 /* --- what the machine does --- */
 
-static uint64_t append(Keeper *keeper, ChangeKind kind, const Said *what) {
-  Said *said = malloc(sizeof *said);
-
-  assert(said);
-  *said = *what;
-  said->next = keeper->said;
-  keeper->said = said;
-  return changes_append(keeper->log, kind, (Bytes){(const uint8_t *)&said, sizeof said}, keeper->now_us);
+static uint64_t append(Keeper *keeper, ChangeKind kind, const LogsWord *word) {
+  return logs_append(keeper->all->logs, index_of(keeper), kind, word, keeper->now_us);
 }
 
 static void append_versions(Keeper *keeper, const DurableVersions *versions) {
-  Said said = {.n = versions->n};
+  size_t size = versions->n * sizeof *versions->haves;
+  DurableHave *haves = size ? malloc(size) : NULL;
 
-  memcpy(said.haves, versions->haves, versions->n * sizeof *versions->haves);
-  append(keeper, CHANGE_VERSIONS, &said);
+  assert(haves || !size);
+  if (size)
+    memcpy(haves, versions->haves, size);
+  append(keeper, CHANGE_VERSIONS, &(LogsWord){.versions = {haves, versions->n}});
 }
 
 /* What is said to be on a disk is there. */
@@ -215,8 +184,9 @@ static uint64_t on_act(void *userdata, const DurableAction *action) {
   case DURABLE_DO_BEHIND:
     break;
   case DURABLE_DO_SEND:
-    return changes_have_room(keeper->log) ? append(keeper, CHANGE_DURABLE, &(Said){.entry = copy_of(action->entry)})
-                                          : 0;
+    return logs_have_room(keeper->all->logs, index_of(keeper))
+               ? append(keeper, CHANGE_DURABLE, &(LogsWord){.entry = copy_of(action->entry)})
+               : 0;
   case DURABLE_DO_SEND_VERSIONS:
     append_versions(keeper, action->versions);
     break;
@@ -224,72 +194,7 @@ static uint64_t on_act(void *userdata, const DurableAction *action) {
   return 0;
 }
 
-/* --- the log --- */
-
-static void post(Keeper *to, Mail mail) {
-  if (!to->durable)
-    return;
-  assert(to->n_mail < MAILS);
-  mail.at_us += draw(to->all, 3000);
-  to->mail[to->n_mail++] = mail;
-}
-
-static void tell(Keeper *keeper, ChangesAnswer answer) {
-  if (answer == CHANGES_NOTHING)
-    return;
-  append(keeper, answer == CHANGES_TELL_ALL ? CHANGE_SNAPSHOT : CHANGE_RESUME, &(Said){.n = 0});
-  durable_tell(keeper->durable, answer == CHANGES_TELL_ALL, wall_us(keeper));
-  append(keeper, CHANGE_LEVEL, &(Said){.n = 0});
-}
-
-static void say_heard(Keeper *keeper, Keeper *to) {
-  ChangesHeard heard = changes_heard(keeper->log);
-
-  if (!keeper->level && keeper->now_us >= keeper->asked_us + CHANGES_AGAIN_US)
-    keeper->asks = true;
-  heard.done[CHANGE_DURABLE] = durable_done(keeper->durable, heard.heard);
-  heard.again = keeper->asks;
-  if (!heard.again && heard.heard == keeper->told.heard && heard.life == keeper->told.life &&
-      heard.done[CHANGE_DURABLE] == keeper->told.done[CHANGE_DURABLE])
-    return;
-  keeper->asks = false;
-  if (heard.again)
-    keeper->asked_us = keeper->now_us;
-  keeper->told = heard;
-  post(to, (Mail){.at_us = keeper->now_us, .is_heard = true, .heard = heard});
-}
-
-static void flush(Keeper *keeper) {
-  Keeper *to = other_of(keeper);
-  const Said *said;
-  Change change;
-
-  if (!keeper->linked)
-    return;
-  if (changes_are_lost(keeper->log))
-    tell(keeper, CHANGES_TELL_ALL);
-  while (changes_next(keeper->log, &change, keeper->now_us)) {
-    memcpy(&said, change.body.data, sizeof said);
-    changes_sent(keeper->log, keeper->now_us);
-    post(to, (Mail){.at_us = keeper->now_us, .life = keeper->life, .change = change, .said = said});
-  }
-  say_heard(keeper, to);
-}
-
 /* --- processes and links --- */
-
-static void forget_said(Keeper *keeper) {
-  Said *said = keeper->said;
-
-  while (said) {
-    Said *gone = said;
-
-    said = said->next;
-    durable_entry_done(&gone->entry);
-    free(gone);
-  }
-  keeper->said = NULL;
-}
 
 void keepers_start(Keepers *keepers, int broker, uint64_t now_us) {
   Keeper *keeper = &keepers->keepers[broker];
@@ -301,9 +206,6 @@ void keepers_start(Keepers *keepers, int broker, uint64_t now_us) {
   options.backoff_us = US_PER_S / 10; /* so that the end of a run sees the end of each */
   options.backoff_longest_us = US_PER_S / 2;
   options.first = (RequestId){{FIRST_STORE + (uint64_t)broker}, wall_us(keeper) * DURABLE_TRIES_KEPT};
-  keeper->life = wall_us(keeper);
-  keeper->told = (ChangesHeard){0};
-  changes_new(&keeper->log, keeper->life);
   durable_new(&keeper->durable, &options, &sink);
   for (size_t i = 0; i < keeper->n_disk; i++) {
     DurableEntry entry = copy_of(&keeper->disk[i]);
@@ -319,11 +221,7 @@ void keepers_kill(Keepers *keepers, int broker) {
   sync_first(keeper, draw(keepers, keeper->n_writes + 1)); /* of what was not synced some is there all the same */
   for (size_t i = 0; i < keeper->n_writes; i++)
     durable_entry_done(&keeper->writes[i].entry);
-  keeper->n_writes = keeper->n_mail = 0;
-  keeper->linked = false;
-  changes_destroy(&keeper->log);
-  keepers->keepers[1 - broker].n_mail = 0; /* what it said last may be lost with it */
-  forget_said(keeper);
+  keeper->n_writes = 0;
 }
 
 void keepers_lead(Keepers *keepers, int broker, uint64_t epoch, uint64_t now_us) {
@@ -339,61 +237,47 @@ void keepers_lead(Keepers *keepers, int broker, uint64_t epoch, uint64_t now_us)
 void keepers_link(Keepers *keepers, int broker, bool up, uint64_t now_us) {
   Keeper *keeper = &keepers->keepers[broker];
 
-  keeper->linked = up;
   keeper->now_us = now_us;
-  keeper->asks = up;
-  keeper->level = false;
-  if (!up)
-    keeper->n_mail = 0;
-  if (!keeper->durable)
+  if (keeper->durable)
+    durable_linked(keeper->durable, up, wall_us(keeper));
+}
+
+/* --- the log --- */
+
+void keepers_tell(Keepers *keepers, int broker, bool all) {
+  Keeper *keeper = &keepers->keepers[broker];
+
+  durable_tell(keeper->durable, all, wall_us(keeper));
+}
+
+void keepers_take(Keepers *keepers, int broker, ChangeKind kind, const LogsWord *word, uint64_t position) {
+  Keeper *keeper = &keepers->keepers[broker];
+  uint64_t now_us = wall_us(keeper);
+  DurableEntry entry;
+
+  if (kind == CHANGE_SNAPSHOT)
+    durable_take_snapshot(keeper->durable, now_us);
+  else if (kind == CHANGE_VERSIONS)
+    durable_take_versions(keeper->durable, &word->versions, now_us);
+  else if (kind == CHANGE_LEVEL)
+    durable_take_level(keeper->durable, now_us);
+  if (kind != CHANGE_DURABLE)
     return;
-  if (up)
-    changes_linked(keeper->log, now_us);
-  durable_linked(keeper->durable, up, wall_us(keeper));
+  entry = copy_of(&word->entry);
+  durable_take(keeper->durable, &entry, position, now_us);
+}
+
+uint64_t keepers_done(const Keepers *keepers, int broker, uint64_t heard) {
+  return durable_done(keepers->keepers[broker].durable, heard);
+}
+
+void keepers_heard(Keepers *keepers, int broker, uint64_t position) {
+  Keeper *keeper = &keepers->keepers[broker];
+
+  durable_take_done(keeper->durable, position, wall_us(keeper));
 }
 
 /* --- what happens --- */
-
-static void take_change(Keeper *keeper, const Mail *mail) {
-  uint64_t now_us = wall_us(keeper);
-  const Said *said = mail->said;
-  DurableEntry entry;
-  int r = changes_hear(keeper->log, mail->life, mail->change.position, mail->change.kind);
-
-  if (r == CHANGES_E_GAP)
-    keeper->level = false; /* it asks again */
-  if (r != 0)
-    return;
-  if (mail->change.kind == CHANGE_SNAPSHOT)
-    durable_take_snapshot(keeper->durable, now_us);
-  else if (mail->change.kind == CHANGE_VERSIONS)
-    durable_take_versions(keeper->durable, &(DurableVersions){said->haves, said->n}, now_us);
-  else if (mail->change.kind == CHANGE_LEVEL)
-    durable_take_level(keeper->durable, now_us);
-  keeper->level = keeper->level || (keeper->linked && mail->change.kind == CHANGE_LEVEL);
-  if (mail->change.kind != CHANGE_DURABLE)
-    return;
-  entry = copy_of(&said->entry);
-  durable_take(keeper->durable, &entry, mail->change.position, now_us);
-}
-
-static void take_mail(Keeper *keeper, const Mail *mail) {
-  if (!mail->is_heard) {
-    take_change(keeper, mail);
-    return;
-  }
-  tell(keeper, changes_take_heard(keeper->log, &mail->heard, keeper->now_us));
-  durable_take_done(keeper->durable, changes_done(keeper->log, CHANGE_DURABLE), wall_us(keeper));
-}
-
-static void run_mail(Keeper *keeper) {
-  while (keeper->n_mail > 0 && keeper->mail[0].at_us <= keeper->now_us) {
-    Mail mail = keeper->mail[0];
-
-    memmove(keeper->mail, keeper->mail + 1, --keeper->n_mail * sizeof *keeper->mail);
-    take_mail(keeper, &mail);
-  }
-}
 
 static void ask(Keeper *keeper) {
   Keepers *all = keeper->all;
@@ -416,10 +300,8 @@ void keepers_run(Keepers *keepers, int broker, uint64_t now_us, bool quiet) {
   if (!keeper->durable)
     return;
   run_disk(keeper);
-  run_mail(keeper);
   durable_tick(keeper->durable, wall_us(keeper));
   ask(keeper);
-  flush(keeper);
 }
 
 void keepers_executed(Keepers *keepers, uint64_t wish) {
@@ -443,12 +325,13 @@ void keepers_answered(Keepers *keepers, int broker, RequestId delivery, Status s
     durable_answered(keeper->durable, delivery, status, TEXT_NONE, BYTES_NONE, TEXT_NONE, wall_us(keeper));
 }
 
-void keepers_new(Keepers **ret, uint64_t seed, const KeepersSink *sink) {
+void keepers_new(Keepers **ret, uint64_t seed, const KeepersSink *sink, Logs *logs) {
   Keepers *keepers = calloc(1, sizeof *keepers);
 
   assert(keepers);
   keepers->chance = chance_of(seed, 11);
   keepers->sink = *sink;
+  keepers->logs = logs;
   for (int i = 0; i < 2; i++) {
     keepers->keepers[i].all = keepers;
     keepers->keepers[i].wall_us = SINCE_1970_US + draw(keepers, 2 * US_PER_S);

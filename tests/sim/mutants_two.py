@@ -70,9 +70,6 @@ TWO = {
     "early-leader-grants": (
         "who came early waits for leases that it does not know", "outside",
         [("pair-lease.c", "  return pair->state == PAIR_LEADER && now_us < pair->blocked_us", "  return false && now_us < pair->blocked_us")]),
-    "granted-anew": (
-        "a copied row is no claim of who asks anew", "outside",
-        [("pair-lease.c", "!(row && row->token.epoch == pair->epoch);", "!row;")]),
     "half-a-copy": (
         "a handover waits until the copy is whole", "outside",
         [("pair-copy.c", "  if (pair->peer_position == pair->position)\n    hand_over(pair, now_us);\n  else\n", "  if (true)\n    hand_over(pair, now_us);\n  else\n"),
@@ -139,4 +136,10 @@ TWO = {
     "removal-forgotten": (
         "a removed flag is remembered until both have it on disk", "outside",
         [("flags.c", "    if (row->removed && row->copied && ", "    if (row->removed && ")]),
+    "refused-for-good": (
+        "what a broker could not take of the other's log is told anew", "outside",
+        [("tests/sim/writers.c", "  return writers->writers[broker].refused > 0;", "  return writers->writers[broker].refused > 0 && broker > 1;")]),
+    "gaps-taken": (
+        "what comes before a change of the log was heard", "outside",
+        [("changes.c", "  if (kind != CHANGE_SNAPSHOT && (is_new || position != c->other.heard + 1))\n    return CHANGES_E_GAP;\n", "")]),
 }

@@ -155,4 +155,7 @@ UNIT = {
     "due-comes-last": (
         "what is due comes first", "unit-bus-core-test_pair",
         [("pair.c", "  pair_tick(pair, now_us);\n  dispatch(pair, event, now_us);", "  dispatch(pair, event, now_us);\n  pair_tick(pair, now_us);")]),
+    "granted-anew": (
+        "a copied row is no claim of who asks anew", "unit-bus-core-test_pair",
+        [("pair-lease.c", "!(row && row->token.epoch == pair->epoch);", "!row;")]),
 }

@@ -1,4 +1,4 @@
-/* What:      what pairs.c and holders.c share.
+/* What:      what pairs.c, pairs-chaos.c, pairs-log.c and holders.c share.
  * Owns:      -
  * May use:   base, wire, core.
  * Threading: one thread.
@@ -7,6 +7,7 @@
 #define PONS_TESTS_SIM_PAIRS_INTERNAL_H
 
 #include "tests/sim/common.h"
+#include "tests/sim/logs.h"
 #include "tests/sim/pairs.h"
 
 enum { NODES = 3, HOLDERS = 3, NAMES = 2, HAPPENINGS_MAX = 8192 };
@@ -32,6 +33,11 @@ typedef struct Node {
   bool linked;           /* what it was told last */
   uint64_t linked_with;  /* the life of the other then */
   uint64_t link_word_us; /* when the last word about the link arrives */
+  struct {
+    uint64_t position; /* in the log, of the last change of a lease that was told; 0 = the other has it */
+    uint64_t epoch;    /* and what that was to the machine */
+    uint64_t number;
+  } lease;
 } Node;
 
 typedef enum What {
@@ -99,6 +105,7 @@ struct Pairs {
   size_t n;
   const Happening *asking; /* the lease event in hand */
   int acting;
+  Logs *logs;       /* what the brokers replicate */
   Keepers *keepers; /* durable requests: whoever leads delivers them */
   Writers *writers; /* flags: whoever leads writes them */
   uint64_t highest_epoch;
@@ -118,6 +125,14 @@ Happening *pairs_happen(Pairs *pairs, What kind, int node, uint64_t in_us);
 /* Mostly quick, sometimes slow, rarely slower than a vote lasts. */
 uint64_t pairs_delay_us(Pairs *pairs);
 void pairs_give(Pairs *pairs, int node, PairEvent event);
+/* A message of another node has come. */
+void pairs_hear(Pairs *pairs, int node, int from, const PairMessage *message);
+
+/* pairs-log.c */
+
+void pairs_log_new(Pairs *pairs, uint64_t seed);
+/* A change of the table of leases, for the other. */
+void pairs_log_lease(Pairs *pairs, int node, const PairMessage *message);
 
 /* pairs-chaos.c */
 

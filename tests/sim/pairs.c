@@ -89,10 +89,24 @@ static bool is_written(const Pairs *pairs, int i, const PairAction *action) {
   return disk->vote_for == action->to && disk->vote_epoch >= action->message->epoch;
 }
 
+static void send(Pairs *pairs, int i, const PairAction *action) {
+  PairMessageKind kind = action->message->kind;
+  Happening *h;
+
+  if (kind == PAIR_SAY_GIVE && !is_written(pairs, i, action))
+    pairs_demand(pairs, false, "a vote was said before it was on disk");
+  if (kind == PAIR_SAY_REPLICATE)
+    pairs_log_lease(pairs, i, action->message);
+  if (kind == PAIR_SAY_REPLICATE || kind == PAIR_SAY_HAVE || !passes(pairs, i, (int)action->to))
+    return; /* the log says what the other has */
+  h = pairs_happen(pairs, MESSAGE, (int)action->to, pairs_delay_us(pairs));
+  h->from = i;
+  h->message = *action->message;
+}
+
 static void on_act(void *userdata, const PairAction *action) {
   Pairs *pairs = userdata;
   int i = pairs->acting;
-  Happening *h;
 
   if (action->kind == PAIR_DO_LEAD) {
     on_lead(pairs, i, action);
@@ -103,12 +117,8 @@ static void on_act(void *userdata, const PairAction *action) {
     holders_on_act(pairs, action);
   } else if (action->kind == PAIR_DO_PERSIST) {
     to_disk(pairs, i, action);
-  } else if (action->kind == PAIR_DO_SEND && action->message->kind == PAIR_SAY_GIVE && !is_written(pairs, i, action)) {
-    pairs_demand(pairs, false, "a vote was said before it was on disk");
-  } else if (action->kind == PAIR_DO_SEND && passes(pairs, i, (int)action->to)) {
-    h = pairs_happen(pairs, MESSAGE, (int)action->to, pairs_delay_us(pairs));
-    h->from = i;
-    h->message = *action->message;
+  } else if (action->kind == PAIR_DO_SEND) {
+    send(pairs, i, action);
   }
 }
 
@@ -120,23 +130,30 @@ static uint64_t epoch_over(const Pairs *pairs, int i) {
   return until_us > 0 && until_us <= pairs_local_us(pairs, &node->clock) ? pair_epoch(node->pair) : 0;
 }
 
-/* It is given something, after which nothing may have been done with authority that had run out. */
-static void step(Pairs *pairs, int i, const PairEvent *event, const Happening *heard) {
-  Pair *pair = pairs->nodes[i].pair;
-  uint64_t over = epoch_over(pairs, i);
-  uint64_t now_us = pairs_local_us(pairs, &pairs->nodes[i].clock);
+/* After something was given to it, nothing may have been done with authority that had run out. */
+static void check_over(Pairs *pairs, int i, uint64_t over) {
+  const Pair *pair = pairs->nodes[i].pair;
 
-  pairs->acting = i;
-  if (event)
-    pair_step(pair, event, now_us);
-  else
-    pair_receive(pair, (PairNode)heard->from, &heard->message, now_us);
   pairs_demand(pairs, !over || pair_until_us(pair) == 0 || pair_epoch(pair) != over,
                "authority that had run out was prolonged");
 }
 
 void pairs_give(Pairs *pairs, int i, PairEvent event) {
-  step(pairs, i, &event, NULL);
+  Node *node = &pairs->nodes[i];
+  uint64_t over = epoch_over(pairs, i);
+
+  pairs->acting = i;
+  pair_step(node->pair, &event, pairs_local_us(pairs, &node->clock));
+  check_over(pairs, i, over);
+}
+
+void pairs_hear(Pairs *pairs, int i, int from, const PairMessage *message) {
+  Node *node = &pairs->nodes[i];
+  uint64_t over = epoch_over(pairs, i);
+
+  pairs->acting = i;
+  pair_receive(node->pair, (PairNode)from, message, pairs_local_us(pairs, &node->clock));
+  check_over(pairs, i, over);
 }
 
 /* --- processes --- */
@@ -151,8 +168,10 @@ void pairs_start(Pairs *pairs, int i) {
   node->frozen_us = node->stalled_us = 0;
   node->hasty = node->wants_death = false;
   node->disk_serial = 0;
+  node->lease.position = 0;
   pair_new(&node->pair, &node->options, &sink);
   if (i < 2) {
+    logs_start(pairs->logs, i, pairs->now_us);
     keepers_start(pairs->keepers, i, pairs->now_us);
     writers_start(pairs->writers, i, pairs->now_us);
   }
@@ -176,6 +195,7 @@ void pairs_kill(Pairs *pairs, int i) {
   pair_destroy(&node->pair);
   if (i < 2) {
     keepers_kill(pairs->keepers, i);
+    logs_kill(pairs->logs, i);
     writers_kill(pairs->writers, i);
   }
   node->frozen_us = 0;
@@ -247,6 +267,8 @@ static void look(Pairs *pairs) {
     if (!nodes[i].frozen_us && !nodes[i].stalled_us) {
       keepers_run(pairs->keepers, i, pairs->now_us, pairs->calm);
       writers_run(pairs->writers, i, pairs->now_us, pairs->calm, pairs->forced);
+      logs_hear(pairs->logs, i, pairs->now_us);
+      logs_flush(pairs->logs, i, pairs->now_us);
     }
     if (nodes[i].pair && !nodes[i].linked && !nodes[i].frozen_us && !nodes[i].stalled_us && can_pass)
       connect_to(pairs, i, 1 - i);
@@ -274,13 +296,14 @@ static void on_node(Pairs *pairs, const Happening *h) {
     return;
   pairs->acting = h->node;
   if (h->kind == MESSAGE) {
-    step(pairs, h->node, NULL, h);
+    pairs_hear(pairs, h->node, h->from, &h->message);
   } else if (h->kind == PERSIST) {
     write_disk(node, h);
     pairs_give(pairs, h->node, (PairEvent){.kind = PAIR_ON_PERSISTED, .serial = h->number});
   } else if (h->kind == LINK) {
     keepers_link(pairs->keepers, h->node, h->up, pairs->now_us);
     writers_link(pairs->writers, h->node, h->up, pairs->now_us);
+    logs_link(pairs->logs, h->node, h->up, pairs->now_us);
     pairs_give(pairs, h->node, (PairEvent){.kind = h->up ? PAIR_ON_PEER_UP : PAIR_ON_PEER_DOWN, .seen = h->number});
   } else if (h->kind == REFUSAL) {
     pairs_give(pairs, h->node, (PairEvent){.kind = PAIR_ON_PEER_REFUSED, .sent_us = h->local_us});
@@ -406,8 +429,9 @@ void pairs_new(Pairs **ret, uint64_t seed, uint64_t now_us, const PairsSink *sin
   pairs->sink = *sink;
   pairs->witness = pairs_draw(pairs, 2);
   pairs->keen = 2 + pairs_draw(pairs, 10);
-  keepers_new(&pairs->keepers, seed, sink);
-  writers_new(&pairs->writers, seed, &(WritersSink){sink->fail, sink->userdata});
+  pairs_log_new(pairs, seed);
+  keepers_new(&pairs->keepers, seed, sink, pairs->logs);
+  writers_new(&pairs->writers, seed, &(WritersSink){sink->fail, sink->userdata}, pairs->logs);
   for (int i = 0; i < NODES; i++) {
     Node *node = &pairs->nodes[i];
 
@@ -431,6 +455,7 @@ void pairs_destroy(Pairs **pairs) {
   for (int i = 0; i < NODES; i++)
     pair_destroy(&gone->nodes[i].pair);
   keepers_destroy(&gone->keepers);
+  logs_destroy(&gone->logs);
   writers_destroy(&gone->writers);
   free(gone->queue);
   free(gone);

@@ -13,21 +13,16 @@ enum { NAMES = 3, QUEUE = 256, COPY_US = 500000 };
 /* On its way to a disk. */
 typedef struct Write {
   Flag flag;
-  bool drops;  /* the row, which is forgotten */
-  bool copied; /* the other wrote it, and is to be told */
+  bool drops;        /* the row, which is forgotten */
+  bool copied;       /* the other wrote it */
+  uint64_t position; /* then: in the other's log; 0 = of one that counts no more */
   uint64_t at_us;
 } Write;
-
-/* On its way to the other: a flag, or that a version of one is on disk. */
-typedef struct Letter {
-  Flag flag;
-  bool is_kept;
-  uint64_t at_us;
-} Letter;
 
 /* On the own disk, and not yet acknowledged. */
 typedef struct Waiting {
   Flag flag;
+  uint64_t position; /* in the own log */
   uint64_t due_us;
 } Waiting;
 
@@ -42,16 +37,17 @@ typedef struct Writer {
   bool on_disk[NAMES];
   Write writes[QUEUE];
   size_t n_writes;
-  Letter letters[QUEUE]; /* to this one */
-  size_t n_letters;
   Waiting waiting[QUEUE];
   size_t n_waiting;
+  uint64_t upto;           /* of the own log the other has all flags */
+  uint64_t refused;        /* the first of the other's that could not be taken; 0 = none */
   FlagVersion read[NAMES]; /* the highest that was read here */
 } Writer;
 
 struct Writers {
   Chance chance;
   WritersSink sink;
+  Logs *logs;
   bool quiet;
   bool forced;
   Writer writers[2];
@@ -90,11 +86,11 @@ static bool is_lower(FlagVersion a, FlagVersion b) {
 
 /* --- to disk --- */
 
-static void write_later(Writer *writer, const Flag *flag, bool drops, bool copied) {
+static void write_later(Writer *writer, const Flag *flag, bool drops, uint64_t position) {
   uint64_t takes_us = 100 + draw(writer->all, draw(writer->all, 10) ? 5000 : 300000);
 
   assert(writer->n_writes < QUEUE);
-  writer->writes[writer->n_writes++] = (Write){*flag, drops, copied, writer->now_us + takes_us};
+  writer->writes[writer->n_writes++] = (Write){*flag, drops, position > 0, position, writer->now_us + takes_us};
 }
 
 /* The write of this name that the disk does last, or NULL. */
@@ -120,18 +116,27 @@ static bool is_on_disk(const Writer *writer, const Flag *flag) {
 
 /* --- to the other --- */
 
-static void post(Writer *writer, const Flag *flag, bool is_kept) {
-  Writer *to = other_of(writer);
+static uint64_t tell_other(Writer *writer, const Flag *flag) {
+  Writers *all = writer->all;
+  uint64_t position =
+      logs_append(all->logs, writer != &all->writers[0], CHANGE_FLAG, &(LogsWord){.flag = *flag}, writer->now_us);
 
-  if (!writer->linked || !to->alive)
-    return;
-  assert(to->n_letters < QUEUE);
-  to->letters[to->n_letters++] = (Letter){*flag, is_kept, writer->now_us + draw(writer->all, 3000)};
+  flags_note_told(&writer->flags, text_of(flag->name), position);
+  return position;
 }
 
-static void send_all(Writer *writer) {
+/* What was told before counts no more, so who waits for a copy waits for these. */
+void writers_tell(Writers *writers, int broker, bool all) {
+  Writer *writer = &writers->writers[broker];
+  uint64_t last = 0;
+
+  if (!all)
+    return;
+  writer->upto = 0;
   for (uint32_t i = 0; i < writer->flags.n; i++)
-    post(writer, &writer->flags.rows[i], false);
+    last = tell_other(writer, &writer->flags.rows[i]);
+  for (size_t i = 0; i < writer->n_waiting; i++)
+    writer->waiting[i].position = last;
 }
 
 /* --- what readers and writers see --- */
@@ -165,15 +170,13 @@ static void finish(Writer *writer, Write *write) {
   write->flag.copied = write->copied;
   if (flags_put(&writer->flags, &write->flag) == 0)
     read_flag(writer, &write->flag);
-  if (write->copied) {
-    post(writer, &write->flag, true);
-  } else if (writer->linked) {
-    post(writer, &write->flag, false);
-    assert(writer->n_waiting < QUEUE);
-    writer->waiting[writer->n_waiting++] = (Waiting){write->flag, writer->now_us + COPY_US};
-  } else {
-    acknowledge(writer, &write->flag, 1);
-  }
+  if (write->copied)
+    return;
+  assert(writer->n_waiting < QUEUE);
+  writer->waiting[writer->n_waiting++] =
+      (Waiting){write->flag, tell_other(writer, &write->flag), writer->now_us + COPY_US};
+  if (!writer->linked)
+    acknowledge(writer, &writer->waiting[--writer->n_waiting].flag, 1);
 }
 
 static void run_disk(Writer *writer) {
@@ -187,39 +190,58 @@ static void run_disk(Writer *writer) {
   }
 }
 
-static void take_kept(Writer *writer, const Flag *flag) {
-  flags_mark_copied(&writer->flags, flag->version);
-  for (size_t i = 0; i < writer->n_waiting; i++)
-    if (flag_version_compare(writer->waiting[i].flag.version, flag->version) == 0) {
-      acknowledge(writer, &writer->waiting[i].flag, 2);
-      writer->waiting[i--] = writer->waiting[--writer->n_waiting];
-    }
-}
-
-static void take_flag(Writer *writer, const Flag *flag) {
+/* A later one that is on its way to the disk must stay the last there. */
+static void take_flag(Writer *writer, const Flag *flag, uint64_t position) {
   const Flag *row = flags_find(&writer->flags, text_of(flag->name));
   const Write *last = find_write(writer, flag);
 
-  if (last && !last->drops && !is_lower(last->flag.version, flag->version))
-    return; /* a later one is on its way to the disk, and must stay the last there */
-  if (row && !is_lower(row->version, flag->version)) {
+  if (row && !is_lower(row->version, flag->version))
     flags_mark_copied(&writer->flags, flag->version);
-    post(writer, flag, true);
-  } else {
-    write_later(writer, flag, false, true);
-  }
+  else if (!last || last->drops || is_lower(last->flag.version, flag->version))
+    write_later(writer, flag, false, position);
+  else if (writer->refused == 0)
+    writer->refused = position;
 }
 
-static void run_letters(Writer *writer) {
-  while (writer->n_letters > 0 && writer->letters[0].at_us <= writer->now_us) {
-    Letter letter = writer->letters[0];
+void writers_take(Writers *writers, int broker, ChangeKind kind, const LogsWord *word, uint64_t position) {
+  Writer *writer = &writers->writers[broker];
 
-    memmove(writer->letters, writer->letters + 1, --writer->n_letters * sizeof letter);
-    if (letter.is_kept)
-      take_kept(writer, &letter.flag);
-    else
-      take_flag(writer, &letter.flag);
-  }
+  if (kind == CHANGE_FLAG)
+    take_flag(writer, &word->flag, position);
+  if (kind != CHANGE_SNAPSHOT)
+    return;
+  writer->refused = 0;
+  for (size_t i = 0; i < writer->n_writes; i++)
+    writer->writes[i].position = 0;
+}
+
+uint64_t writers_done(const Writers *writers, int broker, uint64_t heard) {
+  const Writer *writer = &writers->writers[broker];
+
+  if (writer->refused)
+    heard = min_u64(heard, writer->refused - 1);
+  for (size_t i = 0; i < writer->n_writes; i++)
+    if (writer->writes[i].position > 0)
+      heard = min_u64(heard, writer->writes[i].position - 1);
+  return heard;
+}
+
+bool writers_are_short(const Writers *writers, int broker) {
+  return writers->writers[broker].refused > 0;
+}
+
+void writers_heard(Writers *writers, int broker, uint64_t position) {
+  Writer *writer = &writers->writers[broker];
+
+  if (position == writer->upto)
+    return;
+  writer->upto = position;
+  flags_mark_copied_to(&writer->flags, position);
+  for (size_t i = 0; i < writer->n_waiting; i++)
+    if (writer->waiting[i].position <= position) {
+      acknowledge(writer, &writer->waiting[i].flag, 2);
+      writer->waiting[i--] = writer->waiting[--writer->n_waiting];
+    }
 }
 
 /* Nobody has said that it has them. */
@@ -246,7 +268,7 @@ static void write_flag(Writer *writer) {
   if (flags_next(&writer->flags, text_of(flag.name), writer->epoch, &flag.version) != 0)
     return;
   note_version(all, &flag);
-  write_later(writer, &flag, false, false);
+  write_later(writer, &flag, false, 0);
 }
 
 /* As if the table were full: the row of one that was removed makes room. */
@@ -254,7 +276,7 @@ static void forget_flag(Writer *writer) {
   Flag gone;
 
   if (flags_forget(&writer->flags, &gone) && !find_write(writer, &gone)) /* else a later one takes its row */
-    write_later(writer, &gone, true, false);
+    write_later(writer, &gone, true, 0);
 }
 
 static void act(Writer *writer) {
@@ -277,7 +299,6 @@ void writers_run(Writers *writers, int broker, uint64_t now_us, bool quiet, bool
   if (!writer->alive)
     return;
   run_disk(writer);
-  run_letters(writer);
   sweep(writer, false);
   act(writer);
 }
@@ -304,7 +325,8 @@ void writers_kill(Writers *writers, int broker) {
 
   for (size_t i = 0; i < n; i++) /* of what was not synced some is there all the same */
     apply(writer, &writer->writes[i]);
-  writer->n_writes = writer->n_letters = writer->n_waiting = 0;
+  writer->n_writes = writer->n_waiting = 0;
+  writer->upto = writer->refused = 0;
   writer->alive = writer->linked = false;
   writer->epoch = 0;
   flags_done(&writer->flags);
@@ -319,22 +341,17 @@ void writers_link(Writers *writers, int broker, bool up, uint64_t now_us) {
 
   writer->now_us = now_us;
   writer->linked = up;
-  if (!writer->alive)
-    return;
-  if (up) {
-    send_all(writer);
-  } else {
-    other_of(writer)->n_letters = 0; /* the connection ends with what is on its way */
+  if (writer->alive && !up)
     sweep(writer, true);
-  }
 }
 
-void writers_new(Writers **ret, uint64_t seed, const WritersSink *sink) {
+void writers_new(Writers **ret, uint64_t seed, const WritersSink *sink, Logs *logs) {
   Writers *writers = calloc(1, sizeof *writers);
 
   assert(writers);
   writers->chance = chance_of(seed, 13);
   writers->sink = *sink;
+  writers->logs = logs;
   for (int i = 0; i < 2; i++)
     writers->writers[i].all = writers;
   *ret = writers;
@@ -364,6 +381,8 @@ static void check_name(const Writers *writers, unsigned place, bool forced) {
   bool same = a && b ? flag_version_compare(a->version, b->version) == 0 : !a && !b;
 
   demand(writers, same, "all is well, but the brokers have different flags");
+  demand(writers, (!a || a->copied) && (!b || b->copied),
+         "all is well, but a broker does not know that the other has a flag");
   if (forced)
     return;
   demand(writers, !a || !is_lower(a->version, acknowledged), "a flag that was acknowledged is lost");

@@ -9,6 +9,7 @@
 
 #include "bus/base/clock.h"
 #include "bus/core/flags.h"
+#include "tests/sim/logs.h"
 
 typedef struct Writers Writers;
 
@@ -22,8 +23,8 @@ typedef struct WritersSink {
   void *userdata;
 } WritersSink;
 
-/* Nobody runs yet. sink is copied. Does not fail. */
-void writers_new(Writers **ret, uint64_t seed, const WritersSink *sink);
+/* Nobody runs yet. sink is copied; logs, by which the brokers tell each other of them, are borrowed. Does not fail. */
+void writers_new(Writers **ret, uint64_t seed, const WritersSink *sink, Logs *logs);
 /* Frees it, disks included; nulls the pointer. */
 void writers_destroy(Writers **writers);
 /* A broker's process starts with what is on its disk, or dies, and what was not synced may be lost. */
@@ -32,6 +33,16 @@ void writers_kill(Writers *writers, int broker);
 /* It leads in epoch; 0 = it leads no more. */
 void writers_lead(Writers *writers, int broker, uint64_t epoch);
 void writers_link(Writers *writers, int broker, bool up, uint64_t now_us);
+/* The other is to be told what is here: all, or what it may lack. */
+void writers_tell(Writers *writers, int broker, bool all);
+/* A change of the other's log; of kinds that are none of theirs nothing follows. */
+void writers_take(Writers *writers, int broker, ChangeKind kind, const LogsWord *word, uint64_t position);
+/* Up to where, of all up to heard, what was taken is on disk. */
+uint64_t writers_done(const Writers *writers, int broker, uint64_t heard);
+/* Whether a flag of the other's could not be taken: it has to be told anew. */
+bool writers_are_short(const Writers *writers, int broker);
+/* The other has on disk what was told it up to position. */
+void writers_heard(Writers *writers, int broker, uint64_t position);
 /* What happens at a broker that runs until now_us. quiet: nothing new. forced: an operator may have made two leaders. */
 void writers_run(Writers *writers, int broker, uint64_t now_us, bool quiet, bool forced);
 /* Both brokers have the same flags, and none that was acknowledged is lost, unless an operator has made two leaders. */
