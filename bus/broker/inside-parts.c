@@ -105,6 +105,15 @@ static void drop_coming(Coming *coming) {
   free(coming);
 }
 
+/* It was sent again, and is answered from the first part on: perhaps by another execution, whose parts do not fit those of the first. */
+static void begin_anew(Coming *coming, uint32_t attempt) {
+  buffer_clear(&coming->body);
+  coming->attempt = attempt;
+  coming->next = 0;
+  coming->granted = 1;
+  coming->is_torn = false;
+}
+
 static void append(Coming *coming, Bytes part) {
   buffer_append(&coming->body, part.data, part.size);
 }
@@ -166,13 +175,14 @@ static void take_part_of_answer(Inside *inside, const Heard *heard, uint64_t now
 
   if (!coming)
     coming = new_coming(inside, heard, true);
-  if (heard->number < coming->next)
+  if (heard->attempt > coming->attempt)
+    begin_anew(coming, heard->attempt);
+  if (heard->attempt < coming->attempt || heard->number < coming->next)
     return;
   coming->is_torn |= heard->number > coming->next;
   if (coming->is_torn)
     return;
   coming->next++;
-  coming->attempt = heard->attempt;
   append(coming, heard->body);
   grant(inside, now_us);
 }
@@ -187,6 +197,8 @@ void inside_parts_chunk(Inside *inside, const Heard *heard, uint64_t now_us) {
 void inside_parts_end(Inside *inside, const Heard *heard, uint64_t now_us) {
   Coming *coming = find_coming(inside, heard->id, true);
 
+  if (coming && heard->attempt > coming->attempt)
+    begin_anew(coming, heard->attempt);
   if (!coming || heard->kind != KIND_REPLY) {
     inside_take_answer(inside, heard, heard->kind == KIND_REPLY ? STATUS_OK : heard->status, heard->body);
   } else if (coming->is_torn || heard->number != coming->next) {

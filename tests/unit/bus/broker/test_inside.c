@@ -337,6 +337,35 @@ static void it_asks_something_large_and_is_answered(void **state) {
   assert_large(&stage->body, body);
 }
 
+static void hear(Stage *stage, Kind kind, uint32_t attempt, uint64_t number, const char *text) {
+  Header header = {.kind = kind,
+                   .id = {inside_client(stage->inside), 1},
+                   .attempt = attempt,
+                   .number = number,
+                   .flags = kind == KIND_CHUNK ? FLAG_PART : 0};
+
+  inside_hear(stage->inside, &header, (Bytes){(const uint8_t *)text, strlen(text)}, NULL);
+  turn(stage);
+}
+
+/* Sent again, it may be executed again: what has come of the first answer is no part of the second. */
+static void an_answer_is_of_one_attempt(void **state) {
+  Stage *stage = *state;
+
+  hear(stage, KIND_CHUNK, 0, 0, "old");
+  hear(stage, KIND_CHUNK, 1, 0, "new ");
+  hear(stage, KIND_CHUNK, 0, 1, "old");
+  hear(stage, KIND_REPLY, 1, 1, "end");
+  assert_int_equal(stage->answers, 1);
+  assert_int_equal(stage->status, STATUS_OK);
+  assert_int_equal(stage->body.size, 7);
+  assert_memory_equal(stage->body.data, "new end", 7);
+  hear(stage, KIND_CHUNK, 0, 0, "old");
+  hear(stage, KIND_REPLY, 1, 1, "end"); /* whose first part is missing */
+  assert_int_equal(stage->answers, 2);
+  assert_int_equal(stage->status, STATUS_GONE);
+}
+
 /* Nobody else may offer what begins with "pons.". */
 static void its_services_are_its_own(void **state) {
   static const char *const services[] = {"pons.flags", NULL};
@@ -373,6 +402,7 @@ int main(void) {
       TEST(a_reply_that_is_taken_back_has_its_end),
       cmocka_unit_test_setup_teardown(replies_that_nobody_reads_are_bounded, set_up_patient, tear_down),
       TEST(it_asks_something_large_and_is_answered),
+      TEST(an_answer_is_of_one_attempt),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
