@@ -294,6 +294,10 @@ struct Core {
   uint64_t peer_behind; /* for the statistics */
   uint64_t own_behind;
   uint64_t last_event; /* counts events, so that a session gets each once */
+  List telling;        /* subscriptions with a wildcard that are being told the last values */
+  Timer tell_timer;
+  uint64_t tell_us; /* since when tell_left is used up */
+  uint32_t tell_left;
   List wild;
   uint64_t topic_bytes;
   uint64_t kept_bytes;

@@ -48,6 +48,7 @@ int core_new(Core **ret, const CoreOptions *options, const CoreSink *sink, uint6
   list_init(&core->gaps);
   list_init(&core->wild);
   list_init(&core->kept);
+  events_start(core);
   list_init(&core->probing);
   list_init(&core->askers);
   list_init(&core->pumps);

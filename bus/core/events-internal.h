@@ -22,8 +22,11 @@ typedef struct Pattern {
 typedef struct Subscription {
   List in_pattern;
   List in_session;
+  List in_telling; /* not all last values have been looked at for it: those after told, up to until */
   Pattern *pattern;
   Session *session;
+  uint64_t told;
+  uint64_t until; /* later ones it hears as they are published */
 } Subscription;
 
 /* The last value of a topic. */
@@ -50,6 +53,8 @@ void events_unsubscribe(Core *core, Session *session, const Header *header);
 void events_forget_session(Core *core, Session *session);
 /* Publishes an event of the broker itself. */
 void events_tell(Core *core, const char *topic, Bytes body);
+/* Makes the timer by which further last values are told. */
+void events_start(Core *core);
 void events_done(Core *core);
 
 /* kept.c: last values. */

@@ -5,6 +5,12 @@
 
 #include <stdlib.h>
 
+enum {
+  TELL_EVERY_US = 20000,
+  TELL_MOST = 4096, /* last values that are looked at in that time, for all who have subscribed: some ms of work */
+  TELL_SLICE = 512, /* and for one of them before the next one's turn */
+};
+
 /* --- patterns --- */
 
 static Pattern *find_pattern(const Core *core, Text text) {
@@ -38,6 +44,7 @@ static void drop_subscription(Core *core, Subscription *subscription) {
 
   list_remove(&subscription->in_pattern);
   list_remove(&subscription->in_session);
+  list_remove(&subscription->in_telling);
   subscription->session->n_subscriptions--;
   free(subscription);
   if (!list_is_empty(&pattern->subscriptions))
@@ -182,20 +189,75 @@ static void send_last_value(Core *core, Session *session, const Topic *topic) {
   core_send(core, session, &event, block_bytes(topic->body), topic->body);
 }
 
-static void send_last_values(Core *core, Session *session, Text pattern) {
-  const Topic *exact = kept_find(core, pattern);
+/* Looks at the next last values for it. Returns whether it has been told all. */
+static bool tell_slice(Core *core, Subscription *subscription) {
+  Text pattern = {subscription->pattern->text, subscription->pattern->size};
+  uint32_t left = (uint32_t)min_u64(TELL_SLICE, core->tell_left);
 
-  if (exact && exact->body->size > 0)
-    send_last_value(core, session, exact);
-  if (!topic_pattern_is_wild(pattern))
-    return;
-  TABLE_EACH (&core->topics, Topic, link, topic) {
+  LIST_EACH (&core->kept, Topic, in_kept, topic) {
+    if (topic->serial <= subscription->told)
+      continue;
+    if (topic->serial > subscription->until)
+      return true;
+    if (left-- == 0)
+      return false;
+    core->tell_left--;
+    subscription->told = topic->serial;
     if (topic->body->size > 0 && topic_matches(pattern, (Text){topic->name, topic->size}))
-      send_last_value(core, session, topic);
+      send_last_value(core, subscription->session, topic);
   }
+  return true;
 }
 
-static void add_subscription(Session *session, Pattern *pattern) {
+/* Whoever subscribes may be told all that is kept, many times over by one message; so it is done a bounded number at a time, for one
+   after the other. */
+static void tell_some(Core *core) {
+  Subscription *subscription;
+
+  if (core->now_us - core->tell_us >= TELL_EVERY_US) {
+    core->tell_us = core->now_us;
+    core->tell_left = TELL_MOST;
+  }
+  while (core->tell_left > 0 && (subscription = LIST_FIRST(&core->telling, Subscription, in_telling))) {
+    list_remove(&subscription->in_telling);
+    if (!tell_slice(core, subscription))
+      list_push(&core->telling, &subscription->in_telling);
+  }
+  if (!list_is_empty(&core->telling))
+    core_set_timer(core, &core->tell_timer, core->tell_us + TELL_EVERY_US);
+}
+
+static void on_tell(Core *core, Timer *timer, uint64_t now_us) {
+  (void)timer;
+  (void)now_us;
+  tell_some(core);
+}
+
+void events_start(Core *core) {
+  list_init(&core->telling);
+  core->tell_timer.on_due = on_tell;
+  core->tell_us = core->now_us;
+  core->tell_left = TELL_MOST;
+}
+
+static void send_last_values(Core *core, Subscription *subscription) {
+  const Pattern *pattern = subscription->pattern;
+  const Topic *exact;
+
+  if (list_has(&pattern->in_wild)) {
+    subscription->told = 0;
+    subscription->until = core->kept_serial;
+    if (!list_has(&subscription->in_telling))
+      list_push(&core->telling, &subscription->in_telling);
+    tell_some(core);
+    return;
+  }
+  exact = kept_find(core, (Text){pattern->text, pattern->size});
+  if (exact && exact->body->size > 0)
+    send_last_value(core, subscription->session, exact);
+}
+
+static Subscription *add_subscription(Session *session, Pattern *pattern) {
   Subscription *subscription = calloc(1, sizeof *subscription);
 
   if (!subscription)
@@ -205,10 +267,12 @@ static void add_subscription(Session *session, Pattern *pattern) {
   list_push(&pattern->subscriptions, &subscription->in_pattern);
   list_push(&session->subscriptions, &subscription->in_session);
   session->n_subscriptions++;
+  return subscription;
 }
 
 void events_subscribe(Core *core, Session *session, const Header *header) {
   Pattern *pattern = find_pattern(core, header->service);
+  Subscription *subscription = pattern ? find_subscription(pattern, session) : NULL;
 
   if (!topic_pattern_is_valid(header->service)) {
     refuse(core, session, header->service, STATUS_BAD_NAME, "not a topic pattern");
@@ -218,14 +282,14 @@ void events_subscribe(Core *core, Session *session, const Header *header) {
     refuse(core, session, header->service, STATUS_DENIED, core->denial);
     return;
   }
-  if (!pattern || !find_subscription(pattern, session)) {
+  if (!subscription) {
     if (session->n_subscriptions >= core->options.limits.subscriptions) {
       refuse(core, session, header->service, STATUS_LIMIT, "too many subscriptions in one session");
       return;
     }
-    add_subscription(session, pattern ? pattern : make_pattern(core, header->service));
+    subscription = add_subscription(session, pattern ? pattern : make_pattern(core, header->service));
   }
-  send_last_values(core, session, header->service);
+  send_last_values(core, subscription);
 }
 
 void events_unsubscribe(Core *core, Session *session, const Header *header) {

@@ -236,6 +236,43 @@ static void test_the_name_of_another_publisher(void **state) {
   harness_stop(&h);
 }
 
+/* One message may ask for all that is kept many times over: the broker does some of it, and goes on with others meanwhile. */
+static void test_last_values_are_told_some_at_a_time(void **state) {
+  enum { TOPICS = 100, PATTERNS = 64, LOOKS = 4096, EVERY_US = 20000 };
+  Harness h;
+  int before;
+
+  (void)state;
+  start(&h, NULL);
+  for (int i = 0; i < TOPICS; i++) {
+    char topic[32];
+
+    snprintf(topic, sizeof topic, "a.b.c.d.e.n%d", i);
+    publish(&h, &h.client, topic, FLAG_RETAIN, "x");
+  }
+  before = h.worker.n_heard;
+  for (unsigned i = 0; i < PATTERNS; i++) {
+    char pattern[16] = "a.b.c.d.e.*";
+
+    for (unsigned k = 0; k < 5; k++)
+      if (i >> k & 1)
+        pattern[2 * k] = '*';
+    if (i >> 5 & 1)
+      pattern[10] = '>';
+    subscribe(&h, &h.worker, pattern);
+  }
+  assert_int_equal(h.worker.n_heard - before, LOOKS);
+  for (int i = 0; i < 10; i++)
+    subscribe(&h, &h.worker, "*.*.*.*.*.>");                  /* it waits already, and is told once */
+  publish(&h, &h.client, "a.b.c.d.e.n0", FLAG_RETAIN, "new"); /* and this as it is published */
+  assert_int_equal(h.worker.n_heard - before, LOOKS + 1);
+  harness_wait(&h, EVERY_US);
+  /* of the one that was interrupted what lacked; of those that waited all but the one that was published meanwhile */
+  assert_int_equal(h.worker.n_heard - before,
+                   LOOKS + 1 + (TOPICS - LOOKS % TOPICS) + (PATTERNS - LOOKS / TOPICS - 1) * (TOPICS - 1));
+  harness_stop(&h);
+}
+
 static void test_limits_of_patterns_and_topics(void **state) {
   CoreOptions options = core_options_default();
   Harness h;
@@ -402,6 +439,7 @@ int main(void) {
       cmocka_unit_test(test_what_is_no_pattern),
       cmocka_unit_test(test_a_refused_event_ends_no_request_of_the_same_number),
       cmocka_unit_test(test_the_name_of_another_publisher),
+      cmocka_unit_test(test_last_values_are_told_some_at_a_time),
       cmocka_unit_test(test_limits_of_patterns_and_topics),
       cmocka_unit_test(test_last_values_together_have_a_limit),
       cmocka_unit_test(test_instances_come_and_go_aloud),
