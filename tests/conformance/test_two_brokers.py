@@ -52,7 +52,7 @@ class Moving(parts.Parts, two.Pair):
 
     def expect_each_once(self, load):
         result = self.load_result(load)
-        self.expect_all(result, LEAST)
+        self.expect_all(result)
         self.assertEqual(self.times_done(1), result["asked"])
 
     def test_a_broker_is_killed(self):
@@ -79,7 +79,7 @@ class Moving(parts.Parts, two.Pair):
         load = self.load_work()
         self.agents[0].terminate()
         self.assertEqual(self.agents[0].wait(), 0)
-        self.expect_all(self.load_result(load), LEAST)
+        self.expect_all(self.load_result(load))
 
     def test_restarted_while_its_old_self_sleeps(self):
         """The new one takes the work; what the sleeper wakes up with reaches nobody."""
@@ -88,7 +88,7 @@ class Moving(parts.Parts, two.Pair):
         load = self.load("echo.say", '{"text": "x"}', seconds=2, outstanding=OUTSTANDING)
         self.wait_work(0, LEAST)
         self.agents[0].thaw()
-        self.expect_all(self.load_result(load), LEAST)
+        self.expect_all(self.load_result(load))
 
 
 class MovedStream(parts.Parts, two.Pair):
@@ -122,7 +122,7 @@ class Handed(parts.Parts, two.Pair):
         self.wait_work(0, LEAST)
         self.kill(0)
         result = self.load_result(load)
-        self.expect_all(result, LEAST)
+        self.expect_all(result)
         self.assertEqual(self.times_done(1) - before - 1, result["asked"])
 
     def test_a_stream_moves(self):
