@@ -199,6 +199,7 @@ static void take_level(Authority *a, Bytes body, uint64_t position) {
 
 static void take_change(Authority *a, ChangeKind kind, Bytes body, uint64_t position) {
   a->log.taken += !a->log.level;
+  a->log.asked_us = loop_now_us(a->loop); /* what was asked for is on its way, however long that takes */
   switch (kind) {
   case CHANGE_SNAPSHOT:
     take_snapshot(a, body);
