@@ -211,9 +211,8 @@ int openai_read_event(DialectStream *stream, Text data, OpenaiChunk *ret, Dialec
   stream->done = ret->is_end;
   if (ret->is_end)
     return 0;
-  if (json_check(data, &object, NULL) != 0 || json_type(object) != JSON_OBJECT)
+  if (json_check_each(data, names, ELEMENTS(names), &object, found, NULL) != 0 || json_type(object) != JSON_OBJECT)
     return dialect_fault_malformed(ret_fault, "a piece of its answer is not a JSON object");
-  json_find_each(object, names, ELEMENTS(names), found);
   if (is_error(found[2])) {
     openai_decode_error(&(DialectHead){.status = 200}, data, ret_fault);
     return DIALECT_E_FAULT;

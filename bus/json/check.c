@@ -11,6 +11,11 @@ typedef struct Scan {
   uint64_t is_object[JSON_DEPTH_MAX / 64];
   uint32_t depth;
   JsonFault *fault;
+  const char *const *names; /* whose values are wanted, */
+  size_t count;
+  Json *found;          /* which are kept here */
+  size_t which;         /* of names: of the member that is being read; count: none */
+  const uint8_t *value; /* where its value begins */
 } Scan;
 
 /* --- faults --- */
@@ -188,13 +193,21 @@ static int open_bracket(Scan *scan) {
   return 0;
 }
 
+static Json span(const uint8_t *begin, const uint8_t *end) {
+  return (Json){{(const char *)begin, (size_t)(end - begin)}};
+}
+
 static int skip_key(Scan *scan) {
+  const uint8_t *begin;
   int r;
 
   skip_space(scan);
+  begin = scan->at;
   r = skip_string(scan);
   if (r != 0)
     return r;
+  if (scan->depth == 1 && scan->count > 0)
+    scan->which = json_which(span(begin, scan->at), scan->names, scan->count);
   skip_space(scan);
   if (peek(scan) != ':')
     return fail(scan, JSON_E_SYNTAX, "':' behind a key");
@@ -207,6 +220,8 @@ static int begin_value(Scan *scan, bool *ret_opened) {
   uint8_t c;
 
   skip_space(scan);
+  if (scan->depth == 1)
+    scan->value = scan->at;
   c = peek(scan);
   *ret_opened = c == '{' || c == '[';
   if (*ret_opened)
@@ -225,6 +240,8 @@ static int end_value(Scan *scan) {
   while (scan->depth > 0) {
     bool object = in_object(scan);
 
+    if (scan->depth == 1 && scan->which < scan->count)
+      scan->found[scan->which] = span(scan->value, scan->at);
     skip_space(scan);
     if (peek(scan) == ',') {
       scan->at++;
@@ -269,22 +286,33 @@ static int skip_value(Scan *scan) {
 }
 
 int json_check(Text text, Json *ret, JsonFault *fault) {
-  Scan scan = {.begin = (const uint8_t *)text.data, .fault = fault};
+  return json_check_each(text, NULL, 0, ret, NULL, fault);
+}
+
+int json_check_each(Text text, const char *const *names, size_t count, Json *ret, Json *ret_found, JsonFault *fault) {
+  Scan scan = {.begin = (const uint8_t *)text.data,
+               .fault = fault,
+               .names = names,
+               .count = count,
+               .found = ret_found,
+               .which = count};
   const uint8_t *begin;
   int r;
 
+  for (size_t i = 0; i < count; i++)
+    ret_found[i] = (Json){TEXT_NONE};
   scan.at = scan.begin;
   scan.end = text.size ? scan.begin + text.size : scan.begin;
   skip_space(&scan);
   begin = scan.at;
   r = skip_value(&scan);
   if (r == 0) {
-    Text whole = {(const char *)begin, (size_t)(scan.at - begin)};
+    Json whole = span(begin, scan.at);
 
     skip_space(&scan);
     if (scan.at < scan.end)
       return fail(&scan, JSON_E_SYNTAX, "nothing behind the value");
-    *ret = (Json){whole};
+    *ret = whole;
   }
   return r;
 }

@@ -39,6 +39,10 @@ typedef struct Json {
    *ret left alone. Linear; allocates nothing. Everything below wants a value that came from here. */
 int json_check(Text text, Json *ret, JsonFault *fault);
 
+/* The same, and of an object the values under count names in the same pass, as json_find_each has them; of anything else none.
+   On failure ret_found means nothing. */
+int json_check_each(Text text, const char *const *names, size_t count, Json *ret, Json *ret_found, JsonFault *fault);
+
 /* JSON_NONE for a Json that is none. */
 JsonType json_type(Json value);
 

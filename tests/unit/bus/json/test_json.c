@@ -249,6 +249,30 @@ static void members_are_found_in_one_walk(void **state) {
   assert_int_equal(json_which(checked("\"abc\""), names, ELEMENTS(names)), 3);
 }
 
+/* As a walk finds them: the last of several, none of what stands deeper, and of what is no object none. */
+static void members_are_found_while_it_is_checked(void **state) {
+  static const char *const texts[] = {"{\"a\":1,\"b\":{\"a\":2,\"c\":[{\"b\":3}]},\"c\":[]}",
+                                      " { \"a\" : null , \"\\u0061\" : \"x\\\"\" , \"d\":{} } ",
+                                      "{\"c\":[1,[2]],\"x\":{\"a\":1}}",
+                                      "{}",
+                                      "[{\"a\":1}]",
+                                      "\"a\"",
+                                      "7"};
+  static const char *const names[] = {"a", "b", "c"};
+
+  (void)state;
+  for (size_t i = 0; i < ELEMENTS(texts); i++) {
+    Json found[ELEMENTS(names)], walked[ELEMENTS(names)];
+    Json value = {TEXT_NONE};
+
+    memset(found, 1, sizeof found);
+    assert_int_equal(json_check_each(text_of(texts[i]), names, ELEMENTS(names), &value, found, NULL), 0);
+    json_find_each(value, names, ELEMENTS(names), walked);
+    for (size_t n = 0; n < ELEMENTS(names); n++)
+      assert_true(text_equal(found[n].text, walked[n].text) && found[n].text.data == walked[n].text.data);
+  }
+}
+
 static void members_are_written_with_their_commas(void **state) {
   _cleanup_(buffer_done) Buffer out = {0};
 
@@ -322,6 +346,7 @@ int main(void) {
       cmocka_unit_test(a_member_is_replaced_and_the_rest_stays),
       cmocka_unit_test(several_members_are_edited_at_once),
       cmocka_unit_test(members_are_found_in_one_walk),
+      cmocka_unit_test(members_are_found_while_it_is_checked),
       cmocka_unit_test(members_are_written_with_their_commas),
       cmocka_unit_test(no_byte_is_passed_over),
   };
