@@ -144,9 +144,10 @@ static void answer(Runtime *runtime, uint32_t broker, const Header *about, const
     call_refuse(call, STATUS_STALE);
     call = NULL;
   }
-  if (call && atomic_load(&call->cancelled))
-    have(runtime, broker, about, "reply_gone", &nowhere); /* it is being stopped, see was_stopped() */
-  else if (call)
+  if (call && atomic_load(&call->cancelled)) { /* it is being stopped, see was_stopped() */
+    have(runtime, broker, about, "reply_gone", &nowhere);
+    memory_note(&runtime->memory, about->id, about->attempt, loop_now_us(runtime->loop));
+  } else if (call)
     attach(call, broker, about, item->has_window_bytes ? item->window_bytes : 0);
   else
     answer_from_memory(runtime, broker, about, item->age_us);

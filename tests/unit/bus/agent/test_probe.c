@@ -360,6 +360,17 @@ static void a_stream_that_nobody_asks_for_is_stopped(void **state) {
   answer_kept("for nobody");
 }
 
+static void keep_by(Fake *fake, RequestId id, uint32_t attempt) {
+  Header request = {.kind = KIND_REQUEST,
+                    .id = id,
+                    .attempt = attempt,
+                    .deadline_us = US_PER_S,
+                    .service = TEXT("test"),
+                    .method = TEXT("keep")};
+
+  fake_send(fake, &request, BYTES_NONE);
+}
+
 /* Its broker thought that nobody waits for it. Who asks for it later has not cancelled it, and does not hear that it was. */
 static void what_was_stopped_is_no_answer(void **state) {
   RequestId id = ask_by(&stage.fake, "keep", 0);
@@ -370,17 +381,12 @@ static void what_was_stopped_is_no_answer(void **state) {
   assert_true(call_cancelled(kept));
   probe_by(&other, id, 1, US_PER_S, 0);
   expect_have(&other, id, 1, "reply_gone", 0);
-  fake_send(&other,
-            &(Header){.kind = KIND_REQUEST,
-                      .id = id,
-                      .attempt = 1,
-                      .deadline_us = US_PER_S,
-                      .service = TEXT("test"),
-                      .method = TEXT("keep")},
-            BYTES_NONE);
+  keep_by(&other, id, 1);
   expect(&other, KIND_NACK, id, 1, STATUS_BUSY, NULL);
   call_error(TAKE(kept), STATUS_CANCELLED, "stopped");
   expect(&stage.fake, KIND_ERROR, id, 0, STATUS_CANCELLED, NULL);
+  keep_by(&stage.fake, id, 0); /* the attempt that was asked about stands above it */
+  expect(&stage.fake, KIND_NACK, id, 0, STATUS_STALE, NULL);
   probe_by(&other, id, 2, US_PER_S, 0);
   expect_have(&other, id, 2, "reply_gone", 0);
 }
