@@ -30,9 +30,6 @@ TWO = {
     "executions-mixed": (
         "a stream goes on with the execution that its client has chunks of", "outside",
         [("probe.c", "  return is_it && have->number == request->chunks;", "  return (is_it || true) && have->number == request->chunks;")]),
-    "end-of-any-execution": (
-        "the end of another execution is no end", "outside",
-        [("tests/sim/two-client.c", "  return reply->number == ask->chunks && !is_other;", "  return reply->number == ask->chunks && (!is_other || true);")]),
     "have-ignored": (
         "who has it goes on with it", "outside",
         [("probe.c", "    attach(core, request, session, header, is_forwarded);\n    return;", "    decide(core, request, false);\n    return;")]),
