@@ -333,11 +333,14 @@ uint64_t flagstore_taken(const Authority *a, uint64_t position) {
 
 void flagstore_on_heard(Authority *a) {
   uint64_t done = changes_done(a->log.changes, CHANGE_FLAG);
+  uint64_t settled = changes_settled(a->log.changes, CHANGE_FLAG);
 
+  if (settled != a->log.flags_settled)
+    flags_mark_copied_to(&a->flags, settled);
+  a->log.flags_settled = settled;
   if (done == a->log.flags)
     return;
   a->log.flags = done;
-  flags_mark_copied_to(&a->flags, done);
   LIST_EACH (&a->flag_writes, Write, in_authority, write) {
     if (write->serial == 0 && write->position > 0 && write->position <= done)
       answer(a, write, 2);

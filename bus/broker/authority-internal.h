@@ -76,6 +76,7 @@ struct Authority {
     uint64_t taken;                 /* changes, until then */
     uint32_t flags_taken;           /* flags that were newer, until then */
     uint64_t flags;                 /* up to here the peer has all flags */
+    uint64_t flags_settled;         /* and up to here it can't tell older ones any more */
     uint64_t refused[CHANGE_KINDS]; /* position of the first change that could not be taken; 0 = none */
     struct {
       uint64_t position; /* of the last change of a lease that was told; 0 = the peer has it */

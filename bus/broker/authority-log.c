@@ -116,7 +116,11 @@ static void say_heard(Authority *a) {
                        .has_durable = heard.done[CHANGE_DURABLE] != heard.heard,
                        .durable = heard.done[CHANGE_DURABLE],
                        .has_again = a->log.again,
-                       .again = a->log.again};
+                       .again = a->log.again,
+                       .has_told_life = true,
+                       .told_life = heard.own_life,
+                       .has_told = true,
+                       .told = heard.own_last};
 
   if (!a->log.again && is_same(&heard, &a->log.said))
     return;
@@ -252,6 +256,7 @@ void loglink_take(Authority *a, Bytes body) {
     else if (r == CHANGES_E_GAP)
       ask_again(a, loop_now_us(a->loop));
   }
+  flagstore_on_heard(a);
 }
 
 /* The peer has copied the table of leases as far as it was told. */
@@ -272,6 +277,10 @@ void loglink_take_heard(Authority *a, Bytes body) {
   if (!a->log.changes || !a->core || contract_decode(CONTRACT(PeerHeard), body, NULL, &message, NULL) != 0)
     return;
   heard = (ChangesHeard){.life = message.life, .heard = message.position, .again = message.again};
+  if (message.has_told_life && message.has_told) {
+    heard.own_life = message.told_life;
+    heard.own_last = message.told;
+  }
   for (int kind = 0; kind < CHANGE_KINDS; kind++)
     heard.done[kind] = message.position;
   if (message.has_lease)
@@ -296,7 +305,7 @@ void loglink_on_up(Authority *a) {
 
   if (!a->log.changes)
     return;
-  changes_linked(a->log.changes, now_us);
+  changes_linked(a->log.changes, peerlink_peer_life(a->link), now_us);
   lose_level(a);
   a->log.again = true;
   a->log.up_us = now_us;

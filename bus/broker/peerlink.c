@@ -383,6 +383,10 @@ uint64_t peerlink_peer_leads(const PeerLink *link) {
   return link->peer_leads;
 }
 
+uint64_t peerlink_peer_life(const PeerLink *link) {
+  return link->heard_life;
+}
+
 uint64_t peerlink_peer_told(const PeerLink *link) {
   return link->peer_told;
 }

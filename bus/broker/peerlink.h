@@ -72,6 +72,8 @@ bool peerlink_is_up(const PeerLink *link);
 /* The peer's name as of its last beat, or "", and the epoch in which it says that it leads, or 0. */
 const char *peerlink_peer(const PeerLink *link);
 uint64_t peerlink_peer_leads(const PeerLink *link);
+/* When the process was started whose beat was heard last: its life; 0 = none was. */
+uint64_t peerlink_peer_life(const PeerLink *link);
 /* The position of the last change in the peer's log as of its last beat, or 0. */
 uint64_t peerlink_peer_told(const PeerLink *link);
 /* When the witness was last heard, or 0. */

@@ -19,6 +19,14 @@ typedef struct Entry {
   uint8_t body[];
 } Entry;
 
+/* What the other has said that it has, and how far its own log went then. */
+typedef struct Word {
+  uint64_t life; /* of its log; 0 = it did not say */
+  uint64_t last;
+  uint64_t done[CHANGE_KINDS];
+  bool is_there;
+} Word;
+
 struct Changes {
   uint64_t life;
   List entries; /* that were not heard */
@@ -28,12 +36,17 @@ struct Changes {
   size_t answers; /* how many are part of an answer */
   bool answering; /* between SNAPSHOT or RESUME and LEVEL */
   bool lost;
+  uint64_t listener; /* life of the process that is told; 0 = any */
+  uint64_t speaker;  /* life of the one that spoke last */
   size_t flying;
   uint64_t moved_us; /* when something was sent with nothing on its way, or was heard */
   uint64_t last;
   uint64_t last_of[CHANGE_KINDS];
   uint64_t heard;
   uint64_t done[CHANGE_KINDS];
+  uint64_t settled[CHANGE_KINDS];
+  Word waiting;       /* until the other's log is heard so far */
+  Word newest;        /* of those that came meanwhile */
   uint64_t behind_us; /* since when the other is; 0 = it is level */
 
   struct {
@@ -175,7 +188,7 @@ bool changes_next(Changes *c, Change *ret, uint64_t now_us) {
 
   if (c->flying > 0 && now_us >= c->moved_us + CHANGES_AGAIN_US)
     rewind_to_heard(c, now_us);
-  if (c->next == &c->entries)
+  if (c->listener != c->speaker || c->next == &c->entries)
     return false;
   entry = CONTAINER_OF(c->next, Entry, in_log);
   if (c->flying > 0 && c->flying + entry->cost > CHANGES_FLYING_BYTES)
@@ -194,7 +207,8 @@ void changes_sent(Changes *c, uint64_t now_us) {
   c->next = entry->in_log.next;
 }
 
-void changes_linked(Changes *c, uint64_t now_us) {
+void changes_linked(Changes *c, uint64_t peer_life, uint64_t now_us) {
+  c->listener = peer_life;
   rewind_to_heard(c, now_us);
 }
 
@@ -207,12 +221,40 @@ static bool is_level(const Changes *c) {
   return true;
 }
 
+/* A word that came before an older change of the other's was heard counts when that has been: newer ones do not put it off. */
+static void settle(Changes *c) {
+  while (c->waiting.is_there) {
+    const Word *word = &c->waiting;
+
+    if (word->life != 0 && (c->other.life != word->life || c->other.heard < word->last))
+      return;
+    memcpy(c->settled, word->done, sizeof c->settled);
+    c->waiting = c->newest;
+    c->newest.is_there = false;
+  }
+}
+
+static void note_word(Changes *c, const ChangesHeard *heard) {
+  Word word = {.life = heard->own_life, .last = heard->own_last, .is_there = true};
+  bool is_next = c->waiting.is_there && c->waiting.life == word.life;
+
+  memcpy(word.done, c->done, sizeof word.done);
+  *(is_next ? &c->newest : &c->waiting) = word;
+  settle(c);
+}
+
+static void forget_words(Changes *c) {
+  memset(c->settled, 0, sizeof c->settled);
+  c->waiting.is_there = c->newest.is_there = false;
+}
+
 static void note_heard(Changes *c, const ChangesHeard *heard, uint64_t now_us) {
   if (heard->heard > c->heard)
     c->moved_us = now_us;
   c->heard = max_u64(c->heard, heard->heard);
   for (int kind = 0; kind < CHANGE_KINDS; kind++)
     c->done[kind] = max_u64(c->done[kind], min_u64(heard->done[kind], heard->heard));
+  note_word(c, heard);
   drop_to(c, c->heard);
   if (is_level(c))
     c->behind_us = 0;
@@ -233,12 +275,14 @@ static ChangesAnswer go_on(Changes *c, uint64_t heard, uint64_t now_us) {
   }
   c->heard = 0;
   memset(c->done, 0, sizeof c->done);
+  forget_words(c);
   return CHANGES_TELL_ALL;
 }
 
 ChangesAnswer changes_take_heard(Changes *c, const ChangesHeard *heard, uint64_t now_us) {
   bool is_own = heard->life == c->life && heard->heard <= c->last;
 
+  c->speaker = heard->own_life ? heard->own_life : c->listener; /* an earlier version does not say */
   if (is_own)
     note_heard(c, heard, now_us);
   return heard->again ? go_on(c, is_own ? heard->heard : 0, now_us) : CHANGES_NOTHING;
@@ -246,6 +290,10 @@ ChangesAnswer changes_take_heard(Changes *c, const ChangesHeard *heard, uint64_t
 
 uint64_t changes_done(const Changes *c, ChangeKind kind) {
   return c->done[kind];
+}
+
+uint64_t changes_settled(const Changes *c, ChangeKind kind) {
+  return c->settled[kind];
 }
 
 ChangesBehind changes_behind(const Changes *c, uint64_t now_us) {
@@ -268,11 +316,12 @@ int changes_hear(Changes *c, uint64_t life, uint64_t position, ChangeKind kind) 
     return CHANGES_E_GAP;
   c->other.life = life;
   c->other.heard = position;
+  settle(c);
   return 0;
 }
 
 ChangesHeard changes_heard(const Changes *c) {
-  ChangesHeard heard = {.life = c->other.life, .heard = c->other.heard};
+  ChangesHeard heard = {.life = c->other.life, .heard = c->other.heard, .own_life = c->life, .own_last = c->last};
 
   for (int kind = 0; kind < CHANGE_KINDS; kind++)
     heard.done[kind] = heard.heard;

@@ -42,6 +42,8 @@ typedef struct ChangesHeard {
   uint64_t heard;              /* all up to here has been taken, in order */
   uint64_t done[CHANGE_KINDS]; /* and of this kind all up to here is where it belongs, on disk if that is its place */
   bool again;                  /* the link has come up: go on from here, and tell who is with you */
+  uint64_t own_life; /* of the speaker's own log, and its last change when this was said; 0 = it does not say */
+  uint64_t own_last;
 } ChangesHeard;
 
 /* What the owner of a log has to append when it was asked to go on. */
@@ -82,12 +84,17 @@ uint64_t changes_last(const Changes *changes);
 bool changes_next(Changes *changes, Change *ret, uint64_t now_us);
 /* That was sent, or was to be: whether it arrives is seen by what is heard. */
 void changes_sent(Changes *changes, uint64_t now_us);
-/* The link has come up: what was on its way may be lost, and is sent again. */
-void changes_linked(Changes *changes, uint64_t now_us);
+/* The link has come up, to the other's process of this life. Nothing is sent to a new process before it has said what it has heard: it may
+   have on disk all that its former self had heard, and what is kept here would tell it flags as they once were. What was on its way
+   may be lost, and is sent again. */
+void changes_linked(Changes *changes, uint64_t peer_life, uint64_t now_us);
 /* The other says what it has heard. */
 ChangesAnswer changes_take_heard(Changes *changes, const ChangesHeard *heard, uint64_t now_us);
 /* Up to where all changes of this kind are done at the other. Those before a snapshot must be told anew to count. */
 uint64_t changes_done(const Changes *changes, ChangeKind kind);
+/* The same of what the other said before this broker had heard all that the other's own log said until then: nothing older than what is
+   done there can come from it any more. */
+uint64_t changes_settled(const Changes *changes, ChangeKind kind);
 ChangesBehind changes_behind(const Changes *changes, uint64_t now_us);
 
 /* --- the other's --- */

@@ -145,6 +145,7 @@ static void take_change(Logs *logs, int broker, const Mail *mail) {
     return;
   side->level = side->level || (side->linked && kind == CHANGE_LEVEL);
   logs->sink.take(logs->sink.userdata, broker, kind, &mail->said->word, mail->change.position);
+  logs->sink.on_heard(logs->sink.userdata, broker);
 }
 
 static void take_heard(Logs *logs, int broker, const ChangesHeard *heard, uint64_t now_us) {
@@ -174,6 +175,10 @@ bool logs_have_room(const Logs *logs, int broker) {
 
 uint64_t logs_done(const Logs *logs, int broker, ChangeKind kind) {
   return changes_done(logs->sides[broker].changes, kind);
+}
+
+uint64_t logs_settled(const Logs *logs, int broker, ChangeKind kind) {
+  return changes_settled(logs->sides[broker].changes, kind);
 }
 
 /* --- processes and links --- */
@@ -219,7 +224,7 @@ void logs_link(Logs *logs, int broker, bool up, uint64_t now_us) {
   if (!up)
     side->n_mail = 0;
   else if (side->changes)
-    changes_linked(side->changes, now_us);
+    changes_linked(side->changes, logs->sides[1 - broker].life, now_us);
 }
 
 void logs_new(Logs **ret, uint64_t seed, const LogsSink *sink) {

@@ -28,7 +28,7 @@ typedef struct LogsSink {
   /* Up to where, of all up to heard, what was taken of a kind is where it belongs. */
   uint64_t (*done)(void *userdata, int broker, ChangeKind kind, uint64_t heard);
   bool (*is_short)(void *userdata, int broker); /* something could not be taken: all is to be told anew, in a while */
-  void (*on_heard)(void *userdata, int broker); /* the other has heard more */
+  void (*on_heard)(void *userdata, int broker); /* logs_done or logs_settled may have risen */
   uint32_t (*loss)(void *userdata, int from, int to); /* of 1,000 that are said now so many are lost */
   void *userdata;
 } LogsSink;
@@ -46,6 +46,7 @@ uint64_t logs_append(Logs *logs, int broker, ChangeKind kind, const LogsWord *wo
 bool logs_have_room(const Logs *logs, int broker);
 /* Up to where all changes of a kind are done at the other. */
 uint64_t logs_done(const Logs *logs, int broker, ChangeKind kind);
+uint64_t logs_settled(const Logs *logs, int broker, ChangeKind kind);
 /* Takes what has come until now_us. */
 void logs_hear(Logs *logs, int broker, uint64_t now_us);
 /* Sends what waits. */

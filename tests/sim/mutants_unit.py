@@ -34,6 +34,12 @@ UNIT = {
     "body-of-any-size": (
         "no message exceeds 256 KiB", "unit-bus-core-test_core",
         [("core.c", "  else if (body.size > LIMIT_BODY_BYTES)", "  else if (body.size > 4 * LIMIT_BODY_BYTES)")]),
+    "forgotten-too-early": (
+        "the row of a removed flag is forgotten when nothing older of it can come", "unit-bus-core-test_changes",
+        [("changes.c", "    if (word->life != 0 && (", "    if (false && (")]),
+    "told-before-it-asks": (
+        "a new process is told nothing of the log before it has said where it is", "unit-bus-core-test_changes",
+        [("changes.c", "  if (c->listener != c->speaker || c->next == &c->entries)", "  if (c->next == &c->entries)")]),
     "another-execution-held": (
         "who comes back with chunks of another execution is asked for anew", "unit-bus-core-test_execution",
         [("receive.c", " || has_of_another(request, header));", " || (false && has_of_another(request, header)));")]),

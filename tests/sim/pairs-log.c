@@ -61,7 +61,7 @@ static void on_heard(void *userdata, int i) {
   Pairs *pairs = userdata;
 
   note_leases(pairs, i);
-  writers_heard(pairs->writers, i, logs_done(pairs->logs, i, CHANGE_FLAG));
+  writers_heard(pairs->writers, i, logs_done(pairs->logs, i, CHANGE_FLAG), logs_settled(pairs->logs, i, CHANGE_FLAG));
   keepers_heard(pairs->keepers, i, logs_done(pairs->logs, i, CHANGE_DURABLE));
 }
 

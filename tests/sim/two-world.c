@@ -261,6 +261,8 @@ static bool is_in_trouble(const World *world) {
       trouble = trouble || !world->brokers[k].core || !conn || !conn->session || conn->deaf || conn->mute;
     }
   }
+  LIST_EACH (&world->conns, Conn, in_world, conn) /* one that is gone, and its broker has not noticed */
+    trouble = trouble || (conn->is_worker && !conn->peer && conn->session);
   return trouble;
 }
 

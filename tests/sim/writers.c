@@ -35,6 +35,7 @@ typedef struct Writer {
   Flags flags;
   Flag disk[NAMES];
   bool on_disk[NAMES];
+  FlagVersion dropped[NAMES]; /* the last row that was forgotten there, of a removed flag */
   Write writes[QUEUE];
   size_t n_writes;
   Waiting waiting[QUEUE];
@@ -106,12 +107,16 @@ static void apply(Writer *writer, const Write *write) {
 
   writer->disk[place] = write->flag;
   writer->on_disk[place] = !write->drops;
+  if (write->drops)
+    writer->dropped[place] = write->flag.version;
 }
 
+/* Or was, and is forgotten since: then the flag is not there, as its row said. */
 static bool is_on_disk(const Writer *writer, const Flag *flag) {
   unsigned place = place_of(flag);
+  bool is_there = writer->on_disk[place] && !is_lower(writer->disk[place].version, flag->version);
 
-  return writer->on_disk[place] && !is_lower(writer->disk[place].version, flag->version);
+  return is_there || !is_lower(writer->dropped[place], flag->version);
 }
 
 /* --- to the other --- */
@@ -230,13 +235,13 @@ bool writers_are_short(const Writers *writers, int broker) {
   return writers->writers[broker].refused > 0;
 }
 
-void writers_heard(Writers *writers, int broker, uint64_t position) {
+void writers_heard(Writers *writers, int broker, uint64_t position, uint64_t settled) {
   Writer *writer = &writers->writers[broker];
 
+  flags_mark_copied_to(&writer->flags, settled);
   if (position == writer->upto)
     return;
   writer->upto = position;
-  flags_mark_copied_to(&writer->flags, position);
   for (size_t i = 0; i < writer->n_waiting; i++)
     if (writer->waiting[i].position <= position) {
       acknowledge(writer, &writer->waiting[i].flag, 2);

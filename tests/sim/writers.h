@@ -41,8 +41,8 @@ void writers_take(Writers *writers, int broker, ChangeKind kind, const LogsWord 
 uint64_t writers_done(const Writers *writers, int broker, uint64_t heard);
 /* Whether a flag of the other's could not be taken: it has to be told anew. */
 bool writers_are_short(const Writers *writers, int broker);
-/* The other has on disk what was told it up to position. */
-void writers_heard(Writers *writers, int broker, uint64_t position);
+/* The other has on disk what was told it up to position; of what it had up to settled nothing older can come from it any more. */
+void writers_heard(Writers *writers, int broker, uint64_t position, uint64_t settled);
 /* What happens at a broker that runs until now_us. quiet: nothing new. forced: an operator may have made two leaders. */
 void writers_run(Writers *writers, int broker, uint64_t now_us, bool quiet, bool forced);
 /* Both brokers have the same flags, and none that was acknowledged is lost, unless an operator has made two leaders. */

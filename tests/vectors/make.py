@@ -227,7 +227,7 @@ PEER = {  # kind, contract, body
     "give": ("vote", "PeerVote", {"say": "give", "epoch": 6, "seen": 6, "life": LIFE, "ask_us": 12345678}),
     "hand_over": ("vote", "PeerVote", {"say": "hand_over", "epoch": 6, "position": 17, "wait_us": 1000}),
     "log": ("log", "PeerLog", {"life": LIFE, "position": 41, "changes": changes("snapshot lease_clear flag has versions level")}),
-    "heard": ("heard", "PeerHeard", {"life": LIFE, "position": 47, "durable": 45}),
+    "heard": ("heard", "PeerHeard", {"life": LIFE, "position": 47, "durable": 45, "told_life": LIFE + 9, "told": 31}),
     "heard_again": ("heard", "PeerHeard", {"life": 0, "position": 0, "again": True}),
     "ask": ("ask", "PeerAsk", {"number": 1, "service": "pons.flags", "method": "set", "client": CLIENT, "body": b"\x80"}),
     "event": ("event", "PeerEvent", {"topic": "gpu.0.load", "publisher": CLIENT, "sequence": 42, "retain": True, "body": b"\x5d"}),

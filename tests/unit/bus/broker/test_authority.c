@@ -309,6 +309,7 @@ static void lead_by_the_nodes_vote(Stage *stage) {
   assert_true(text_is(status.leader, "own"));
   assert_true(status.linked);
   assert_true(text_is(status.peer, "other"));
+  node_say(&stage->node, "heard", CONTRACT(PeerHeard), &(PeerHeard){0}); /* nothing yet, as who has just been started */
 }
 
 static bool has_heard(Node *node, const char *kind) {

@@ -46,6 +46,45 @@ static void kinds_have_words(void **state _unused_) {
   assert_int_equal(change_of(TEXT("of a later version")), CHANGE_KINDS);
 }
 
+static ChangesHeard word_of(uint64_t position, uint64_t own_life, uint64_t own_last) {
+  ChangesHeard heard = heard_of(77, position, false);
+
+  heard.own_life = own_life;
+  heard.own_last = own_last;
+  return heard;
+}
+
+/* What the other has on disk is settled once all is heard that it had said before: an older flag may be among that. */
+static void a_word_counts_when_what_was_said_before_it_is_heard(void **state _unused_) {
+  ChangesHeard first = word_of(2, 9, 2);
+  ChangesHeard second = word_of(3, 9, 3);
+  ChangesHeard of_successor = word_of(4, 10, 1);
+  ChangesHeard of_old_version = word_of(5, 0, 0);
+  Changes *c;
+
+  changes_new(&c, 77);
+  for (uint64_t i = 1; i <= 5; i++)
+    append(c, CHANGE_FLAG, i);
+  assert_int_equal(changes_hear(c, 9, 1, CHANGE_SNAPSHOT), 0);
+  changes_take_heard(c, &first, 1);
+  changes_take_heard(c, &second, 1);
+  assert_int_equal(changes_done(c, CHANGE_FLAG), 3);
+  assert_int_equal(changes_settled(c, CHANGE_FLAG), 0);
+  assert_int_equal(changes_hear(c, 9, 2, CHANGE_FLAG), 0);
+  assert_int_equal(changes_settled(c, CHANGE_FLAG), 2);
+  assert_int_equal(changes_hear(c, 9, 3, CHANGE_LEVEL), 0);
+  assert_int_equal(changes_settled(c, CHANGE_FLAG), 3);
+  changes_take_heard(c, &of_successor, 1); /* its log has another life, of which nothing was heard */
+  assert_int_equal(changes_settled(c, CHANGE_FLAG), 3);
+  assert_int_equal(changes_hear(c, 10, 1, CHANGE_SNAPSHOT), 0);
+  assert_int_equal(changes_settled(c, CHANGE_FLAG), 4);
+  changes_take_heard(c, &of_old_version, 1);
+  assert_int_equal(changes_settled(c, CHANGE_FLAG), 5);
+  assert_int_equal(changes_heard(c).own_life, 77);
+  assert_int_equal(changes_heard(c).own_last, 5);
+  changes_destroy(&c);
+}
+
 static void it_goes_on_from_what_was_heard(void **state _unused_) {
   Changes *c;
   ChangesHeard heard;
@@ -103,8 +142,35 @@ static void what_is_not_heard_is_sent_again(void **state _unused_) {
   assert_int_equal(take_sent(c, 1, &first, &last), 1);
   assert_int_equal(take_sent(c, CHANGES_AGAIN_US, &first, &last), 0);
   assert_int_equal(take_sent(c, CHANGES_AGAIN_US + 1, &first, &last), 1);
-  changes_linked(c, CHANGES_AGAIN_US + 2);
+  changes_linked(c, 0, CHANGES_AGAIN_US + 2);
   assert_int_equal(take_sent(c, CHANGES_AGAIN_US + 2, &first, &last), 1);
+  changes_destroy(&c);
+}
+
+/* Who is there now may be another process than the one that did not hear it. */
+static void a_new_process_is_told_nothing_before_it_says_where_it_is(void **state _unused_) {
+  ChangesHeard old = word_of(0, 8, 1);
+  ChangesHeard new = word_of(0, 9, 0);
+  Changes *c;
+  uint64_t first = 0;
+  uint64_t last = 0;
+
+  changes_new(&c, 77);
+  append(c, CHANGE_SNAPSHOT, 1);
+  append(c, CHANGE_FLAG, 1);
+  changes_linked(c, 8, 1);
+  changes_take_heard(c, &old, 1);
+  assert_int_equal(take_sent(c, 1, &first, &last), 2);
+  changes_linked(c, 8, 2); /* the same one, which may not have noticed that it was cut off */
+  assert_int_equal(take_sent(c, 2, &first, &last), 2);
+  changes_linked(c, 9, 3);
+  changes_take_heard(c, &old, 3); /* it was on its way */
+  assert_int_equal(take_sent(c, 3 + CHANGES_AGAIN_US, &first, &last), 0);
+  new.again = true;
+  assert_int_equal(changes_take_heard(c, &new, 4), CHANGES_TELL_ALL);
+  append(c, CHANGE_SNAPSHOT, 1);
+  assert_int_equal(take_sent(c, 4, &first, &last), 1);
+  assert_int_equal(first, 3);
   changes_destroy(&c);
 }
 
@@ -371,7 +437,7 @@ static void set_up(World *w, int i) {
     return;
   b->up = true;
   b->answered = false;
-  changes_linked(b->log, w->now_us);
+  changes_linked(b->log, w->brokers[1 - i].life, w->now_us);
   heard = heard_by(b);
   heard.again = true;
   post(&w->brokers[1 - i], (Message){.is_heard = true, .heard = heard});
@@ -501,9 +567,11 @@ static void whatever_happens(void **state _unused_) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(kinds_have_words),
+      cmocka_unit_test(a_word_counts_when_what_was_said_before_it_is_heard),
       cmocka_unit_test(it_goes_on_from_what_was_heard),
       cmocka_unit_test(who_knows_nothing_is_told_all),
       cmocka_unit_test(what_is_not_heard_is_sent_again),
+      cmocka_unit_test(a_new_process_is_told_nothing_before_it_says_where_it_is),
       cmocka_unit_test(each_kind_is_done_by_itself),
       cmocka_unit_test(a_log_that_overflows_is_told_anew),
       cmocka_unit_test(no_more_than_so_much_is_on_its_way),
