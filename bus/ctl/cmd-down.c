@@ -1,9 +1,24 @@
+#include <poll.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
 #include "bus/ctl/command.h"
 #include "bus/ctl/control.h"
 #include "bus/ctl/folder.h"
 #include "bus/ctl/view.h"
 
-enum { DOWN_TIMEOUT_MS = 60000 };
+enum { DOWN_TIMEOUT_MS = 60000, EXIT_MS = 10000 };
+
+/* It has hung up, and has still to leave: who starts the next fleet at once would find its lock held. */
+static void await_exit(uint64_t pid) {
+  int fd = pid > 0 && pid <= INT32_MAX ? pidfd_open((pid_t)pid, 0) : -1;
+  struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+  if (fd < 0)
+    return;
+  poll(&wait, 1, EXIT_MS);
+  close(fd);
+}
 
 CtlExit cmd_down(Ctl *ctl) {
   uint64_t timeout_ms = ctl->options.timeout_ms ? ctl->options.timeout_ms : DOWN_TIMEOUT_MS;
@@ -33,6 +48,7 @@ CtlExit cmd_down(Ctl *ctl) {
     ctl_say("%s: %s", folder.control, r < 0 ? strerror(-r) : "the answer is not to be understood");
     return CTL_FAILED;
   }
+  await_exit(view_number(before, "pid"));
   if (ctl->options.json)
     ctl_write_json(ctl, json_pack("{s:s, s:i}", "state", "stopped", "pid", (int)view_number(before, "pid")));
   else
