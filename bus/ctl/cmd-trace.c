@@ -1,15 +1,17 @@
 /* A request that has moved has a part of its path at each broker, so all are asked. */
 #include <inttypes.h>
 
+#include "bus/base/clock.h"
 #include "bus/ctl/grid.h"
 #include "bus/ctl/reach.h"
+#include "bus/ctl/shift.h"
 #include "bus/ctl/view.h"
 
-enum { BROKER_TIMEOUT_MS = 1000 };
+enum { BROKER_TIMEOUT_MS = 1000, CLOCK_QUESTIONS = 5 };
 
 /* --- shown --- */
 
-/* Clocks of two machines need not agree: a step may seem to lie before the first. */
+/* Clocks of two machines are known to each other within half of a round trip: a step may seem to lie before the first. */
 static void print_time(Grid *grid, uint64_t at_us, uint64_t first_us) {
   if (at_us >= first_us)
     grid_cell(grid, "+%" PRIu64 "us", at_us - first_us);
@@ -64,14 +66,30 @@ static bool is_earlier(const json_t *a, const json_t *b) {
   return first != second ? first < second : view_number(a, "at_us") <= view_number(b, "at_us");
 }
 
-/* The steps of one broker among those of the others, each in its order. */
-static void merge(json_t *all, const json_t *steps, const char *broker) {
+/* By how much the broker's clock is ahead of this machine's. */
+static Shift shift_of(Reach *reach) {
+  Shift shift = {0};
+
+  for (int i = 0; i < CLOCK_QUESTIONS; i++) {
+    uint64_t sent_us = clock_realtime_us();
+    json_t *pong = NULL;
+
+    if (reach_ask(reach, "pons", "ping", NULL, &pong) == CTL_OK)
+      shift_note(&shift, sent_us, view_number(pong, "now_us"), clock_realtime_us());
+    json_decref(pong);
+  }
+  return shift;
+}
+
+/* The steps of one broker among those of the others, each in its order, by this machine's clock. */
+static void merge(json_t *all, const json_t *steps, const char *broker, const Shift *shift) {
   size_t at = 0;
   json_t *step;
   size_t i;
 
   json_array_foreach(steps, i, step) {
     json_object_set_new(step, "broker", json_string(broker));
+    json_object_set_new(step, "at_us", json_integer((json_int_t)shift_back(shift, view_number(step, "at_us"))));
     while (at < json_array_size(all) && is_earlier(json_array_get(all, at), step))
       at++;
     json_array_insert(all, at++, step);
@@ -83,10 +101,13 @@ static CtlExit ask_one(Reach *reach, const char *question, json_t *all) {
   char broker[LIMIT_NAME_BYTES + 1];
   json_t *trace = NULL;
   CtlExit status = reach_ask(reach, "pons", "trace", question, &trace);
+  Shift shift;
 
   snprintf(broker, sizeof broker, "%.*s", TEXT_ARG(name));
-  if (status == CTL_OK)
-    merge(all, json_object_get(trace, "steps"), broker);
+  if (status == CTL_OK) {
+    shift = shift_of(reach);
+    merge(all, json_object_get(trace, "steps"), broker, &shift);
+  }
   json_decref(trace);
   return status;
 }

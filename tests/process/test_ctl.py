@@ -134,10 +134,12 @@ class TwoBrokers(Command):
         self.assertEqual([(row["name"], row["preferred"], row["answers"], row["instances"]) for row in status["brokers"]],
                          [("here", True, True, 3), ("pc2", False, True, 3)])
         self.assertIn("broker pc2 (second) knows 3 instances", self.pons("status").out)
+        asked_us = time.time() * 1e6
         ran = self.pons("--endpoint", f"ipc://{self.folder}/second", "call", "echo.say", '{"text": "hi"}', "--verbose")
         request = next(word for word in ran.err.split() if len(word.split("-")[0]) == 16 and "-" in word)
         trace = self.pons("trace", request, "--json")  # though the other one is preferred, and knows nothing of it
         self.assertEqual({step["broker"] for step in trace.json["steps"]}, {"pc2"}, trace.err)
+        self.assertLess(abs(trace.json["steps"][0]["at_us"] - asked_us), 60e6)
         self.pons("down")
         self.assertFalse([row["name"] for row in rows.values() if is_alive(row["pid"])])
 
