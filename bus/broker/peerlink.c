@@ -172,27 +172,44 @@ static bool hears_us(const PeerLink *link, const PeerBeat *beat, uint64_t now_us
   return known && now_us - link->sent_us[beat->heard % SENT] <= MISSED * link->options.beat_us;
 }
 
-static void take_beat(PeerLink *link, const PeerHeader *header, Bytes body) {
-  uint64_t now_us = loop_now_us(link->loop);
-  PeerBeat beat;
-
-  if (contract_decode(CONTRACT(PeerBeat), body, NULL, &beat, NULL) != 0 || !fits(link, header, &beat))
-    return;
-  if (header->life != link->heard_life)
-    go_down(link, now_us); /* it has been started anew */
-  link->heard = beat.number;
+static void note_beat(PeerLink *link, const PeerHeader *header, const PeerBeat *beat) {
+  link->heard = beat->number;
   link->heard_life = header->life;
-  memcpy(link->name, beat.broker.data, beat.broker.size);
-  link->name[beat.broker.size] = '\0';
-  if (!link->connected || !hears_us(link, &beat, now_us))
-    return;
-  link->good_us = link->worked_us = now_us;
-  link->peer_leads = beat.leads;
-  link->peer_told = beat.told;
+  memcpy(link->name, beat->broker.data, beat->broker.size);
+  link->name[beat->broker.size] = '\0';
+}
+
+/* The peer hears by this beat that the link is up here too, before all that is said on it: else one would wait for the other's next beat
+   with what it was asked. */
+static void go_up(PeerLink *link, uint64_t seen, uint64_t now_us) {
   if (link->up)
     return;
   link->up = true;
-  link->handler.on_up(link->handler.userdata, beat.seen);
+  send_beat(link, now_us);
+  link->handler.on_up(link->handler.userdata, seen);
+}
+
+static void take_beat(PeerLink *link, const PeerHeader *header, Bytes body) {
+  uint64_t now_us = loop_now_us(link->loop);
+  PeerBeat beat;
+  bool is_new;
+
+  if (contract_decode(CONTRACT(PeerBeat), body, NULL, &beat, NULL) != 0 || !fits(link, header, &beat))
+    return;
+  is_new = header->life != link->heard_life;
+  if (is_new)
+    go_down(link, now_us); /* it has been started anew */
+  note_beat(link, header, &beat);
+  if (!link->connected)
+    return;
+  if (hears_us(link, &beat, now_us)) {
+    link->good_us = link->worked_us = now_us;
+    link->peer_leads = beat.leads;
+    link->peer_told = beat.told;
+    go_up(link, beat.seen, now_us);
+  } else if (is_new) {
+    send_beat(link, now_us); /* it was heard */
+  }
 }
 
 /* Whether a message of this node may come by this socket. */
@@ -235,7 +252,9 @@ static void note_failure(PeerLink *link, const char *whom, int error) {
 static void note_connection(PeerLink *link, bool connected) {
   link->connected = connected;
   link->key_told = link->key_told && !connected;
-  if (!connected)
+  if (connected)
+    send_beat(link, loop_now_us(link->loop));
+  else
     go_down(link, loop_now_us(link->loop));
 }
 

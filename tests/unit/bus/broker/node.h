@@ -99,13 +99,17 @@ static inline void on_node_ready(void *userdata) {
   node_drain(node, node->dealer);
 }
 
-/* Listens; to whom it speaks is told by node_connect. */
-static inline void node_init(Node *node, Loop *loop, PairNode id) {
+static inline void node_listen(Node *node, const char *endpoint) {
   SocketHandler handler = {on_node_ready, node};
 
+  assert_int_equal(socket_new(node->loop, SOCKET_ROUTER, 0, &handler, &node->router), 0);
+  assert_int_equal(socket_bind(node->router, endpoint), 0);
+}
+
+/* Listens; to whom it speaks is told by node_connect. */
+static inline void node_init(Node *node, Loop *loop, PairNode id) {
   *node = (Node){.loop = loop, .id = id, .life = 1000 + (uint64_t)id, .vote_us = NODE_VOTE_US};
-  assert_int_equal(socket_new(loop, SOCKET_ROUTER, 0, &handler, &node->router), 0);
-  assert_int_equal(socket_bind(node->router, "tcp://127.0.0.1:*"), 0);
+  node_listen(node, "tcp://127.0.0.1:*");
   socket_endpoint(node->router, node->endpoint, sizeof node->endpoint);
 }
 

@@ -3,7 +3,7 @@
 
 #include "tests/unit/bus/broker/node.h"
 
-enum { BEAT_US = 20000 };
+enum { BEAT_US = 20000, SLOW_US = 100000000 /* longer than any test waits */ };
 
 typedef struct Stage {
   Loop *loop;
@@ -59,10 +59,10 @@ static void on_beat(void *userdata, uint64_t due_us, uint64_t now_us) {
   stage->beats++;
 }
 
-static int set_up(void **state) {
+static int set_up_with(void **state, uint64_t beat_us) {
   Stage *stage = calloc(1, sizeof *stage);
   PeerLinkHandler handler = {on_up, on_down, on_refused, on_message, on_beat, stage};
-  PeerLinkOptions options = {.node = PAIR_A, .broker = "own", .life = 77, .beat_us = BEAT_US, .vote_us = NODE_VOTE_US};
+  PeerLinkOptions options = {.node = PAIR_A, .broker = "own", .life = 77, .beat_us = beat_us, .vote_us = NODE_VOTE_US};
   const char *bad = "untouched";
 
   assert_non_null(stage);
@@ -78,6 +78,14 @@ static int set_up(void **state) {
   node_connect(&stage->node, stage->endpoint);
   *state = stage;
   return 0;
+}
+
+static int set_up(void **state) {
+  return set_up_with(state, BEAT_US);
+}
+
+static int set_up_slow(void **state) {
+  return set_up_with(state, SLOW_US);
 }
 
 static int tear_down(void **state) {
@@ -173,6 +181,42 @@ static void a_dead_process_is_noticed_at_once_and_proved(void **state) {
   assert_true(peerlink_send(stage->link, PAIR_B, "heard", BYTES_NONE) < 0);
 }
 
+static bool is_told_of_the_last(void *userdata) {
+  const Node *node = &((Stage *)userdata)->node;
+
+  return node->beat.has_heard && node->beat.heard == node->number && node->beat.heard_life == node->life;
+}
+
+static bool is_heard_of(void *userdata) {
+  return ((Stage *)userdata)->node.beats > 0;
+}
+
+/* Who waits for the other's next beat keeps requests waiting: what the two must tell each other first is told once the link is up. */
+static void what_the_other_waits_for_is_said_at_once(void **state) {
+  Stage *stage = *state;
+
+  node_beat_of_life(&stage->node, 0, 0);
+  node_wait(&stage->node, is_told_of_the_last, stage); /* a life that was not known */
+  node_beat(&stage->node);
+  node_wait(&stage->node, is_told_of_the_last, stage); /* the link is up */
+  assert_true(peerlink_is_up(stage->link));
+  stage->node.life++;
+  node_beat_of_life(&stage->node, 0, 0);
+  node_wait(&stage->node, is_told_of_the_last, stage);
+  assert_int_equal(stage->downs, 1);
+}
+
+/* What it says while nobody is there is not kept for who comes. */
+static void it_speaks_once_it_is_connected(void **state) {
+  Stage *stage = *state;
+
+  node_wait(&stage->node, is_heard_of, stage);
+  socket_destroy(&stage->node.router);
+  stage->node.beats = 0;
+  node_listen(&stage->node, stage->node.endpoint);
+  node_wait(&stage->node, is_heard_of, stage);
+}
+
 static bool has_been_down(void *userdata) {
   return ((Stage *)userdata)->downs > 0;
 }
@@ -263,6 +307,8 @@ int main(void) {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       TEST(it_is_up_when_each_hears_the_other),
+      cmocka_unit_test_setup_teardown(what_the_other_waits_for_is_said_at_once, set_up_slow, tear_down),
+      cmocka_unit_test_setup_teardown(it_speaks_once_it_is_connected, set_up_slow, tear_down),
       TEST(what_was_never_said_can_not_have_been_heard),
       TEST(silence_of_three_beats_is_a_loss),
       TEST(a_dead_process_is_noticed_at_once_and_proved),
