@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "bus/drill/load.h"
+#include "bus/drill/stall.h"
 #include "bus/drill/tally.h"
 
 enum {
@@ -25,6 +26,7 @@ typedef struct Director {
   Watch *watch;
   Load *loads[REPORT_LOADS_MAX];
   uint32_t load_count;
+  StallWatch *stalls; /* NULL without the right to watch */
   Scene scene;
   ReportTimes times;
   Tally before;
@@ -215,6 +217,8 @@ static int prepare(Director *director) {
     r = take(director, &director->before);
   if (r == 0)
     r = start_loads(director);
+  if (r == 0 && stall_watch_new(&director->stalls) < 0)
+    director->stalls = NULL;
   if (r == 0)
     r = begin_loads(director);
   if (r == 0)
@@ -265,11 +269,19 @@ static uint64_t times_done(const Director *director, const Load *load, uint32_t 
   return done > sent ? done - min_u64(unsure, done - sent) : done;
 }
 
+static void count_stalls(Director *director, Report *report) {
+  Stall stalls[STALLS_MAX];
+
+  if (director->stalls)
+    report_add_stalls(report, stalls, stall_watch_seen(director->stalls, stalls), director->times.start_us);
+}
+
 static Report *count_up(Director *director, uint32_t run) {
   Report *report = report_new(director->options->drill, run, &director->times, director->scene.event);
   uint32_t count;
   const ReportLead *leads = watch_leads_seen(director->watch, &count);
 
+  count_stalls(director, report);
   for (uint32_t i = 0; i < count; i++)
     report_add_lead(report, leads[i], director->times.start_us);
   for (uint32_t i = 0; i < director->scene.move_count; i++)
@@ -332,6 +344,7 @@ int director_run(const DirectorOptions *options, uint32_t run, Buffer *errors, R
     buffer_printf(errors, "the drill can't be done: %s", strerror(-r));
   for (uint32_t i = 0; i < director.load_count; i++)
     load_destroy(&director.loads[i]);
+  stall_watch_destroy(&director.stalls);
   watch_destroy(&director.watch);
   loop_destroy(&director.loop);
   return r;

@@ -37,9 +37,9 @@ static void print_load(const ReportLoad *load, Buffer *ret) {
     buffer_printf(ret, "\"done\": %" PRIu64 ", \"twice\": %" PRIu64 ", ", load->done, load->twice);
   print_errors(load, ret);
   buffer_printf(ret,
-                ", \"pause_us\": %" PRIu64 ", \"pause_at_us\": %" PRIu64 ", \"pause_calm_us\": %" PRIu64
-                ", \"worst_us\": %" PRIu64,
-                load->pause_us, load->pause_at_us, load->pause_calm_us, load->worst_us);
+                ", \"pause_us\": %" PRIu64 ", \"pause_at_us\": %" PRIu64 ", \"pause_still_us\": %" PRIu64
+                ", \"pause_calm_us\": %" PRIu64 ", \"worst_us\": %" PRIu64,
+                load->pause_us, load->pause_at_us, load->pause_still_us, load->pause_calm_us, load->worst_us);
   for (ReportPhase i = 0; i < REPORT_PHASES; i++) {
     buffer_printf(ret, ", \"%s\": ", phases[i]);
     print_latency(&load->phases[i], ret);
@@ -72,6 +72,17 @@ static void print_moves(const Report *report, Buffer *ret) {
   buffer_printf(ret, "], ");
 }
 
+/* Nothing where nobody has looked. */
+static void print_stalls(const Report *report, Buffer *ret) {
+  if (!report->is_watched)
+    return;
+  buffer_printf(ret, "\"stalls\": [");
+  for (uint32_t i = 0; i < report->stall_count; i++)
+    buffer_printf(ret, "%s{\"at_us\": %" PRIu64 ", \"for_us\": %" PRIu64 "}", between(i), report->stalls[i].from_us,
+                  report->stalls[i].to_us - report->stalls[i].from_us);
+  buffer_printf(ret, "], ");
+}
+
 static void print_findings(const Report *report, Buffer *ret) {
   uint32_t printed = 0;
   Text line;
@@ -94,6 +105,7 @@ static void print_run(const Report *report, Buffer *ret) {
   }
   buffer_printf(ret, "], ");
   print_moves(report, ret);
+  print_stalls(report, ret);
   print_leads(report, ret);
   buffer_printf(ret, ", ");
   print_findings(report, ret);

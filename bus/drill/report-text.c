@@ -47,14 +47,20 @@ static void print_moves(const Report *report, Buffer *ret) {
                   report->moves[i].twice ? "; TWO HELD IT AT ONE TIME" : "");
 }
 
+static void print_pause(const ReportLoad *load, Buffer *ret) {
+  buffer_printf(ret, "  %7.3f s  begins the longest pause at %s, %.1f ms", s(load->pause_at_us), load->name,
+                ms(load->pause_us));
+  if (load->pause_still_us)
+    buffer_printf(ret, ", of which the machine stood still for %.1f ms", ms(load->pause_still_us));
+  buffer_printf(ret, "; before the event it was %.1f ms\n", ms(load->pause_calm_us));
+}
+
 static void print_worst(const Report *report, Buffer *ret) {
   buffer_printf(ret, "\nrun %u, the worst:\n  %7.3f s  %s\n", report->run, s(report->event_us), report->event);
   if (report->event_end_us >= report->event_us + REPORT_LASTING_US)
     buffer_printf(ret, "  %7.3f s  that was over\n", s(report->event_end_us));
   for (uint32_t i = 0; i < report->load_count; i++)
-    buffer_printf(ret, "  %7.3f s  begins the longest pause at %s, %.1f ms; before the event it was %.1f ms\n",
-                  s(report->loads[i].pause_at_us), report->loads[i].name, ms(report->loads[i].pause_us),
-                  ms(report->loads[i].pause_calm_us));
+    print_pause(&report->loads[i], ret);
   print_moves(report, ret);
   print_leads(report, ret);
   print_errors(report, ret);

@@ -112,9 +112,18 @@ static void find_pauses(const Report *report, ReportLoad *load, const LoadSample
   if (count && last_us < samples[count - 1].due_us - start_us)
     note_pause(report, load, last_us, samples[count - 1].due_us - start_us);
   free(ends);
+  load->pause_still_us =
+      stall_within(report->stalls, report->stall_count, load->pause_at_us, load->pause_at_us + load->pause_us);
 }
 
 /* --- counting --- */
+
+void report_add_stalls(Report *report, const Stall *stalls, uint32_t count, uint64_t start_us) {
+  report->is_watched = true;
+  for (uint32_t i = 0; i < count && report->stall_count < STALLS_MAX; i++)
+    if (stalls[i].from_us >= start_us)
+      report->stalls[report->stall_count++] = (Stall){stalls[i].from_us - start_us, stalls[i].to_us - start_us};
+}
 
 /* Whether the event can have hit it: it was unanswered then, or was asked before all was over. */
 static bool is_hit(const Report *report, const LoadSample *sample, uint64_t start_us) {
@@ -197,11 +206,29 @@ static void judge_count(Report *report, const ReportLoad *load, uint64_t count, 
                   load_kind_name(load->kind), what);
 }
 
-static void judge_time(Report *report, const ReportLoad *load, uint64_t time_us, uint64_t before_us, uint32_t bound_ms,
-                       const char *what) {
-  if (bound_ms && time_us > bound_ms * US_PER_MS)
-    buffer_printf(&report->findings, "%s at %s: %.1f ms, bound %u ms; before the event %.1f ms\n", what, load->name,
-                  (double)time_us / (double)US_PER_MS, bound_ms, (double)before_us / (double)US_PER_MS);
+static double ms(uint64_t time_us) {
+  return (double)time_us / (double)US_PER_MS;
+}
+
+static bool is_over(uint64_t time_us, uint32_t bound_ms) {
+  return bound_ms && time_us > bound_ms * US_PER_MS;
+}
+
+/* That the machine stood still excuses nothing: it says where to look. */
+static void judge_pause(Report *report, const ReportLoad *load) {
+  if (!is_over(load->pause_us, report->drill->pause_ms))
+    return;
+  buffer_printf(&report->findings, "longest pause at %s: %.1f ms, bound %u ms; before the event %.1f ms", load->name,
+                ms(load->pause_us), report->drill->pause_ms, ms(load->pause_calm_us));
+  if (load->pause_still_us)
+    buffer_printf(&report->findings, "; the machine stood still for %.1f ms of it", ms(load->pause_still_us));
+  buffer_printf(&report->findings, "\n");
+}
+
+static void judge_worst(Report *report, const ReportLoad *load) {
+  if (is_over(load->worst_us, report->drill->worst_ms))
+    buffer_printf(&report->findings, "worst latency at %s: %.1f ms, bound %u ms; before the event %.1f ms\n",
+                  load->name, ms(load->worst_us), report->drill->worst_ms, ms(load->phases[REPORT_BEFORE].max_us));
 }
 
 static void judge_share(Report *report, const ReportLoad *load) {
@@ -218,8 +245,8 @@ static void judge_move(Report *report, const ReportMove *move, bool with_times) 
   if (move->twice)
     buffer_printf(&report->findings, "two held the lease at one time: %s\n", move->what);
   if (with_times && move->away_us > move->bound_us)
-    buffer_printf(&report->findings, "nobody held the lease for %.1f ms, bound %.0f ms: %s\n",
-                  (double)move->away_us / (double)US_PER_MS, (double)move->bound_us / (double)US_PER_MS, move->what);
+    buffer_printf(&report->findings, "nobody held the lease for %.1f ms, bound %.0f ms: %s\n", ms(move->away_us),
+                  ms(move->bound_us), move->what);
 }
 
 void report_judge(Report *report, bool with_times) {
@@ -236,9 +263,8 @@ void report_judge(Report *report, bool with_times) {
     judge_count(report, load, load->failed, "failed");
     judge_count(report, load, load->twice, "were done twice");
     if (with_times) {
-      judge_time(report, load, load->pause_us, load->pause_calm_us, report->drill->pause_ms, "longest pause");
-      judge_time(report, load, load->worst_us, load->phases[REPORT_BEFORE].max_us, report->drill->worst_ms,
-                 "worst latency");
+      judge_pause(report, load);
+      judge_worst(report, load);
       judge_share(report, load);
     }
   }

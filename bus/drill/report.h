@@ -9,6 +9,7 @@
 #include "bus/base/buffer.h"
 #include "bus/drill/drill.h"
 #include "bus/drill/load.h"
+#include "bus/drill/stall.h"
 #include "bus/wire/header.h"
 
 enum {
@@ -51,7 +52,8 @@ typedef struct ReportLoad {
   uint64_t pause_at_us; /* its beginning */
   uint64_t
       worst_us; /* the longest that was waited of what the event can have hit: it was unanswered then, or came after */
-  uint64_t pause_calm_us; /* the longest one before the event: what this machine does by itself */
+  uint64_t pause_still_us; /* for so long of it the machine stood still */
+  uint64_t pause_calm_us;  /* the longest one before the event: what this machine does by itself */
   ReportLatency phases[REPORT_PHASES];
 } ReportLoad;
 
@@ -86,6 +88,9 @@ typedef struct Report {
   uint64_t event_us;
   uint64_t event_end_us; /* when it was undone, or done */
   uint64_t length_us;
+  bool is_watched; /* for stalls of the machine */
+  Stall stalls[STALLS_MAX];
+  uint32_t stall_count;
   ReportLoad loads[REPORT_LOADS_MAX];
   uint32_t load_count;
   ReportBucket *buckets;
@@ -109,6 +114,9 @@ typedef struct ReportTimes {
 Report *report_new(const Drill *drill, uint32_t run, const ReportTimes *times, const char *event);
 /* Takes NULL, nulls the pointer. Usable as _cleanup_. */
 void report_destroy(Report **report);
+/* Notes when the machine stood still, in order, CLOCK_MONOTONIC; those before the beginning and over STALLS_MAX are left out. Called
+   before the loads are counted; if it is not called nobody has looked. */
+void report_add_stalls(Report *report, const Stall *stalls, uint32_t count, uint64_t start_us);
 /* Counts one load. done: how often its work was done, for LOAD_ONCE. name is borrowed. At most REPORT_LOADS_MAX. */
 void report_add_load(Report *report, const LoadOptions *options, const LoadSample *samples, uint32_t count,
                      uint64_t done, uint64_t start_us);

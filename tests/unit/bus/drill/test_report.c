@@ -16,6 +16,9 @@ enum { START = 5000000, LENGTH = 3000000, RATE = 100, COUNT = 300, STEP = 10000 
 static const ReportTimes times = {START, START + 1000000, START + 1000000, LENGTH};
 static const LoadOptions here = {.name = "mainpc", .kind = LOAD_ONCE, .rate = RATE};
 
+static const Stall stalls[] = {
+    {START - 9000, START - 1000}, {START + 900000, START + 995000}, {START + 1100000, START + 1130000}};
+
 /* Every request is answered after 1 ms. */
 static void make_calm(LoadSample *samples) {
   for (uint64_t i = 0; i < COUNT; i++)
@@ -25,6 +28,7 @@ static void make_calm(LoadSample *samples) {
 static Report *make_report(const char *drill, const LoadSample *samples, uint64_t done) {
   Report *report = report_new(drill_find(drill), 1, &times, "kill -9 of the preferred broker");
 
+  report_add_stalls(report, stalls, ELEMENTS(stalls), START);
   report_add_load(report, &here, samples, COUNT, done, START);
   report_add_lead(report, (ReportLead){0, 0, true, 2}, START);
   report_add_lead(report, (ReportLead){START + 1020000, 1, true, 3}, START);
@@ -105,11 +109,13 @@ static void test_a_pause(void **state _unused_) {
 
   assert_int_equal(load->pause_us, 1200000 - 991000);
   assert_int_equal(load->pause_at_us, 991000);
+  assert_int_equal(load->pause_still_us, 4000 + 30000);
   assert_int_equal(load->pause_calm_us, STEP);
   assert_int_equal(load->phases[REPORT_DURING].max_us, 200000);
   assert_int_equal(load->worst_us, 200000);
   assert_int_equal(load->phases[REPORT_BEFORE].max_us, 1000);
-  expect_finding(report, "longest pause at mainpc: 209.0 ms, bound 50 ms; before the event 10.0 ms");
+  expect_finding(report, "longest pause at mainpc: 209.0 ms, bound 50 ms; before the event 10.0 ms; the machine stood "
+                         "still for 34.0 ms of it");
   expect_finding(report, "worst latency at mainpc: 200.0 ms, bound 50 ms; before the event 1.0 ms");
 }
 
@@ -138,6 +144,7 @@ static void test_nothing_but_silence(void **state _unused_) {
 
   _cleanup_(report_destroy) Report *empty = report_new(drill_find("broker-kill"), 1, &times, "x");
 
+  assert_false(empty->is_watched);
   report_add_load(empty, &here, samples, 0, 0, START);
   report_judge(empty, true);
   expect_finding(empty, "nothing was asked from mainpc");
