@@ -3,34 +3,33 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "bus/base/clock.h"
 
 enum { CORES_MAX = 256 };
 
 typedef struct Witness {
-  StallWatch *watch;
   pthread_t thread;
+  sem_t over;
   _Atomic uint32_t count;
   Stall stalls[STALLS_MAX];
 } Witness;
 
 struct StallWatch {
-  _Atomic bool over;
   uint32_t count;
   Witness *witnesses[CORES_MAX];
 };
 
 /* --- one core --- */
 
-static void nap(uint64_t until_us) {
-  const struct timespec until = {(time_t)(until_us / US_PER_S), (long)(until_us % US_PER_S) * 1000};
+/* Waits until due_us. Returns false when it is over. */
+static bool wait_until(Witness *witness, uint64_t due_us) {
+  const struct timespec due = {(time_t)(due_us / US_PER_S), (long)(due_us % US_PER_S) * 1000};
 
-  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-    continue;
+  return sem_clockwait(&witness->over, CLOCK_MONOTONIC, &due) != 0;
 }
 
 static void note(Witness *witness, Stall stall) {
@@ -45,16 +44,19 @@ static void note(Witness *witness, Stall stall) {
 static void *look(void *userdata) {
   Witness *witness = userdata;
 
-  while (!atomic_load_explicit(&witness->watch->over, memory_order_relaxed)) {
-    uint64_t due_us = clock_monotonic_us() + STALL_NAP_US;
-    uint64_t now_us;
+  for (uint64_t due_us = clock_monotonic_us(); wait_until(witness, due_us);) {
+    uint64_t now_us = clock_monotonic_us();
 
-    nap(due_us);
-    now_us = clock_monotonic_us();
     if (now_us >= due_us + STALL_LEAST_US)
       note(witness, (Stall){due_us, now_us});
+    due_us = now_us + STALL_NAP_US;
   }
   return NULL;
+}
+
+static void witness_free(Witness *witness) {
+  sem_destroy(&witness->over);
+  free(witness);
 }
 
 static int start(StallWatch *watch, size_t core) {
@@ -66,7 +68,7 @@ static int start(StallWatch *watch, size_t core) {
 
   if (!witness)
     abort();
-  witness->watch = watch;
+  sem_init(&witness->over, 0, 0);
   CPU_ZERO(&cores);
   CPU_SET(core, &cores);
   pthread_attr_init(&attributes);
@@ -79,7 +81,7 @@ static int start(StallWatch *watch, size_t core) {
   if (r == 0)
     watch->witnesses[watch->count++] = witness;
   else
-    free(witness);
+    witness_free(witness);
   return -r;
 }
 
@@ -109,10 +111,10 @@ void stall_watch_destroy(StallWatch **watch) {
 
   if (!old)
     return;
-  atomic_store_explicit(&old->over, true, memory_order_relaxed);
   for (uint32_t i = 0; i < old->count; i++) {
+    sem_post(&old->witnesses[i]->over);
     pthread_join(old->witnesses[i]->thread, NULL);
-    free(old->witnesses[i]);
+    witness_free(old->witnesses[i]);
   }
   free(old);
   *watch = NULL;

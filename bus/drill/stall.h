@@ -27,7 +27,7 @@ typedef struct Stall {
 /* Begins to watch the cores on which this process may run. Returns 0; -EPERM without the right to real-time priority; another negative
    errno. */
 int stall_watch_new(StallWatch **ret);
-/* Ends the witnesses, for which it waits up to STALL_NAP_US. Takes NULL, nulls the pointer. */
+/* Ends the witnesses, for which it waits. Takes NULL, nulls the pointer. */
 void stall_watch_destroy(StallWatch **watch);
 /* Tells the times in which all cores stood still at once, in order. Returns how many; at most STALLS_MAX. */
 uint32_t stall_watch_seen(const StallWatch *watch, Stall *ret);
