@@ -39,6 +39,7 @@ typedef struct Node {
   uint32_t beats;
   char kind[16]; /* the last message that is no beat, and how many of its kind in a row */
   uint32_t n;
+  uint32_t beats_before; /* that */
   Buffer body;
   const char *want; /* the first change of this kind that it hears is kept */
   uint64_t position;
@@ -73,6 +74,7 @@ static inline void node_take(Node *node, const SocketMessage *message) {
     return;
   }
   node->n = text_is(header.kind, node->kind) ? node->n + 1 : 1;
+  node->beats_before = node->beats;
   snprintf(node->kind, sizeof node->kind, "%.*s", TEXT_ARG(header.kind));
   buffer_clear(&node->body);
   buffer_append(&node->body, message->body.data, message->body.size);

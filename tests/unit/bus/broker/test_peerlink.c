@@ -11,6 +11,7 @@ typedef struct Stage {
   char folder[64];
   char endpoint[96];
   PeerLink *link;
+  bool speaks; /* as soon as the link is up */
   int ups;
   int downs;
   int refused;
@@ -27,6 +28,8 @@ static void on_up(void *userdata, uint64_t seen) {
 
   stage->ups++;
   stage->seen = seen;
+  if (stage->speaks)
+    assert_int_equal(peerlink_send(stage->link, PAIR_B, "heard", BYTES_NONE), 0);
 }
 
 static void on_down(void *userdata, uint64_t worked_us) {
@@ -187,6 +190,10 @@ static bool is_told_of_the_last(void *userdata) {
   return node->beat.has_heard && node->beat.heard == node->number && node->beat.heard_life == node->life;
 }
 
+static bool has_heard_flags(void *userdata) {
+  return strcmp(((Stage *)userdata)->node.kind, "heard") == 0;
+}
+
 static bool is_heard_of(void *userdata) {
   return ((Stage *)userdata)->node.beats > 0;
 }
@@ -204,6 +211,20 @@ static void what_the_other_waits_for_is_said_at_once(void **state) {
   node_beat_of_life(&stage->node, 0, 0);
   node_wait(&stage->node, is_told_of_the_last, stage);
   assert_int_equal(stage->downs, 1);
+}
+
+/* What came first would be asked on a link that is not up for who is asked. */
+static void the_beat_comes_before_all_else(void **state) {
+  Stage *stage = *state;
+  uint32_t beats;
+
+  stage->speaks = true;
+  node_beat_of_life(&stage->node, 0, 0);
+  node_wait(&stage->node, is_told_of_the_last, stage);
+  beats = stage->node.beats;
+  node_beat(&stage->node);
+  node_wait(&stage->node, has_heard_flags, stage);
+  assert_int_equal(stage->node.beats_before, beats + 1);
 }
 
 /* What it says while nobody is there is not kept for who comes. */
@@ -267,10 +288,6 @@ static bool has_news(void *userdata) {
   return stage->node.beat.seen == 12;
 }
 
-static bool has_heard_flags(void *userdata) {
-  return strcmp(((Stage *)userdata)->node.kind, "heard") == 0;
-}
-
 static void it_says_what_it_is_told_to(void **state) {
   Stage *stage = *state;
 
@@ -308,6 +325,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(it_is_up_when_each_hears_the_other),
       cmocka_unit_test_setup_teardown(what_the_other_waits_for_is_said_at_once, set_up_slow, tear_down),
+      cmocka_unit_test_setup_teardown(the_beat_comes_before_all_else, set_up_slow, tear_down),
       cmocka_unit_test_setup_teardown(it_speaks_once_it_is_connected, set_up_slow, tear_down),
       TEST(what_was_never_said_can_not_have_been_heard),
       TEST(silence_of_three_beats_is_a_loss),

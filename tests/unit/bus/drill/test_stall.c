@@ -6,9 +6,14 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bus/base/clock.h"
 #include "bus/drill/stall.h"
+
+enum { STOPPED_US = 30000, ROUNDS = 100 };
 
 static void what_all_have_in_common(void **state _unused_) {
   static const Stall first[] = {{10, 20}, {30, 50}, {60, 61}, {70, 90}};
@@ -57,10 +62,54 @@ static void a_watch_begins_and_ends(void **state _unused_) {
   stall_watch_destroy(&watch);
 }
 
+/* Stops until it has seen that it was: a witness may not have begun the first time, or not run again. */
+static void be_stopped(void) {
+  uint64_t began_us = clock_monotonic_us();
+  StallWatch *watch = NULL;
+  Stall stalls[STALLS_MAX];
+  uint32_t count;
+
+  if (stall_watch_new(&watch) < 0)
+    _exit(EXIT_FAILURE);
+  do {
+    raise(SIGSTOP);
+    count = stall_watch_seen(watch, stalls);
+  } while (stall_within(stalls, count, began_us, clock_monotonic_us()) < STOPPED_US / 2);
+  _exit(EXIT_SUCCESS);
+}
+
+/* To a process that is stopped the machine stands still. */
+static void all_witnesses_of_a_stopped_process_are_late(void **state _unused_) {
+  StallWatch *watch = NULL;
+  int status = 0;
+  pid_t pid;
+
+  if (stall_watch_new(&watch) == -EPERM)
+    skip();
+  stall_watch_destroy(&watch);
+  pid = fork();
+  if (pid == 0)
+    be_stopped();
+  for (int i = 0; i < ROUNDS && waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status); i++) {
+    uint64_t until_us = clock_monotonic_us() + STOPPED_US;
+
+    while (clock_monotonic_us() < until_us)
+      continue;
+    kill(pid, SIGCONT);
+  }
+  if (WIFSTOPPED(status)) {
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+  }
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), EXIT_SUCCESS);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_all_have_in_common),
       cmocka_unit_test(how_much_lies_between),
+      cmocka_unit_test(all_witnesses_of_a_stopped_process_are_late),
       cmocka_unit_test(a_watch_begins_and_ends),
   };
 
