@@ -217,10 +217,10 @@ static int prepare(Director *director) {
     r = take(director, &director->before);
   if (r == 0)
     r = start_loads(director);
-  if (r == 0 && stall_watch_new(&director->stalls) < 0)
-    director->stalls = NULL;
-  if (r == 0)
+  if (r == 0) {
+    stall_watch_new(&director->stalls); /* who may not watch goes without */
     r = begin_loads(director);
+  }
   if (r == 0)
     watch_clear_leads(director->watch);
   return r;

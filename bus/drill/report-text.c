@@ -2,10 +2,6 @@
 
 #include "bus/drill/report.h"
 
-static double ms(uint64_t time_us) {
-  return (double)time_us / (double)US_PER_MS;
-}
-
 static double s(uint64_t time_us) {
   return (double)time_us / (double)US_PER_S;
 }
@@ -17,9 +13,9 @@ static void print_load(const Report *report, const ReportLoad *load, Buffer *ret
     buffer_printf(ret, " %5" PRIu64, load->twice);
   else
     buffer_printf(ret, "     -");
-  buffer_printf(ret, "  %7.1f  ", ms(load->pause_us));
+  buffer_printf(ret, "  %7.1f  ", report_ms(load->pause_us));
   for (ReportPhase i = 0; i < REPORT_PHASES; i++)
-    buffer_printf(ret, " %5.1f/%6.1f", ms(load->phases[i].p50_us), ms(load->phases[i].max_us));
+    buffer_printf(ret, " %5.1f/%6.1f", report_ms(load->phases[i].p50_us), report_ms(load->phases[i].max_us));
   buffer_printf(ret, "  %s\n", report_is_passed(report) ? "ok" : "FAILED");
 }
 
@@ -43,16 +39,16 @@ static void print_leads(const Report *report, Buffer *ret) {
 static void print_moves(const Report *report, Buffer *ret) {
   for (uint32_t i = 0; i < report->move_count; i++)
     buffer_printf(ret, "  %7.3f s  %s: nobody held the lease for %.1f ms, bound %.0f ms%s\n", s(report->moves[i].at_us),
-                  report->moves[i].what, ms(report->moves[i].away_us), ms(report->moves[i].bound_us),
+                  report->moves[i].what, report_ms(report->moves[i].away_us), report_ms(report->moves[i].bound_us),
                   report->moves[i].twice ? "; TWO HELD IT AT ONE TIME" : "");
 }
 
 static void print_pause(const ReportLoad *load, Buffer *ret) {
   buffer_printf(ret, "  %7.3f s  begins the longest pause at %s, %.1f ms", s(load->pause_at_us), load->name,
-                ms(load->pause_us));
+                report_ms(load->pause_us));
   if (load->pause_still_us)
-    buffer_printf(ret, ", of which the machine stood still for %.1f ms", ms(load->pause_still_us));
-  buffer_printf(ret, "; before the event it was %.1f ms\n", ms(load->pause_calm_us));
+    buffer_printf(ret, ", of which the machine stood still for %.1f ms", report_ms(load->pause_still_us));
+  buffer_printf(ret, "; before the event it was %.1f ms\n", report_ms(load->pause_calm_us));
 }
 
 static void print_worst(const Report *report, Buffer *ret) {

@@ -206,10 +206,6 @@ static void judge_count(Report *report, const ReportLoad *load, uint64_t count, 
                   load_kind_name(load->kind), what);
 }
 
-static double ms(uint64_t time_us) {
-  return (double)time_us / (double)US_PER_MS;
-}
-
 static bool is_over(uint64_t time_us, uint32_t bound_ms) {
   return bound_ms && time_us > bound_ms * US_PER_MS;
 }
@@ -219,16 +215,17 @@ static void judge_pause(Report *report, const ReportLoad *load) {
   if (!is_over(load->pause_us, report->drill->pause_ms))
     return;
   buffer_printf(&report->findings, "longest pause at %s: %.1f ms, bound %u ms; before the event %.1f ms", load->name,
-                ms(load->pause_us), report->drill->pause_ms, ms(load->pause_calm_us));
+                report_ms(load->pause_us), report->drill->pause_ms, report_ms(load->pause_calm_us));
   if (load->pause_still_us)
-    buffer_printf(&report->findings, "; the machine stood still for %.1f ms of it", ms(load->pause_still_us));
+    buffer_printf(&report->findings, "; the machine stood still for %.1f ms of it", report_ms(load->pause_still_us));
   buffer_printf(&report->findings, "\n");
 }
 
 static void judge_worst(Report *report, const ReportLoad *load) {
   if (is_over(load->worst_us, report->drill->worst_ms))
     buffer_printf(&report->findings, "worst latency at %s: %.1f ms, bound %u ms; before the event %.1f ms\n",
-                  load->name, ms(load->worst_us), report->drill->worst_ms, ms(load->phases[REPORT_BEFORE].max_us));
+                  load->name, report_ms(load->worst_us), report->drill->worst_ms,
+                  report_ms(load->phases[REPORT_BEFORE].max_us));
 }
 
 static void judge_share(Report *report, const ReportLoad *load) {
@@ -245,8 +242,8 @@ static void judge_move(Report *report, const ReportMove *move, bool with_times) 
   if (move->twice)
     buffer_printf(&report->findings, "two held the lease at one time: %s\n", move->what);
   if (with_times && move->away_us > move->bound_us)
-    buffer_printf(&report->findings, "nobody held the lease for %.1f ms, bound %.0f ms: %s\n", ms(move->away_us),
-                  ms(move->bound_us), move->what);
+    buffer_printf(&report->findings, "nobody held the lease for %.1f ms, bound %.0f ms: %s\n", report_ms(move->away_us),
+                  report_ms(move->bound_us), move->what);
 }
 
 void report_judge(Report *report, bool with_times) {

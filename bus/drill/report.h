@@ -110,6 +110,11 @@ typedef struct ReportTimes {
   uint64_t length_us;
 } ReportTimes;
 
+/* As people read times. */
+static inline double report_ms(uint64_t time_us) {
+  return (double)time_us / (double)US_PER_MS;
+}
+
 /* Makes an empty report of one run. */
 Report *report_new(const Drill *drill, uint32_t run, const ReportTimes *times, const char *event);
 /* Takes NULL, nulls the pointer. Usable as _cleanup_. */

@@ -1,6 +1,6 @@
 /* What:      when this machine stood still: no core ran even a thread that goes before all others. The host of a virtual machine keeps
  *            its cores from it for tens of milliseconds at times, and no program in it can tell that from a pause of its own. (The
- *            kernel's count of steal does not have all of it.)
+ *            kernel's count of steal does not have all of it.) A process that is stopped itself sees the same.
  * Owns:      a thread for each core, of real-time priority, which is late when its core does not run it.
  * May use:   base.
  * Threading: one thread calls; the witnesses are threads of its own.
@@ -25,7 +25,7 @@ typedef struct Stall {
 } Stall;
 
 /* Begins to watch the cores on which this process may run. Returns 0; -EPERM without the right to real-time priority; another negative
-   errno. */
+   errno; ret is set only with 0. */
 int stall_watch_new(StallWatch **ret);
 /* Ends the witnesses, for which it waits. Takes NULL, nulls the pointer. */
 void stall_watch_destroy(StallWatch **watch);
